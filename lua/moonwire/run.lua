@@ -1,0 +1,190 @@
+--- The main task of `moonwire run`: loads one script and serves it until it is
+--- told to stop. Not for scripts.
+local core = require "moonwire.core"
+local log = require "moonwire.log"
+local net = require "moonwire.net"
+local task = require "moonwire.task"
+
+local run = {}
+
+local STOP_SECONDS <const> = 5 -- what a service's stop function may take
+
+local FIELDS <const> = {
+  start = true, connect = true, datagram = true, resume = true, handoff = true, adopt = true, stop = true,
+}
+
+local function fail(message)
+  io.stderr:write("moonwire: ", message, "\n")
+  core.main.exit(1)
+end
+
+-- "8" is a number, "true" a boolean, anything else a string.
+local function to_value(text)
+  if text == "true" or text == "false" then
+    return text == "true"
+  end
+  return math.tointeger(tonumber(text)) or tonumber(text) or text
+end
+
+-- "limits.size=8" → config.limits.size = 8
+local function set(config, setting)
+  local path, value = setting:match("^([^=]+)=(.*)$")
+  if not path then
+    return nil, ("--set %s: KEY=VALUE expected"):format(setting)
+  end
+  local place, name = config, nil
+  for key in path:gmatch("[^.]+") do
+    if name then
+      place[name] = type(place[name]) == "table" and place[name] or {}
+      place = place[name]
+    end
+    name = key
+  end
+  if not name then
+    return nil, ("--set %s: a key expected before '='"):format(setting)
+  end
+  place[name] = to_value(value)
+  return true
+end
+
+local function read_settings(settings)
+  local config = {}
+  for _, setting in ipairs(settings) do
+    local ok, message = set(config, setting)
+    if not ok then
+      return nil, message
+    end
+  end
+  return config
+end
+
+local function load_script(options)
+  if options.code then
+    return load(options.code, "=(command line)", "t")
+  end
+  return loadfile(options.script, "t")
+end
+
+-- Modules beside the script are found first.
+local function add_script_path(script)
+  local folder = script:match("^(.*)/[^/]*$") or "."
+  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
+end
+
+-- What a script returned, as a table of functions; nil for a program.
+local function to_service(value)
+  if value == nil then
+    return nil
+  end
+  if type(value) == "function" then
+    return { connect = value }
+  end
+  if type(value) ~= "table" then
+    error(("a script returns a function, a table of functions or nothing, not a %s"):format(type(value)), 0)
+  end
+  for name, field in pairs(value) do
+    if not FIELDS[name] then
+      error(("unknown field '%s' in the table that the script returned"):format(tostring(name)), 0)
+    end
+    if type(field) ~= "function" then
+      error(("the field '%s' of the service must be a function, not a %s"):format(name, type(field)), 0)
+    end
+  end
+  return value
+end
+
+local function serve_datagrams(address, service, ctx)
+  local socket = assert(net.datagram(address))
+  task.spawn(function()
+    for data, peer in socket:datagrams() do
+      task.spawn(service.datagram, socket, data, peer, ctx)
+    end
+  end)
+  return socket
+end
+
+local function open(address, service, ctx)
+  local kind = address:find("^udp:") and "datagram" or "connect"
+  if not service[kind] then
+    return nil, ("--listen %s: the script has no '%s' function"):format(address, kind)
+  end
+  if kind == "datagram" then
+    return serve_datagrams(address, service, ctx)
+  end
+  return core.net.serve(address, service.connect, nil, ctx)
+end
+
+local function open_all(addresses, service, ctx)
+  local opened = {}
+  for i, address in ipairs(addresses) do
+    local called, listener, message = pcall(open, address, service, ctx)
+    if not called then
+      return nil, ("--listen %s: %s"):format(address, listener:match("%((.*)%)$") or listener)
+    end
+    if not listener then
+      return nil, message
+    end
+    log.info("listening", { address = listener:local_address() })
+    opened[i] = listener
+  end
+  return opened
+end
+
+local function stop(service, ctx, listeners)
+  for _, listener in ipairs(listeners) do
+    listener:close()
+  end
+  if service.stop then
+    task.with_timeout(STOP_SECONDS, service.stop, ctx)
+  end
+end
+
+local function serve(service, options, ctx)
+  if service.start then
+    service.start(ctx)
+  end
+  if options.stdio then
+    local conn <close> = core.net.standard()
+    service.connect(conn, ctx)
+    return conn:flush()
+  end
+  local listeners, message = open_all(options.listen, service, ctx)
+  if not listeners then
+    return fail(message)
+  end
+  while core.main.is_busy() and not core.main.wait() do -- luacheck: ignore 542
+  end
+  stop(service, ctx, listeners)
+end
+
+local function run_program(options)
+  if options.listen[1] or options.stdio then
+    return fail("the script returned no handler for connections; end it with: return function(conn) … end")
+  end
+  while core.main.is_busy() and not core.main.wait() do -- luacheck: ignore 542
+  end
+end
+
+--- Runs the script that the command line names.
+---@param options table the command line: script or code, listen, settings, arguments, stdio
+function run.main(options)
+  local config, message = read_settings(options.settings)
+  if not config then
+    return fail(message)
+  end
+  if options.script then
+    add_script_path(options.script)
+  end
+  local chunk
+  chunk, message = load_script(options)
+  if not chunk then
+    return fail(message)
+  end
+  local service = to_service(chunk(table.unpack(options.arguments)))
+  if not service then
+    return run_program(options)
+  end
+  serve(service, options, { config = config, name = "script", generation = 1, worker = 1 })
+end
+
+return run

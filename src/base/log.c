@@ -1,0 +1,192 @@
+#include "base/log.h"
+
+#include "base/logline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EQUAL_PER_SECOND = 5 };
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+static enum mw_log_level lowest = MW_LOG_INFO;
+static enum mw_log_format chosen = MW_LOG_TEXT;
+static int place = STDERR_FILENO;
+static char place_path[PATH_MAX]; /* empty: stderr */
+
+/* The entry that was written last, and how often it came since `since`. */
+static struct {
+    struct mw_logline lines[2]; /* the last one, and the one being composed */
+    unsigned last;
+    enum mw_log_level level;
+    int64_t since; /* milliseconds */
+    unsigned written;
+    unsigned long suppressed;
+} recent;
+
+void mw_log_set_level(enum mw_log_level level) {
+    lowest = level;
+}
+
+enum mw_log_level mw_log_get_level(void) {
+    return lowest;
+}
+
+void mw_log_set_format(enum mw_log_format format) {
+    chosen = format;
+}
+
+bool mw_log_enabled(enum mw_log_level level) {
+    return level >= lowest;
+}
+
+int mw_log_level_named(const char *name) {
+    for (int level = MW_LOG_DEBUG; level <= MW_LOG_ERROR; level++) {
+        if (strcmp(level_names[level], name) == 0) {
+            return level;
+        }
+    }
+    return -1;
+}
+
+/* UTC with milliseconds. What stands before the milliseconds is kept for a second. */
+static const char *time_text(const struct timespec *now) {
+    static char text[64];
+    static time_t second = -1;
+    if (now->tv_sec != second) {
+        struct tm parts;
+        gmtime_r(&now->tv_sec, &parts);
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &parts);
+        second = now->tv_sec;
+    }
+    snprintf(text + MW_LOGLINE_TIME - 4, 5, "%03uZ", (unsigned)(now->tv_nsec / 1000000) % 1000);
+    return text;
+}
+
+/* One write, as long as the place takes it whole. What cannot be written is
+ * lost: the log must not stop the process. */
+static void emit(struct mw_logline *line, const struct timespec *now) {
+    size_t length;
+    const char *bytes = mw_logline_stamp(line, time_text(now), &length);
+    while (length > 0) {
+        ssize_t written = write(place, bytes, length);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return;
+        }
+        bytes += written;
+        length -= (size_t)written;
+    }
+}
+
+/* Writes how many entries were left out, over the last entry, which is not needed any more. */
+static void report_suppressed(const struct timespec *now) {
+    if (recent.suppressed == 0) {
+        return;
+    }
+    char message[64];
+    int length = snprintf(message, sizeof message, "repeated %lu times", recent.suppressed);
+    struct mw_logline *line = &recent.lines[recent.last];
+    mw_logline_compose(line, chosen, level_names[recent.level], message, (size_t)length, NULL, 0);
+    emit(line, now);
+    recent.suppressed = 0;
+}
+
+/* Whether the fresh entry is one equal entry too many; makes it the last one when it is another. */
+static bool suppress(enum mw_log_level level, const struct timespec *now) {
+    int64_t moment = (int64_t)now->tv_sec * 1000 + now->tv_nsec / 1000000;
+    bool same_second = moment >= recent.since && moment - recent.since < 1000;
+    if (same_second && mw_logline_equal(&recent.lines[0], &recent.lines[1])) {
+        if (recent.written < EQUAL_PER_SECOND) {
+            recent.written++;
+            return false;
+        }
+        recent.suppressed++;
+        return true;
+    }
+    report_suppressed(now);
+    recent.last = !recent.last;
+    recent.level = level;
+    recent.since = moment;
+    recent.written = 1;
+    return false;
+}
+
+void mw_log_write(enum mw_log_level level, const char *message, size_t length,
+                  const struct mw_log_field *fields, size_t count) {
+    if (!mw_log_enabled(level)) {
+        return;
+    }
+    int kept = errno;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct mw_logline *fresh = &recent.lines[!recent.last];
+    mw_logline_compose(fresh, chosen, level_names[level], message, length, fields, count);
+    if (!suppress(level, &now)) {
+        emit(fresh, &now);
+    }
+    errno = kept;
+}
+
+void mw_log(enum mw_log_level level, const char *format, ...) {
+    if (!mw_log_enabled(level)) {
+        return;
+    }
+    int kept = errno;
+    char message[MW_LOG_VALUE_MAX + 64]; /* more than fits, so that a cut is seen */
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    mw_log_write(level, message, strlen(message), NULL, 0);
+    errno = kept;
+}
+
+/* Sends what follows to `descriptor`; what is left to say goes to the old place. */
+static void move_to(int descriptor) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    report_suppressed(&now);
+    if (place != STDERR_FILENO) {
+        close(place);
+    }
+    place = descriptor;
+}
+
+/* Never waits: a FIFO that nobody reads is refused, a full one loses entries. */
+static int open_file(const char *path) {
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+bool mw_log_open(const char *path) {
+    if (!path) {
+        move_to(STDERR_FILENO);
+        place_path[0] = '\0';
+        return true;
+    }
+    size_t length = strlen(path);
+    if (length >= sizeof place_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    int descriptor = open_file(path);
+    if (descriptor < 0) {
+        return false;
+    }
+    move_to(descriptor);
+    memmove(place_path, path, length + 1);
+    return true;
+}
+
+bool mw_log_reopen(void) {
+    return place_path[0] == '\0' || mw_log_open(place_path);
+}

@@ -1,0 +1,44 @@
+/* The event loop of a worker: libev, a monotonic clock that is read once a
+ * tick, the timer heap behind one ev_timer, and work for the end of the tick. */
+#ifndef MW_LOOP_LOOP_H
+#define MW_LOOP_LOOP_H
+
+#include "loop/timer.h"
+
+#include <ev.h>
+#include <stdbool.h>
+
+struct mw_loop;
+
+/* NULL when the kernel gives no epoll or memory is out. (libev itself aborts
+ * the process with a message when it gets no memory.) */
+struct mw_loop *mw_loop_new(void);
+
+/* Every watcher of the layers above has been stopped before. */
+void mw_loop_free(struct mw_loop *loop);
+
+/* libev's own loop, for watchers of the layers above. EV_MINPRI is the loop's
+ * own for prepare watchers: it sees last what a tick has left behind. */
+struct ev_loop *mw_loop_ev(const struct mw_loop *loop);
+struct mw_timers *mw_loop_timers(const struct mw_loop *loop);
+
+/* Monotonic seconds as of this tick; mw_loop_update reads the clock anew. */
+double mw_loop_now(const struct mw_loop *loop);
+double mw_loop_update(struct mw_loop *loop);
+
+/* Runs until mw_loop_stop, or until nothing that holds the loop is left: no
+ * watcher of libev, no timer that is set, no job that was woken. A stop outside
+ * of a run is forgotten. */
+void mw_loop_run(struct mw_loop *loop);
+void mw_loop_stop(struct mw_loop *loop);
+
+/* Work that is left over when an event was handled, done once a tick before
+ * the kernel is asked again. `run` is called with `context` in every tick in
+ * which mw_loop_wake was called since; one job a loop, set before it runs. Woken
+ * from within, it runs again in the next tick, after the input that is there by then. */
+void mw_loop_set_work(struct mw_loop *loop, void (*run)(void *context), void *context);
+
+/* Makes sure that the job runs before the loop sleeps. */
+void mw_loop_wake(struct mw_loop *loop);
+
+#endif

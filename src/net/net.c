@@ -1,0 +1,42 @@
+#include "net/net.h"
+
+#include "net/stream_internal.h"
+
+#include <stdlib.h>
+
+enum { POOLED_BUFFERS = 64 };
+
+struct mw_net *mw_net_new(struct mw_loop *loop) {
+    struct mw_net *net = calloc(1, sizeof *net);
+    if (!net) {
+        return NULL;
+    }
+    net->scratch = mw_buf_new(MW_NET_SCRATCH);
+    if (!net->scratch) {
+        free(net);
+        return NULL;
+    }
+    net->loop = loop;
+    mw_buf_pool_init(&net->pool, POOLED_BUFFERS);
+    mw_list_init(&net->closing);
+    return net;
+}
+
+void mw_net_free(struct mw_net *net) {
+    while (!mw_list_empty(&net->closing)) {
+        mw_stream_destroy(mw_list_owner(net->closing.next, struct mw_farewell, node)->stream);
+    }
+    mw_buf_pool_clear(&net->pool);
+    mw_pipe_pool_clear(&net->pipes);
+    free(net->scratch);
+    free(net);
+}
+
+void mw_net_flush(struct mw_net *net) {
+    while (net->dirty) {
+        struct mw_stream *stream = net->dirty;
+        net->dirty = stream->next_dirty;
+        stream->dirty = false;
+        mw_stream_go_on_sending(stream);
+    }
+}

@@ -1,0 +1,36 @@
+/* What all sockets of a worker share: the loop, the buffer pool, and the one
+ * scratch buffer that reads land in. The process must ignore SIGPIPE: sendfile,
+ * splice and writev know no MSG_NOSIGNAL. */
+#ifndef MW_NET_NET_H
+#define MW_NET_NET_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "loop/loop.h"
+#include "net/pipe.h"
+
+enum { MW_NET_SCRATCH = 64 * 1024 }; /* bytes taken from a socket in one call */
+
+struct mw_stream;
+
+struct mw_net {
+    struct mw_loop *loop;
+    struct mw_buf *scratch;
+    struct mw_buf_pool pool;
+    struct mw_pipe_pool pipes;
+    struct mw_stream *served; /* whose event is being handled; NULL once it is freed */
+    struct mw_stream *dirty;  /* streams with output that was not sent yet */
+    struct mw_list closing;   /* streams whose owner has left, output still leaving */
+    size_t streams;           /* open ones, those that are closing included */
+};
+
+/* NULL when memory is out. The loop must outlive the net. */
+struct mw_net *mw_net_new(struct mw_loop *loop);
+
+/* Closes what is still closing, without waiting for its output. */
+void mw_net_free(struct mw_net *net);
+
+/* Sends what streams have queued: called when the task that wrote waits or ends. */
+void mw_net_flush(struct mw_net *net);
+
+#endif

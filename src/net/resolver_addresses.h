@@ -1,0 +1,19 @@
+/* Addresses of a host, out of what c-ares found. */
+#ifndef MW_NET_RESOLVER_ADDRESSES_H
+#define MW_NET_RESOLVER_ADDRESSES_H
+
+#include "base/addr.h"
+
+#include <ares.h>
+
+struct mw_address_list {
+    struct mw_addr *items; /* one block from malloc; NULL when there is none */
+    size_t count;
+    int ttl; /* seconds, the shortest of addresses and aliases; 0 for the hosts file */
+};
+
+/* Copies at most MW_ADDRESSES_MAX addresses in the order given. ARES_SUCCESS,
+ * or ARES_ENODATA when there is none, ARES_ENOMEM; then the list is empty. */
+int mw_addresses_copy(struct mw_address_list *list, const struct ares_addrinfo *info);
+
+#endif

@@ -1,0 +1,78 @@
+#include "script/core.h"
+
+#include "script/check.h"
+#include "script/fault.h"
+#include "script/l_connect.h"
+#include "script/l_listener.h"
+#include "script/l_log.h"
+#include "script/l_main.h"
+#include "script/l_signal.h"
+#include "script/l_stream.h"
+#include "script/l_task.h"
+#include "script/l_waiters.h"
+#include "script/sched.h"
+
+/* fault(code, message) → fault object */
+static int core_fault(lua_State *L) {
+    mw_push_fault_object(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+    return 1;
+}
+
+/* is_fault(value) → code, message | nil */
+static int core_is_fault(lua_State *L) {
+    const char *code, *message;
+    luaL_checkany(L, 1);
+    if (!mw_is_fault_object(L, 1, &code, &message)) {
+        return 0;
+    }
+    lua_pushstring(L, code);
+    lua_pushstring(L, message);
+    return 2;
+}
+
+/* now() → monotonic seconds */
+static int core_now(lua_State *L) {
+    lua_pushnumber(L, mw_loop_now(mw_sched_of(L)->loop));
+    return 1;
+}
+
+/* usage() → { tasks, streams, timers }: what is alive, for specs and status */
+static int core_usage(lua_State *L) {
+    const struct mw_sched *sched = mw_sched_of(L);
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, (lua_Integer)sched->tasks);
+    lua_setfield(L, -2, "tasks");
+    lua_pushinteger(L, (lua_Integer)sched->net->streams);
+    lua_setfield(L, -2, "streams");
+    lua_pushinteger(L, (lua_Integer)mw_timers_count(mw_loop_timers(sched->loop)));
+    lua_setfield(L, -2, "timers");
+    return 1;
+}
+
+static const luaL_Reg net_functions[] = {
+    {"listen", mw_l_listen},     {"serve", mw_l_serve},           {"connect", mw_l_connect},
+    {"pair", mw_l_stream_pair}, {"standard", mw_l_stream_standard}, {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"fault", core_fault}, {"is_fault", core_is_fault}, {"now", core_now}, {"usage", core_usage}, {NULL, NULL},
+};
+
+static int open_core(lua_State *L) {
+    luaL_newlib(L, functions);
+    mw_l_task_open(L);
+    mw_l_waiters_open(L);
+    mw_l_log_open(L);
+    mw_l_signal_open(L);
+    mw_l_main_open(L);
+    mw_set_functions(L, "net", net_functions);
+    return 1;
+}
+
+void mw_core_open(lua_State *L) {
+    mw_l_stream_open(L);
+    mw_l_listener_open(L);
+    mw_l_connect_open(L);
+    luaL_requiref(L, "moonwire.core", open_core, 0);
+    lua_pop(L, 1);
+}

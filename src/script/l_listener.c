@@ -1,0 +1,324 @@
+#include "script/l_listener.h"
+
+#include "base/log.h"
+#include "net/listener.h"
+#include "script/check.h"
+#include "script/fault.h"
+#include "script/l_main.h"
+#include "script/l_stream.h"
+#include "script/task_internal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char TYPE[] = "moonwire.listener";
+
+struct l_listener {
+    struct mw_listener *listener; /* NULL once closed */
+    struct mw_sched *sched;
+    struct mw_resource resource;
+    struct mw_l_profile *profile;
+    struct mw_group *group;    /* its connections' tasks belong to; serve only */
+    struct mw_task *acceptor;  /* waits in accept */
+    struct mw_addr peer;       /* of the connection that waits to be taken */
+    int fd;                    /* that connection, or -1 */
+    int handler, context, self; /* registry references; serve only */
+};
+
+static struct l_listener *check_listener(lua_State *L) {
+    return luaL_checkudata(L, 1, TYPE);
+}
+
+/* --- a connection becomes a stream --- */
+
+/* What runs protected when a connection came. */
+struct arrival {
+    struct l_listener *listener;
+    const struct mw_addr *peer;
+    int fd; /* -1 once the stream owns it */
+};
+
+static struct mw_l_stream *push_stream(lua_State *L, struct l_listener *listener, int *fd, const struct mw_addr *peer) {
+    struct mw_stream *transport = mw_stream_new(listener->sched->net, *fd, &mw_plain_ops, NULL, NULL);
+    if (!transport) {
+        luaL_error(L, "not enough memory");
+        return NULL;
+    }
+    *fd = -1;
+    return mw_l_stream_push(L, transport, peer, listener->profile);
+}
+
+static int start_connection(lua_State *L) {
+    struct arrival *arrival = lua_touserdata(L, 1);
+    struct l_listener *listener = arrival->listener;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
+    struct mw_l_stream *stream = push_stream(L, listener, &arrival->fd, arrival->peer);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->context);
+    struct mw_task *task = mw_task_new(L, listener->sched, listener->group);
+    lua_xmove(L, task->thread, 3);
+    mw_list_append(&task->owned, &stream->resource.node);
+    task->connection = stream;
+    mw_task_ready(task, 2);
+    return 0;
+}
+
+static bool serve_connection(struct l_listener *listener, int fd, const struct mw_addr *peer) {
+    struct arrival arrival = {.listener = listener, .fd = fd, .peer = peer};
+    mw_task_protected(listener->sched, start_connection, &arrival);
+    if (arrival.fd >= 0) {
+        close(arrival.fd);
+    }
+    return true;
+}
+
+/* One connection for the task that waits in accept; no more until it asks. */
+static bool hand_over(struct l_listener *listener, int fd, const struct mw_addr *peer) {
+    struct mw_task *task = listener->acceptor;
+    listener->acceptor = NULL;
+    listener->fd = fd;
+    listener->peer = *peer;
+    mw_listener_accept(listener->listener, false);
+    mw_task_ready(task, 0);
+    return false;
+}
+
+static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
+    struct l_listener *listener = owner;
+    return listener->group ? serve_connection(listener, fd, peer) : hand_over(listener, fd, peer);
+}
+
+static const struct mw_listener_events events = {.on_accept = on_accept};
+
+/* --- its life --- */
+
+static void close_listener(struct l_listener *listener) {
+    if (!listener->listener) {
+        return;
+    }
+    lua_State *L = listener->sched->L;
+    mw_listener_close(listener->listener);
+    listener->sched->listeners--;
+    mw_main_note(listener->sched);
+    listener->listener = NULL;
+    mw_task_disown(&listener->resource);
+    mw_l_profile_release(listener->profile);
+    if (listener->fd >= 0) {
+        close(listener->fd);
+        listener->fd = -1;
+    }
+    if (listener->acceptor) {
+        mw_task_ready(listener->acceptor, 0);
+        listener->acceptor = NULL;
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, listener->handler);
+    luaL_unref(L, LUA_REGISTRYINDEX, listener->context);
+    luaL_unref(L, LUA_REGISTRYINDEX, listener->self);
+}
+
+static void close_resource(struct mw_resource *resource) {
+    close_listener(mw_list_owner(resource, struct l_listener, resource));
+}
+
+static struct mw_listener_options read_options(lua_State *L, int index) {
+    static const char *const known[] = {"backlog", "mode",       "reuse_port",         "v6_only",
+                                        "nodelay", "keepalive", MW_L_PROFILE_OPTIONS, NULL};
+    struct mw_listener_options options = mw_listener_defaults;
+    if (mw_check_options(L, index, known)) {
+        options.backlog = (int)mw_option_integer(L, index, "backlog", 1, 65535, 0);
+        options.mode = (int)mw_option_integer(L, index, "mode", 0, 0777, -1);
+        options.reuse_port = mw_option_boolean(L, index, "reuse_port", false);
+        options.v6_only = mw_option_boolean(L, index, "v6_only", false);
+        options.no_delay = mw_option_boolean(L, index, "nodelay", true);
+        options.keep_alive = mw_option_boolean(L, index, "keepalive", false);
+    }
+    return options;
+}
+
+/* Opens the socket and pushes its userdata; or pushes nil, err, code and
+ * returns NULL. `options` is the index of the options table. */
+static struct l_listener *open_listener(lua_State *L, int options) {
+    struct mw_address address;
+    struct mw_fault fault;
+    mw_check_address(L, 1, &address);
+    luaL_argcheck(L, address.scheme != MW_SCHEME_UDP, 1, "a udp address has no connections; use net.datagram");
+    luaL_argcheck(L, address.scheme != MW_SCHEME_TLS, 1, "tls listeners are not available");
+    struct mw_listener_options chosen = read_options(L, options);
+    struct l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
+    *listener = (struct l_listener){
+        .sched = mw_sched_of(L),
+        .fd = -1,
+        .handler = LUA_NOREF,
+        .context = LUA_NOREF,
+        .self = LUA_NOREF,
+        .resource.close = close_resource,
+    };
+    mw_list_init(&listener->resource.node);
+    luaL_setmetatable(L, TYPE);
+    struct mw_l_profile *profile = mw_l_profile_options(L, options, &mw_l_profile_default);
+    int fd = mw_listener_open(&address, &chosen, &fault);
+    if (fd >= 0) {
+        listener->listener = mw_listener_new(listener->sched->net, fd, &events, listener);
+    }
+    if (listener->listener) {
+        listener->profile = profile;
+        listener->sched->listeners++;
+        mw_task_own(L, &listener->resource);
+        return listener;
+    }
+    mw_l_profile_release(profile);
+    if (fd >= 0) {
+        close(fd);
+        mw_fault_format(&fault, "memory", "listen: not enough memory");
+    }
+    mw_push_fault(L, &fault);
+    return NULL;
+}
+
+int mw_l_listen(lua_State *L) {
+    return open_listener(L, 2) ? 1 : 3;
+}
+
+int mw_l_serve(lua_State *L) {
+    struct mw_sched *sched = mw_sched_of(L);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 4);
+    struct mw_group *group = sched->running ? mw_group_of(sched->running) : &sched->service;
+    if (!group) {
+        return luaL_error(L, "not enough memory");
+    }
+    struct l_listener *listener = open_listener(L, 3);
+    if (!listener) {
+        return 3;
+    }
+    listener->group = group;
+    lua_pushvalue(L, 2);
+    listener->handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, 4);
+    listener->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, -1);
+    listener->self = luaL_ref(L, LUA_REGISTRYINDEX);
+    mw_listener_accept(listener->listener, true);
+    return 1;
+}
+
+/* --- methods --- */
+
+static void abandon_accept(struct mw_task *task, void *subject) {
+    struct l_listener *listener = subject;
+    (void)task;
+    listener->acceptor = NULL;
+    if (listener->listener) {
+        mw_listener_accept(listener->listener, false);
+    }
+}
+
+static const struct mw_wait accept_wait = {.name = "accept", .abandon = abandon_accept};
+
+static int take_connection(lua_State *L, struct l_listener *listener) {
+    struct mw_l_stream *stream = push_stream(L, listener, &listener->fd, &listener->peer);
+    mw_task_own(L, &stream->resource);
+    return 1;
+}
+
+static int accepted(lua_State *L, int status, lua_KContext context) {
+    struct l_listener *listener = check_listener(L);
+    (void)status;
+    (void)context;
+    if (mw_task_outcome(L) == MW_TIMED_OUT) {
+        return mw_push_word(L, "timeout");
+    }
+    return listener->fd >= 0 ? take_connection(L, listener) : mw_push_word(L, "closed");
+}
+
+static int listener_accept(lua_State *L) {
+    struct l_listener *listener = check_listener(L);
+    double seconds = lua_isnoneornil(L, 2) ? MW_TIMER_NEVER : mw_check_seconds(L, 2);
+    luaL_argcheck(L, !listener->group, 1, "this listener serves its connections itself");
+    if (!listener->listener) {
+        return mw_push_word(L, "closed");
+    }
+    if (listener->fd >= 0) {
+        return take_connection(L, listener);
+    }
+    if (listener->acceptor) {
+        return mw_push_word(L, "busy");
+    }
+    struct mw_task *task = mw_task_begin_wait(L, seconds);
+    listener->acceptor = task;
+    mw_listener_accept(listener->listener, true);
+    return mw_task_wait(task, &accept_wait, listener, 0, accepted);
+}
+
+static int listener_close(lua_State *L) {
+    close_listener(check_listener(L));
+    return 0;
+}
+
+static int listener_gc(lua_State *L) {
+    struct l_listener *listener = check_listener(L);
+    if (listener->listener) {
+        mw_log(MW_LOG_WARN, "a listener was left open without a reference to it: close it or keep it");
+        close_listener(listener);
+    }
+    return 0;
+}
+
+static int listener_local_address(lua_State *L) {
+    struct l_listener *listener = check_listener(L);
+    struct mw_addr local;
+    char text[MW_ADDR_TEXT];
+    if (!listener->listener) {
+        return mw_push_word(L, "closed");
+    }
+    mw_listener_local(listener->listener, &local);
+    lua_pushstring(L, mw_addr_format(&local, text));
+    return 1;
+}
+
+static int listener_is_open(lua_State *L) {
+    lua_pushboolean(L, check_listener(L)->listener != NULL);
+    return 1;
+}
+
+/* The listener outlives the task that made it: it is the service's now. */
+static int listener_keep(lua_State *L) {
+    struct l_listener *listener = check_listener(L);
+    if (listener->listener) {
+        mw_task_disown(&listener->resource);
+        mw_list_append(&listener->sched->root.owned, &listener->resource.node);
+    }
+    if (listener->group) {
+        listener->group = &listener->sched->service;
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int listener_tostring(lua_State *L) {
+    struct l_listener *listener = check_listener(L);
+    struct mw_addr local;
+    char text[MW_ADDR_TEXT];
+    if (!listener->listener) {
+        lua_pushfstring(L, "%s: closed", TYPE);
+        return 1;
+    }
+    mw_listener_local(listener->listener, &local);
+    lua_pushfstring(L, "%s: %s open", TYPE, mw_addr_format(&local, text));
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"accept", listener_accept},   {"close", listener_close}, {"local_address", listener_local_address},
+    {"is_open", listener_is_open}, {"keep", listener_keep},   {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__tostring", listener_tostring},
+    {"__close", listener_close},
+    {"__gc", listener_gc},
+    {NULL, NULL},
+};
+
+void mw_l_listener_open(lua_State *L) {
+    mw_new_type(L, TYPE, methods, metamethods);
+}

@@ -1,0 +1,67 @@
+/* Streams for scripts: the userdata that a connection handler gets. */
+#ifndef MW_SCRIPT_L_STREAM_H
+#define MW_SCRIPT_L_STREAM_H
+
+#include "net/stream.h"
+#include "script/task.h"
+
+/* Settings that many streams share: counted references. */
+struct mw_l_profile {
+    struct mw_stream_marks marks;
+    double read_timeout, write_timeout; /* seconds for one call; MW_TIMER_NEVER: none */
+    unsigned references;
+};
+
+struct mw_l_stream {
+    const void *type;         /* tells our userdata from others */
+    struct mw_stream *stream; /* NULL once closed */
+    struct mw_task *reader, *writer;
+    struct mw_l_profile *profile;
+    struct mw_resource resource;
+    double read_due; /* when the present read times out */
+    struct mw_endpoint peer;
+};
+
+/* Registers the type. */
+void mw_l_stream_open(lua_State *L);
+
+/* Pushes a userdata for the stream, which belongs to it from now on (also when
+ * this raises: the stream is closed then). It belongs to no task yet. */
+struct mw_l_stream *mw_l_stream_push(lua_State *L, struct mw_stream *stream, const struct mw_addr *peer,
+                                     struct mw_l_profile *profile);
+
+/* The stream userdata at `index`; raises for anything else. It may be closed. */
+struct mw_l_stream *mw_l_stream_check(lua_State *L, int index);
+
+/* Writes the name of its peer for log and messages: "10.0.0.1:25". */
+const char *mw_l_stream_name(const struct mw_l_stream *stream, char *text, size_t size);
+
+/* Pushes nil, err, code for a fault of an operation on the stream. */
+int mw_l_stream_push_fault(lua_State *L, const struct mw_l_stream *stream, const char *operation, int error);
+
+/* The profile that options at `index` ask for (the keys below), based on
+ * `base`: one more reference to it, or a new one. */
+#define MW_L_PROFILE_OPTIONS "read_timeout", "write_timeout", "input_mark", "high_mark", "low_mark", "queue_limit"
+struct mw_l_profile *mw_l_profile_options(lua_State *L, int index, struct mw_l_profile *base);
+void mw_l_profile_release(struct mw_l_profile *profile);
+extern struct mw_l_profile mw_l_profile_default;
+
+/* The reading and writing methods, in files of their own. */
+int mw_l_stream_read(lua_State *L);
+int mw_l_stream_read_some(lua_State *L);
+int mw_l_stream_read_line(lua_State *L);
+int mw_l_stream_read_until(lua_State *L);
+int mw_l_stream_read_all(lua_State *L);
+int mw_l_stream_peek(lua_State *L);
+int mw_l_stream_lines(lua_State *L);
+int mw_l_stream_chunks(lua_State *L);
+int mw_l_stream_write(lua_State *L);
+int mw_l_stream_try_write(lua_State *L);
+int mw_l_stream_flush(lua_State *L);
+int mw_l_stream_shutdown_write(lua_State *L);
+
+/* Events of the stream: wake who waits. */
+void mw_l_stream_on_readable(void *owner);
+void mw_l_stream_on_writable(void *owner);
+
+#endif

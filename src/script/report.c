@@ -1,0 +1,112 @@
+#include "script/report.h"
+
+#include "net/stream.h"
+#include "script/l_stream.h"
+#include "script/sched.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEVELS = 16 }; /* lines of a traceback */
+
+static void add(struct mw_report_context *context, const char *key, const char *value, bool bare) {
+    context->fields[context->count++] =
+        (struct mw_log_field){.key = key, .value = value, .length = strlen(value), .bare = bare};
+}
+
+void mw_report_context(struct mw_report_context *context, const struct mw_sched *sched, const struct mw_task *task) {
+    context->count = 0;
+    add(context, "service", sched->name, false);
+    if (!task || task == &sched->root) {
+        return;
+    }
+    const struct mw_l_stream *connection = mw_task_connection(task);
+    if (connection) {
+        mw_l_stream_name(connection, context->connection, sizeof context->connection);
+        add(context, "connection", context->connection, false);
+    }
+    snprintf(context->id, sizeof context->id, "%u", (unsigned)task->id);
+    add(context, "task", context->id, true);
+}
+
+void mw_report_death(const struct mw_task *task, const char *message, const char *traceback) {
+    struct mw_report_context context;
+    mw_report_context(&context, task->sched, task);
+    if (traceback) {
+        add(&context, "traceback", traceback, false);
+    }
+    mw_log_write(traceback ? MW_LOG_ERROR : MW_LOG_INFO, message, strlen(message), context.fields, context.count);
+}
+
+static int protected_tostring(lua_State *L) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+const char *mw_report_text(lua_State *L, int index) {
+    index = lua_absindex(L, index);
+    if (lua_type(L, index) == LUA_TSTRING) {
+        lua_pushvalue(L, index);
+        return lua_tostring(L, -1);
+    }
+    if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_pushcfunction(L, protected_tostring);
+        lua_pushvalue(L, index);
+        if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING) {
+            return lua_tostring(L, -1);
+        }
+        lua_pop(L, 1);
+    }
+    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}
+
+/* Levels of C functions and of our own library say nothing to a script author. */
+static bool is_inner(const lua_Debug *level) {
+    return *level->what == 'C' || strstr(level->source, "/moonwire/lua/") || strstr(level->source, "/lua/moonwire/");
+}
+
+static void add_level(luaL_Buffer *buffer, lua_State *L, lua_State *thread, lua_Debug *level) {
+    lua_getinfo(thread, "nt", level);
+    if (level->currentline > 0) {
+        lua_pushfstring(L, "%s:%d: in ", level->short_src, level->currentline);
+    } else {
+        lua_pushfstring(L, "%s: in ", level->short_src);
+    }
+    luaL_addvalue(buffer);
+    if (*level->namewhat) {
+        lua_pushfstring(L, "%s '%s'", level->namewhat, level->name);
+    } else if (*level->what == 'm') {
+        lua_pushliteral(L, "main chunk");
+    } else if (*level->what == 'C') {
+        lua_pushliteral(L, "?");
+    } else {
+        lua_pushfstring(L, "function <%s:%d>", level->short_src, level->linedefined);
+    }
+    luaL_addvalue(buffer);
+}
+
+void mw_report_traceback(lua_State *L, lua_State *thread) {
+    luaL_Buffer buffer;
+    lua_Debug level;
+    int number = 0, printed = 0;
+    while (lua_getstack(thread, number, &level) && lua_getinfo(thread, "Sl", &level) && is_inner(&level)) {
+        number++;
+    }
+    if (!lua_getstack(thread, number, &level)) {
+        number = 0;
+    }
+    luaL_buffinit(L, &buffer);
+    for (; lua_getstack(thread, number, &level) && printed < LEVELS; number++) {
+        lua_getinfo(thread, "Sl", &level);
+        if (printed++) {
+            luaL_addchar(&buffer, '\n');
+        }
+        add_level(&buffer, L, thread, &level);
+    }
+    if (lua_getstack(thread, number, &level)) {
+        luaL_addstring(&buffer, "\n...");
+    }
+    luaL_pushresult(&buffer);
+}

@@ -1,0 +1,56 @@
+/* The scheduler of one Lua state: which task runs, which are ready, the pool
+ * of threads to run them on. */
+#ifndef MW_SCRIPT_SCHED_H
+#define MW_SCRIPT_SCHED_H
+
+#include "net/net.h"
+#include "script/group.h"
+#include "script/task.h"
+
+struct mw_sched {
+    lua_State *L;     /* the main thread */
+    const char *name; /* of the service, for the log */
+    struct mw_loop *loop;
+    struct mw_net *net;
+    struct mw_task *running;
+    struct mw_task root;     /* stands for the service: owns its resources; never runs */
+    struct mw_group service; /* the tasks that belong to nobody else */
+    struct mw_list ready, spare;
+    unsigned spares;
+    struct mw_list all; /* mw_task.all: every task struct */
+    size_t tasks;       /* alive */
+    size_t listeners;   /* open */
+    struct mw_task *main; /* NULL before and after its life */
+    bool main_waits;      /* it waits for news */
+    bool stopping;
+    int exit_status;
+    uint32_t last_id;
+    int threads; /* registry reference of the table that anchors threads */
+    int slots;   /* used up in it */
+    int traceback, traceback_of; /* registry references: see mw_sched_keep_traceback */
+    void (*on_idle)(void *context); /* the main task has ended; set before it starts */
+    void *idle_context;
+};
+
+/* Initialises the scheduler of a state, in place. Raises when memory is out. */
+void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, struct mw_net *net);
+
+/* Closes what tasks and service own. Tasks that are left never run again. */
+void mw_sched_close(struct mw_sched *sched);
+
+/* Frees the tasks, once their Lua state is closed. */
+void mw_sched_free_tasks(struct mw_sched *sched);
+
+/* Runs the tasks that are ready and sends what they wrote. Once a tick: what
+ * becomes ready meanwhile waits for the next, so that no task starves a socket. */
+void mw_sched_settle(struct mw_sched *sched);
+
+/* Message handler for protected calls that will raise the error again: keeps
+ * the traceback that the death of the task will be logged with. */
+int mw_sched_keep_traceback(lua_State *L);
+
+static inline struct mw_sched *mw_sched_of(lua_State *L) {
+    return mw_task_of(L)->sched;
+}
+
+#endif

@@ -1,0 +1,212 @@
+#include "script/state.h"
+
+#include "base/log.h"
+#include "script/core.h"
+#include "script/fault.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where Debian and LuaRocks keep modules for 5.4. */
+#define LUA_PLACES                                                                                     \
+    "/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;"                              \
+    "/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua"
+#define C_PLACES                                                                                       \
+    "/usr/local/lib/lua/5.4/?.so;/usr/lib/x86_64-linux-gnu/lua/5.4/?.so;"                              \
+    "/usr/lib/aarch64-linux-gnu/lua/5.4/?.so;/usr/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so"
+
+static void *allocate(void *context, void *block, size_t old_size, size_t size) {
+    (void)context;
+    (void)old_size;
+    if (size == 0) {
+        free(block);
+        return NULL;
+    }
+    return realloc(block, size);
+}
+
+static int panic(lua_State *L) {
+    const char *message = lua_tostring(L, -1);
+    mw_log(MW_LOG_ERROR, "panic: %s", message ? message : "error without a message");
+    return 0;
+}
+
+/* load(chunk, name, mode, env): the original, but only text. */
+static int load_text(lua_State *L) {
+    lua_settop(L, lua_gettop(L) < 3 ? 3 : lua_gettop(L));
+    lua_pushliteral(L, "t");
+    lua_replace(L, 3);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+/* loadfile(name, mode, env) */
+static int loadfile_text(lua_State *L) {
+    lua_settop(L, lua_gettop(L) < 2 ? 2 : lua_gettop(L));
+    lua_pushliteral(L, "t");
+    lua_replace(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int finish_dofile(lua_State *L, int status, lua_KContext context) {
+    (void)status;
+    (void)context;
+    return lua_gettop(L) - 1;
+}
+
+static int dofile_text(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    lua_settop(L, 1);
+    if (luaL_loadfilex(L, name, "t") != LUA_OK) {
+        return lua_error(L);
+    }
+    lua_callk(L, 0, LUA_MULTRET, 0, finish_dofile);
+    return finish_dofile(L, LUA_OK, 0);
+}
+
+/* The searcher of package.path, for text chunks only. */
+static int search_lua(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchpath");
+    lua_pushvalue(L, 1);
+    lua_getfield(L, -3, "path");
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2)) {
+        return 1;
+    }
+    const char *file = lua_tostring(L, -2);
+    if (luaL_loadfilex(L, file, "t") != LUA_OK) {
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, lua_tostring(L, -1));
+    }
+    lua_pushstring(L, file);
+    return 2;
+}
+
+static void wrap_global(lua_State *L, const char *name, lua_CFunction wrapper) {
+    lua_getglobal(L, name);
+    lua_pushcclosure(L, wrapper, 1);
+    lua_setglobal(L, name);
+}
+
+static void allow_text_only(lua_State *L) {
+    wrap_global(L, "load", load_text);
+    wrap_global(L, "loadfile", loadfile_text);
+    lua_register(L, "dofile", dofile_text);
+    lua_getglobal(L, "string");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchers");
+    lua_pushcfunction(L, search_lua);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 3);
+}
+
+/* print writes to standard error: standard output may be a connection. */
+static int print_to_stderr(lua_State *L) {
+    int count = lua_gettop(L);
+    for (int i = 1; i <= count; i++) {
+        size_t length;
+        const char *text = luaL_tolstring(L, i, &length);
+        fwrite(text, 1, length, stderr);
+        fputc(i < count ? '\t' : '\n', stderr);
+        lua_pop(L, 1);
+    }
+    if (count == 0) {
+        fputc('\n', stderr);
+    }
+    return 0;
+}
+
+static int refuse_global(lua_State *L) {
+    return luaL_error(L, "assignment to the undeclared global '%s'; declare it local, or set it with rawset(_G, …)",
+                      luaL_tolstring(L, 2, NULL));
+}
+
+void mw_state_set_strict(struct mw_state *state, bool strict) {
+    lua_State *L = state->sched.L;
+    lua_pushglobaltable(L);
+    if (strict) {
+        lua_newtable(L);
+        lua_pushcfunction(L, refuse_global);
+        lua_setfield(L, -2, "__newindex");
+    } else {
+        lua_pushnil(L);
+    }
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
+static void set_paths(lua_State *L, const char *library) {
+    lua_getglobal(L, "package");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", library, library, LUA_PLACES);
+    lua_setfield(L, -2, "path");
+    lua_pushliteral(L, C_PLACES);
+    lua_setfield(L, -2, "cpath");
+    lua_pop(L, 1);
+}
+
+struct opening {
+    struct mw_state *state;
+    struct mw_loop *loop;
+    struct mw_net *net;
+    const char *library;
+};
+
+static int open_state(lua_State *L) {
+    struct opening *opening = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    allow_text_only(L);
+    lua_register(L, "print", print_to_stderr);
+    set_paths(L, opening->library);
+    mw_sched_init(&opening->state->sched, opening->state->sched.L, opening->loop, opening->net);
+    mw_fault_open(L);
+    mw_core_open(L);
+    mw_state_set_strict(opening->state, true);
+    return 0;
+}
+
+struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const char *library) {
+    struct mw_state *state = calloc(1, sizeof *state);
+    lua_State *L = state ? lua_newstate(allocate, NULL) : NULL;
+    if (!L) {
+        free(state);
+        return NULL;
+    }
+    lua_atpanic(L, panic);
+    state->sched.L = L;
+    struct opening opening = {.state = state, .loop = loop, .net = net, .library = library};
+    lua_pushcfunction(L, open_state);
+    lua_pushlightuserdata(L, &opening);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        lua_close(L);
+        free(state);
+        return NULL;
+    }
+    return state;
+}
+
+void mw_state_free(struct mw_state *state) {
+    mw_sched_close(&state->sched);
+    lua_close(state->sched.L);
+    mw_sched_free_tasks(&state->sched);
+    if (state->resolver) {
+        mw_resolver_free(state->resolver);
+    }
+    free(state);
+}
+
+struct mw_resolver *mw_state_resolver(struct mw_state *state, struct mw_fault *fault) {
+    if (!state->resolver) {
+        state->resolver = mw_resolver_new(state->sched.loop, NULL, fault);
+    }
+    return state->resolver;
+}

@@ -1,0 +1,32 @@
+/* One Lua state: the interpreter with its scheduler, its resolver, and the
+ * places it loads modules from. Text chunks only; accidental globals raise. */
+#ifndef MW_SCRIPT_STATE_H
+#define MW_SCRIPT_STATE_H
+
+#include "net/resolver.h"
+#include "script/sched.h"
+
+struct mw_state {
+    struct mw_sched sched; /* first: mw_state_of finds the state by it */
+    struct mw_resolver *resolver;
+};
+
+/* A state with the standard library, moonwire.core and the module paths preset;
+ * `library` is the folder of Moonwire's own Lua modules. NULL when memory is out. */
+struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const char *library);
+
+/* Closes streams, listeners and everything else that the scripts hold. */
+void mw_state_free(struct mw_state *state);
+
+/* Whether assignments to undeclared globals raise: on, but for specs, whose
+ * framework makes its words that way. */
+void mw_state_set_strict(struct mw_state *state, bool strict);
+
+/* The resolver of the state, made at the first use. NULL and a fault when it cannot be. */
+struct mw_resolver *mw_state_resolver(struct mw_state *state, struct mw_fault *fault);
+
+static inline struct mw_state *mw_state_of(lua_State *L) {
+    return (struct mw_state *)mw_sched_of(L);
+}
+
+#endif

@@ -1,0 +1,225 @@
+#include "script/task.h"
+
+#include "base/log.h"
+#include "script/fault.h"
+#include "script/task_internal.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+/* Threads kept for the next task: reuse costs a third of a new one. */
+enum { SPARE_LIMIT = 256 };
+
+static void wait_is_over(struct mw_task *task) {
+    task->wait = NULL;
+    task->subject = NULL;
+    mw_timer_clear(&task->timer);
+}
+
+static void abandon_wait(struct mw_task *task) {
+    const struct mw_wait *wait = task->wait;
+    void *subject = task->subject;
+    wait_is_over(task);
+    if (wait->abandon) {
+        wait->abandon(task, subject);
+    }
+}
+
+static void on_timer_due(struct mw_timer *timer) {
+    struct mw_task *task = mw_list_owner(timer, struct mw_task, timer);
+    if (task->state != MW_TASK_WAITING) {
+        return;
+    }
+    task->expired = task->group && task->group->deadline <= mw_loop_now(task->sched->loop);
+    abandon_wait(task);
+    task->outcome = MW_TIMED_OUT;
+    task->arguments = 0;
+    mw_task_run(task);
+    mw_sched_settle(task->sched);
+}
+
+/* A task struct on a thread of its own, anchored in the table of threads. */
+static struct mw_task *create(lua_State *L, struct mw_sched *sched) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, sched->threads);
+    lua_State *thread = lua_newthread(L);
+    int slot = luaL_ref(L, -2);
+    lua_pop(L, 1);
+    struct mw_task *task = calloc(1, sizeof *task);
+    if (!task) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, sched->threads);
+        luaL_unref(L, -1, slot);
+        luaL_error(L, "not enough memory");
+        return NULL;
+    }
+    task->thread = thread;
+    task->slot = slot;
+    task->sched = sched;
+    mw_list_init(&task->node);
+    mw_list_init(&task->sibling);
+    mw_list_init(&task->owned);
+    mw_list_append(&sched->all, &task->all);
+    mw_timer_init(&task->timer, on_timer_due);
+    *(struct mw_task **)lua_getextraspace(thread) = task;
+    return task;
+}
+
+struct mw_task *mw_task_new(lua_State *L, struct mw_sched *sched, struct mw_group *home) {
+    struct mw_task *task;
+    if (mw_list_empty(&sched->spare)) {
+        task = create(L, sched);
+    } else {
+        task = mw_list_owner(sched->spare.next, struct mw_task, node);
+        mw_list_remove(&task->node);
+        sched->spares--;
+    }
+    task->id = ++sched->last_id;
+    task->home = home;
+    task->cancelled = home->cancelling;
+    mw_list_append(&home->tasks, &task->sibling);
+    sched->tasks++;
+    return task;
+}
+
+void mw_task_free(struct mw_task *task) {
+    while (task->group) {
+        struct mw_group *group = task->group;
+        task->group = group->outer;
+        free(group);
+    }
+    mw_timer_remove(mw_loop_timers(task->sched->loop), &task->timer);
+    mw_list_remove(&task->all);
+    free(task);
+}
+
+static void recycle(struct mw_task *task) {
+    struct mw_sched *sched = task->sched;
+    lua_settop(task->thread, 0);
+    task->home = NULL;
+    task->connection = NULL;
+    task->cancelled = task->expired = task->dying = false;
+    task->state = MW_TASK_FREE;
+    sched->tasks--;
+    if (sched->spares < SPARE_LIMIT) {
+        sched->spares++;
+        mw_list_append(&sched->spare, &task->node);
+        return;
+    }
+    lua_rawgeti(sched->L, LUA_REGISTRYINDEX, sched->threads);
+    luaL_unref(sched->L, -1, task->slot);
+    lua_pop(sched->L, 1);
+    mw_task_free(task);
+}
+
+void mw_task_run(struct mw_task *task) {
+    struct mw_sched *sched = task->sched;
+    int count, arguments = task->arguments;
+    task->arguments = 0;
+    task->state = MW_TASK_RUNNING;
+    sched->running = task;
+    int status = lua_resume(task->thread, sched->L, arguments, &count);
+    sched->running = NULL;
+    if (status != LUA_YIELD || !task->wait) {
+        mw_task_end(task, status, count);
+    }
+}
+
+void mw_task_resume(struct mw_task *task, int arguments) {
+    struct mw_sched *sched = task->sched;
+    wait_is_over(task);
+    task->outcome = MW_WOKEN;
+    task->arguments = arguments;
+    mw_task_run(task);
+    mw_sched_settle(sched);
+}
+
+void mw_task_ready(struct mw_task *task, int arguments) {
+    if (task->state == MW_TASK_WAITING) {
+        wait_is_over(task);
+        mw_list_remove(&task->node);
+    }
+    task->outcome = MW_WOKEN;
+    task->arguments = arguments;
+    task->state = MW_TASK_READY;
+    mw_list_append(&task->sched->ready, &task->node);
+    mw_loop_wake(task->sched->loop);
+}
+
+void mw_task_cancel(struct mw_task *task) {
+    task->cancelled = true;
+    if (task->state == MW_TASK_WAITING) {
+        abandon_wait(task);
+        mw_task_ready(task, 0);
+    }
+}
+
+void mw_task_own(lua_State *L, struct mw_resource *resource) {
+    struct mw_sched *sched = mw_sched_of(L);
+    struct mw_task *task = sched->running ? sched->running : &sched->root;
+    mw_list_append(&task->owned, &resource->node);
+}
+
+void mw_task_disown(struct mw_resource *resource) {
+    mw_list_remove(&resource->node);
+}
+
+void mw_task_close_owned(struct mw_task *task) {
+    while (!mw_list_empty(&task->owned)) {
+        struct mw_resource *resource = mw_list_owner(task->owned.next, struct mw_resource, node);
+        mw_list_remove(&resource->node);
+        resource->close(resource);
+    }
+}
+
+void *mw_task_connection(const struct mw_task *task) {
+    while (task && !task->connection) {
+        task = task->home ? task->home->owner : NULL;
+    }
+    return task ? task->connection : NULL;
+}
+
+static void close_groups(struct mw_task *task) {
+    while (task->group) {
+        mw_group_close(task->sched->L, task->group);
+    }
+}
+
+static void wake_joiners(struct mw_task *task) {
+    struct mw_task_handle *handle = task->handle;
+    task->handle = NULL;
+    if (!handle) {
+        return;
+    }
+    handle->task = NULL;
+    while (!mw_list_empty(&handle->waiters)) {
+        mw_task_ready(mw_list_owner(handle->waiters.next, struct mw_task, node), 0);
+    }
+}
+
+bool mw_task_has_children(const struct mw_task *task) {
+    for (const struct mw_group *group = task->group; group; group = group->outer) {
+        if (!mw_list_empty(&group->tasks)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void mw_task_finish(struct mw_task *task) {
+    struct mw_sched *sched = task->sched;
+    struct mw_group *home = task->home;
+    if (mw_task_has_children(task)) {
+        return;
+    }
+    close_groups(task);
+    mw_task_close_owned(task);
+    wake_joiners(task);
+    mw_group_forget(home, task);
+    recycle(task);
+    if (home->owner && home->owner->state == MW_TASK_ENDING) {
+        mw_task_finish(home->owner);
+    }
+    if (mw_list_empty(&sched->service.tasks)) {
+        sched->main = NULL;
+        sched->on_idle(sched->idle_context);
+    }
+}

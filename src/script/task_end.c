@@ -1,0 +1,140 @@
+/* The end of a task: what it returned or died of is noted and told. */
+#include "base/log.h"
+#include "script/fault.h"
+#include "script/report.h"
+#include "script/task_internal.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+struct ending {
+    struct mw_task *task;
+    int status, count;
+};
+
+void mw_task_protected(struct mw_sched *sched, lua_CFunction run, void *context) {
+    lua_State *L = sched->L;
+    lua_pushcfunction(L, run);
+    lua_pushlightuserdata(L, context);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        const char *message = lua_tostring(L, -1);
+        mw_log(MW_LOG_ERROR, "service %s: %s", sched->name, message ? message : "error without a message");
+        lua_pop(L, 1);
+    }
+}
+
+/* Takes the results that are on top of L as what join returns. */
+static void set_results(lua_State *L, struct mw_task *task, int count) {
+    lua_createtable(L, count, 1);
+    lua_insert(L, -count - 1);
+    for (int i = count; i > 0; i--) {
+        lua_rawseti(L, -i - 1, i);
+    }
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, "n");
+    if (mw_task_find_handle(L, task)) {
+        lua_insert(L, -2);
+        lua_setiuservalue(L, -2, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void set_failure(lua_State *L, struct mw_task *task, const char *message, const char *code) {
+    if (task->handle) {
+        lua_pushnil(L);
+        lua_pushstring(L, message);
+        lua_pushstring(L, code);
+        set_results(L, task, 3);
+    }
+    mw_group_note_failure(L, task->home, code, message);
+}
+
+/* The traceback of the error value on top of L: the one that was kept when the
+ * value passed a protected call of ours, or that of the dead thread. */
+static const char *traceback_of(lua_State *L, struct mw_task *task) {
+    struct mw_sched *sched = task->sched;
+    bool kept = false;
+    if (sched->traceback_of != LUA_NOREF) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, sched->traceback_of);
+        kept = lua_rawequal(L, -1, -2);
+        lua_pop(L, 1);
+    }
+    if (kept) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, sched->traceback);
+    } else {
+        mw_report_traceback(L, task->thread);
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, sched->traceback);
+    luaL_unref(L, LUA_REGISTRYINDEX, sched->traceback_of);
+    sched->traceback = sched->traceback_of = LUA_NOREF;
+    return lua_tostring(L, -1);
+}
+
+/* Runs the pending <close> variables of the dead thread. A fault of theirs, any
+ * but the one at `value` that killed it, is an entry of its own. */
+static void close_thread(lua_State *L, struct mw_task *task, int value) {
+    struct mw_sched *sched = task->sched;
+    task->dying = true;
+    sched->running = task;
+    int status = lua_resetthread(task->thread);
+    sched->running = NULL;
+    if (status == LUA_OK) {
+        return;
+    }
+    lua_xmove(task->thread, L, 1);
+    if (!lua_rawequal(L, -1, value)) {
+        mw_report_death(task, mw_report_text(L, -1), "raised while <close> variables were closed");
+    }
+}
+
+/* Protected: a light userdata of struct ending. */
+static int conclude_failure(lua_State *L) {
+    struct ending *ending = lua_touserdata(L, 1);
+    struct mw_task *task = ending->task;
+    const char *code, *message;
+    if (ending->status == LUA_YIELD) {
+        lua_pushliteral(L, "coroutine.yield outside a coroutine of the script's own; use task.yield");
+    } else {
+        lua_pushvalue(task->thread, -1);
+        lua_xmove(task->thread, L, 1);
+    }
+    int value = lua_gettop(L);
+    if (mw_is_fault_object(L, value, &code, &message)) {
+        if (strcmp(code, "cancelled") != 0) {
+            mw_report_death(task, message, NULL);
+        }
+    } else {
+        code = "error";
+        const char *traceback = traceback_of(L, task);
+        message = mw_report_text(L, value);
+        mw_report_death(task, message, traceback);
+    }
+    set_failure(L, task, message, code);
+    close_thread(L, task, value);
+    return 0;
+}
+
+static int conclude_success(lua_State *L) {
+    struct ending *ending = lua_touserdata(L, 1);
+    luaL_checkstack(L, ending->count + 8, "too many results");
+    lua_xmove(ending->task->thread, L, ending->count);
+    set_results(L, ending->task, ending->count);
+    return 0;
+}
+
+void mw_task_end(struct mw_task *task, int status, int count) {
+    struct ending ending = {.task = task, .status = status, .count = count};
+    task->state = MW_TASK_ENDING;
+    if (status == LUA_OK && task->handle) {
+        mw_task_protected(task->sched, conclude_success, &ending);
+    } else if (status != LUA_OK) {
+        mw_task_protected(task->sched, conclude_failure, &ending);
+        if (lua_status(task->thread) != LUA_OK) {
+            lua_resetthread(task->thread); /* memory was out before it came to that */
+        }
+    }
+    for (struct mw_group *group = task->group; group; group = group->outer) {
+        mw_group_cancel(group);
+    }
+    mw_task_finish(task);
+}

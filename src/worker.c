@@ -1,0 +1,146 @@
+/* A worker's life, as a list of steps: each needs those before it. */
+#include "worker.h"
+
+#include "base/log.h"
+#include "loop/loop.h"
+#include "loop/signal.h"
+#include "net/net.h"
+#include "script/l_main.h"
+#include "script/paths.h"
+#include "script/state.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct worker {
+    struct mw_loop *loop;
+    struct mw_net *net;
+    struct mw_state *state;
+    struct mw_signal *term, *interrupt;
+    bool stopping;
+};
+
+static void ignore_broken_pipes(void) {
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* As many descriptors as the system allows: a server needs one a connection. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void on_idle(void *context) {
+    struct worker *worker = context;
+    mw_loop_stop(worker->loop);
+}
+
+/* The first signal asks the service to end, the second ends the process. */
+static void on_stop_signal(void *context, int number) {
+    struct worker *worker = context;
+    (void)number;
+    if (worker->stopping) {
+        worker->state->sched.exit_status = 128 + number;
+        mw_loop_stop(worker->loop);
+        return;
+    }
+    worker->stopping = true;
+    mw_main_stop(&worker->state->sched);
+}
+
+static bool open_worker(struct worker *worker) {
+    char library[PATH_MAX];
+    if (!mw_find_library(library, sizeof library)) {
+        mw_log(MW_LOG_ERROR, "Moonwire's Lua library is in none of these: %s", library);
+        return false;
+    }
+    worker->loop = mw_loop_new();
+    worker->net = worker->loop ? mw_net_new(worker->loop) : NULL;
+    worker->state = worker->net ? mw_state_new(worker->loop, worker->net, library) : NULL;
+    if (!worker->state) {
+        mw_log(MW_LOG_ERROR, "cannot start: not enough memory, or no epoll");
+        return false;
+    }
+    worker->state->sched.on_idle = on_idle;
+    worker->state->sched.idle_context = worker;
+    worker->term = mw_signal_watch(worker->loop, SIGTERM, on_stop_signal, worker);
+    worker->interrupt = mw_signal_watch(worker->loop, SIGINT, on_stop_signal, worker);
+    return worker->term && worker->interrupt;
+}
+
+static void close_worker(struct worker *worker) {
+    if (worker->state) {
+        mw_state_free(worker->state);
+    }
+    if (worker->term) {
+        mw_signal_unwatch(worker->term);
+    }
+    if (worker->interrupt) {
+        mw_signal_unwatch(worker->interrupt);
+    }
+    if (worker->net) {
+        mw_net_free(worker->net);
+    }
+    if (worker->loop) {
+        mw_loop_free(worker->loop);
+    }
+}
+
+static void set_list(lua_State *L, const char *name, const char **list, size_t count) {
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushstring(L, list[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, name);
+}
+
+static size_t length(char **list) {
+    size_t count = 0;
+    while (list && list[count]) {
+        count++;
+    }
+    return count;
+}
+
+/* The command line as a Lua table. */
+static void push_options(lua_State *L, const struct mw_worker_options *options) {
+    lua_newtable(L);
+    lua_pushstring(L, options->script);
+    lua_setfield(L, -2, "script");
+    lua_pushstring(L, options->code);
+    lua_setfield(L, -2, "code");
+    lua_pushboolean(L, options->stdio);
+    lua_setfield(L, -2, "stdio");
+    set_list(L, "listen", options->listen, options->listeners);
+    set_list(L, "settings", options->settings, options->setting_count);
+    set_list(L, "arguments", (const char **)options->arguments, length(options->arguments));
+}
+
+static int run_service(struct worker *worker, const struct mw_worker_options *options) {
+    struct mw_sched *sched = &worker->state->sched;
+    push_options(sched->L, options);
+    if (!mw_main_spawn(sched, options->module)) {
+        return 1;
+    }
+    mw_loop_run(worker->loop);
+    return sched->service.failure && strcmp(sched->service.failure, "cancelled") != 0 ? 1 : sched->exit_status;
+}
+
+int mw_worker_run(const struct mw_worker_options *options) {
+    struct worker worker = {.loop = NULL};
+    int status = 1;
+    ignore_broken_pipes();
+    raise_descriptor_limit();
+    if (open_worker(&worker)) {
+        status = run_service(&worker, options);
+    }
+    close_worker(&worker);
+    return status;
+}

@@ -1,0 +1,23 @@
+/* A worker: one loop, one Lua state, one service. */
+#ifndef MW_WORKER_H
+#define MW_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the command line asks for. Strings are borrowed. */
+struct mw_worker_options {
+    const char *module; /* whose function main runs: "moonwire.run", "moonwire.test" */
+    const char *script; /* path; NULL: none */
+    const char *code;   /* of -e; NULL: none */
+    const char **listen, **settings; /* addresses; key=value */
+    size_t listeners, setting_count;
+    char **arguments; /* for the script, NULL-terminated */
+    bool stdio;
+};
+
+/* Runs until the service ends or a signal asks for it. The exit status of the
+ * process: 0, what the service set, or 1 after a fault, which is in the log. */
+int mw_worker_run(const struct mw_worker_options *options);
+
+#endif
