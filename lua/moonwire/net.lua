@@ -27,7 +27,7 @@ local net = {}
 ---@field keepalive? boolean default false
 
 --- Opens a listener whose connections are accepted one by one: listener:accept().
----@param address string "tcp://127.0.0.1:7000", "tcp://[::]:7000", "unix:///run/x.sock", "unix://@name", "fd://3"
+---@param address string "tcp://127.0.0.1:7000", "tcp://[::]:7000", "unix:///run/x", "unix://@name", "fd://3"
 ---@param options? moonwire.listen_options
 ---@return moonwire.listener? listener
 ---@return string? err
@@ -49,14 +49,95 @@ function net.serve(address, handler, options)
 end
 
 --- Connects to a server. All addresses of a name are tried, families by turns,
---- the next one beside the one that does not answer (RFC 8305).
----@param address string "tcp://host:25", "unix:///run/x.sock", "fd://3"
+--- the next one beside the one that does not answer (RFC 8305). A udp:// address
+--- gives a datagram socket, see net.connect_datagram.
+---@param address string "tcp://host:25", "udp://host:53", "unix:///run/x.sock", "fd://3"
 ---@param options? moonwire.connect_options
----@return moonwire.stream? stream closes with the task that opened it
+---@return moonwire.stream|moonwire.datagram? stream closes with the task that opened it
 ---@return string? err
 ---@return string? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"
 function net.connect(address, options)
+  if type(address) == "string" and address:find("^udp:") then
+    return core.net.connect_datagram(address, options)
+  end
   return core.net.connect(address, options)
+end
+
+---@class moonwire.datagram
+--- Waits for a datagram: its bytes and who sent it; or `nil, err, code`: "timeout", "closed", "busy" when
+--- another task waits, "refused" when the fixed peer does not listen. Default of seconds: read_timeout.
+---@field receive fun(self: moonwire.datagram, seconds?: number): string?, string, string?
+--- Iterates over bytes and sender. Ends when the socket is closed, raises on a fault.
+---@field datagrams fun(self: moonwire.datagram): fun(): string?, string?
+--- Waits when the kernel takes no more. The peer, a numeric address, may be left out when it is fixed. Or
+--- `nil, err, code`: "too_large" above 65507 bytes, "timeout", "closed", "busy", "refused", "unreachable".
+---@field send fun(self: moonwire.datagram, data: string, peer?: string): true?, string?, string?
+---@field local_address fun(self: moonwire.datagram): string? "127.0.0.1:53"
+---@field peer_address fun(self: moonwire.datagram): string? of the fixed peer; nil: there is none
+---@field counters fun(self: moonwire.datagram): moonwire.datagram_counters?
+---@field keep fun(self: moonwire.datagram): moonwire.datagram the socket outlives the task that opened it
+---@field is_open fun(self: moonwire.datagram): boolean
+---@field close fun(self: moonwire.datagram)
+
+---@class moonwire.datagram_counters
+---@field received integer datagrams
+---@field sent integer datagrams
+---@field received_bytes integer
+---@field sent_bytes integer
+
+---@class moonwire.datagram_options
+---@field reuse_port? boolean several sockets share the port; default false
+---@field v6_only? boolean [::] takes no IPv4; default false
+---@field broadcast? boolean may send to broadcast addresses; default false
+---@field read_timeout? number|false seconds that receive may wait; default false: no limit
+---@field write_timeout? number|false seconds that send may wait; default 60
+
+--- Opens a datagram socket that is bound to an address and hears from everybody.
+--- What comes while nobody receives waits in the kernel, as much as it keeps.
+---@param address string "udp://127.0.0.1:53", "udp://[::]:53", "udp://:53" (all addresses), "fd://3"
+---@param options? moonwire.datagram_options
+---@return moonwire.datagram? socket closes with the task that opened it
+---@return string? err
+---@return string? code "in_use", "denied", "unavailable", "invalid", "descriptors"
+function net.datagram(address, options)
+  return core.net.datagram(address, options)
+end
+
+---@class moonwire.connect_datagram_options
+---@field local_address? string numeric address to send from: "127.0.0.2:0"
+---@field timeout? number|false seconds that looking up the name may take; default 10
+---@field broadcast? boolean the peer may be a broadcast address; default false
+---@field read_timeout? number|false seconds that receive may wait; default 10
+---@field write_timeout? number|false seconds that send may wait; default 60
+
+--- Opens a datagram socket with a fixed peer: it sends to nobody else and hears
+--- from nobody else, and learns when the peer does not listen. Of a name the
+--- first address is taken that there is a way to.
+---@param address string "udp://127.0.0.1:53", "udp://host:53"
+---@param options? moonwire.connect_datagram_options
+---@return moonwire.datagram? socket closes with the task that opened it
+---@return string? err
+---@return string? code "not_found", "timeout", "unreachable", "descriptors"
+function net.connect_datagram(address, options)
+  return core.net.connect_datagram(address, options)
+end
+
+---@class moonwire.relay_options
+--- Seconds without a byte either way that end the relay; default 300, false: no limit.
+---@field idle? number|false
+
+--- Relays two streams into each other and waits until both have ended: what one
+--- peer sends goes out to the other, and so does the end of its data. Nobody
+--- else can read or write the streams meanwhile. They stay open, also after a
+--- fault, and then what was taken from one and not sent yet is queued in the other.
+---@param a moonwire.stream
+---@param b moonwire.stream
+---@param options? moonwire.relay_options
+---@return integer? a_to_b bytes
+---@return integer|string b_to_a bytes, or err
+---@return string? code "timeout" (idle), "reset", "closed" by another task, "busy" when one is in use
+function net.relay(a, b, options)
+  return core.net.relay(a, b, options)
 end
 
 --- Two streams in memory, each the other's peer: for specs and simulations.

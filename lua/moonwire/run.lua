@@ -10,7 +10,8 @@ local run = {}
 local STOP_SECONDS <const> = 5 -- what a service's stop function may take
 
 local FIELDS <const> = {
-  start = true, connect = true, datagram = true, resume = true, handoff = true, adopt = true, stop = true,
+  start = "function", connect = "function", datagram = "function", resume = "function", handoff = "function",
+  adopt = "function", stop = "function", options = "table",
 }
 
 local function fail(message)
@@ -86,15 +87,15 @@ local function to_service(value)
     if not FIELDS[name] then
       error(("unknown field '%s' in the table that the script returned"):format(tostring(name)), 0)
     end
-    if type(field) ~= "function" then
-      error(("the field '%s' of the service must be a function, not a %s"):format(name, type(field)), 0)
+    if type(field) ~= FIELDS[name] then
+      error(("the field '%s' of the service must be a %s, not a %s"):format(name, FIELDS[name], type(field)), 0)
     end
   end
   return value
 end
 
 local function serve_datagrams(address, service, ctx)
-  local socket = assert(net.datagram(address))
+  local socket = assert(net.datagram(address, service.options))
   task.spawn(function()
     for data, peer in socket:datagrams() do
       task.spawn(service.datagram, socket, data, peer, ctx)
@@ -111,7 +112,7 @@ local function open(address, service, ctx)
   if kind == "datagram" then
     return serve_datagrams(address, service, ctx)
   end
-  return core.net.serve(address, service.connect, nil, ctx)
+  return core.net.serve(address, service.connect, service.options, ctx)
 end
 
 local function open_all(addresses, service, ctx)

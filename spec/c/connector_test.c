@@ -95,7 +95,8 @@ static int setup(void **state) {
     assert_non_null(f->loop);
     f->server = dns_server_new(mw_loop_ev(f->loop), "127.0.0.1");
     assert_non_null(f->server);
-    struct mw_resolver_options options = {.servers = dns_server_address(f->server), .resolv_conf = "/dev/null"};
+    struct mw_resolver_options options = {.servers = dns_server_address(f->server),
+                                          .resolv_conf = "/dev/null"};
     f->resolver = mw_resolver_new(f->loop, &options, &fault);
     assert_non_null(f->resolver);
     f->fd = -1;
@@ -157,6 +158,17 @@ static void wait_for_callback(struct fixture *f) {
     }
     mw_timer_remove(mw_loop_timers(f->loop), &guard.timer);
     assert_int_equal(f->calls, 1);
+}
+
+/* Runs the loop until connect was called so many times. */
+static void turn_until_connects(struct fixture *f, size_t wanted) {
+    struct guard guard;
+    guard_set(&guard, f->loop, PATIENCE);
+    while (calls.count < wanted && !guard.rang) {
+        ev_run(mw_loop_ev(f->loop), EVRUN_ONCE);
+    }
+    mw_timer_remove(mw_loop_timers(f->loop), &guard.timer);
+    assert_int_equal(calls.count, wanted);
 }
 
 static struct mw_connector_options to(const char *text) {
@@ -448,13 +460,7 @@ static void an_early_attempt_may_still_win(void **state) {
     struct mw_connector_options options = to_port("two.test:%u", port_of(slow));
     options.attempt_delay = 0.01;
     assert_non_null(start(f, &options));
-    struct guard guard;
-    guard_set(&guard, f->loop, PATIENCE);
-    while (calls.count < 2 && !guard.rang) {
-        ev_run(mw_loop_ev(f->loop), EVRUN_ONCE);
-    }
-    mw_timer_remove(mw_loop_timers(f->loop), &guard.timer);
-    assert_int_equal(calls.count, 2);
+    turn_until_connects(f, 2);
     /* The kernel sends the dropped SYN again after a second. */
     close(accept4(slow, NULL, NULL, SOCK_CLOEXEC));
     wait_for_callback(f);
@@ -646,9 +652,13 @@ static void cancels_a_lookup(void **state) {
     struct mw_connector_options options = to("slow.test:80");
     dns_server_set_mood(f->server, DNS_SILENT);
     struct mw_connector *connector = start(f, &options);
-    while (dns_server_asked(f->server) == 0) {
+    struct guard guard;
+    guard_set(&guard, f->loop, PATIENCE);
+    while (dns_server_asked(f->server) < 2 && !guard.rang) {
         ev_run(mw_loop_ev(f->loop), EVRUN_ONCE);
     }
+    mw_timer_remove(mw_loop_timers(f->loop), &guard.timer);
+    assert_int_equal(dns_server_asked(f->server), 2);
     mw_connector_cancel(connector);
     assert_nothing_left(f);
 }
@@ -662,9 +672,7 @@ static void cancels_attempts(void **state) {
     struct mw_connector_options options = to_port("silent.test:%u", port_of(silent));
     options.attempt_delay = 0.01;
     struct mw_connector *connector = start(f, &options);
-    while (calls.count < 2) {
-        ev_run(mw_loop_ev(f->loop), EVRUN_ONCE);
-    }
+    turn_until_connects(f, 2);
     assert_int_equal(count_descriptors(), f->descriptors + 2);
     mw_connector_cancel(connector);
     assert_nothing_left(f);
@@ -711,9 +719,7 @@ static void connects_a_crowd(void **state) {
 static void survives_want_of_memory(void **state) {
     struct fixture *f = *state;
     int listener = listen_on("127.0.0.1", 0, 100);
-    unsigned port = port_of(listener);
-    dns_server_add_text(f->server, "host.test", DNS_A, 0, "127.0.0.1");
-    struct mw_connector_options options = to_port("host.test:%u", port);
+    struct mw_connector_options options = to_port("127.0.0.1:%u", port_of(listener));
     /* libev's tables must not have to grow: it gives up when they cannot. */
     attempt(f, &options);
     close(f->fd);
@@ -721,6 +727,9 @@ static void survives_want_of_memory(void **state) {
     bool reached = true;
     for (int n = 1; reached; n++) {
         unsigned descriptors = count_descriptors();
+        /* A name of its own: without memory c-ares may find that it has no address, which is kept. */
+        snprintf(options.target.host, sizeof options.target.host, "host%d.test", n);
+        dns_server_add_text(f->server, options.target.host, DNS_A, 0, "127.0.0.1");
         alloc_failure_arm(n);
         struct mw_connector *connector = start(f, &options);
         if (connector) {
@@ -738,6 +747,36 @@ static void survives_want_of_memory(void **state) {
     assert_true(refused >= 1);
     assert_true(failed >= 2);
     close(listener);
+}
+
+static void on_filler(struct mw_timer *timer) {
+    (void)timer;
+    fail_msg("a timer that is far away rang");
+}
+
+/* The heap of timers is full, and cannot grow for the deadline, or for the first step. */
+static void survives_want_of_memory_for_timers(void **state) {
+    struct fixture *f = *state;
+    static struct mw_timer fillers[1000];
+    struct mw_timers *timers = mw_loop_timers(f->loop);
+    struct mw_connector_options options = to("127.0.0.1:9");
+    unsigned refused = 0;
+    for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++) {
+        mw_timer_init(&fillers[i], on_filler);
+        assert_true(mw_timer_set(timers, &fillers[i], mw_loop_now(f->loop) + 1e6));
+        alloc_failure_arm(2); /* the first one is for the connector */
+        struct mw_connector *connector = start(f, &options);
+        assert_true(alloc_failure_disarm() == !connector);
+        assert_int_equal(mw_timers_count(timers), i + 1 + (connector ? 2 : 0));
+        refused += !connector;
+        if (connector) {
+            mw_connector_cancel(connector);
+        }
+    }
+    assert_true(refused >= 2);
+    for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++) {
+        mw_timer_remove(timers, &fillers[i]);
+    }
 }
 
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -771,6 +810,7 @@ int main(void) {
         test(cancels_attempts),
         test(connects_a_crowd),
         test(survives_want_of_memory),
+        test(survives_want_of_memory_for_timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,17 +16,38 @@ static void every_error_has_its_code(void **state) {
         int error;
         const char *code;
     } cases[] = {
-        {ETIMEDOUT, "timeout"},        {ECONNREFUSED, "refused"},     {ECONNRESET, "reset"},
-        {EPIPE, "reset"},              {ECONNABORTED, "reset"},       {EBADF, "closed"},
-        {ENOTCONN, "closed"},          {ESHUTDOWN, "closed"},         {EADDRINUSE, "in_use"},
-        {EADDRNOTAVAIL, "unavailable"}, {EACCES, "denied"},           {EPERM, "denied"},
-        {ENOENT, "not_found"},         {EEXIST, "exists"},            {ENETUNREACH, "unreachable"},
-        {EHOSTUNREACH, "unreachable"}, {ENETDOWN, "unreachable"},     {EHOSTDOWN, "unreachable"},
-        {EMFILE, "descriptors"},       {ENFILE, "descriptors"},       {ENOMEM, "memory"},
-        {ENOBUFS, "memory"},           {EBUSY, "busy"},               {EALREADY, "busy"},
-        {ECANCELED, "cancelled"},      {EMSGSIZE, "too_large"},       {EINVAL, "invalid"},
-        {EAFNOSUPPORT, "invalid"},     {EPROTONOSUPPORT, "invalid"},  {ENOSPC, "full"},
-        {EIO, "system"},               {12345, "system"},
+        {ETIMEDOUT, "timeout"},
+        {ECONNREFUSED, "refused"},
+        {ECONNRESET, "reset"},
+        {EPIPE, "reset"},
+        {ECONNABORTED, "reset"},
+        {EBADF, "closed"},
+        {ENOTCONN, "closed"},
+        {ESHUTDOWN, "closed"},
+        {EADDRINUSE, "in_use"},
+        {EADDRNOTAVAIL, "unavailable"},
+        {EACCES, "denied"},
+        {EPERM, "denied"},
+        {ENOENT, "not_found"},
+        {EEXIST, "exists"},
+        {ENETUNREACH, "unreachable"},
+        {EHOSTUNREACH, "unreachable"},
+        {ENETDOWN, "unreachable"},
+        {EHOSTDOWN, "unreachable"},
+        {EMFILE, "descriptors"},
+        {ENFILE, "descriptors"},
+        {ENOMEM, "memory"},
+        {ENOBUFS, "memory"},
+        {EBUSY, "busy"},
+        {EALREADY, "busy"},
+        {ECANCELED, "cancelled"},
+        {EMSGSIZE, "too_large"},
+        {EINVAL, "invalid"},
+        {EAFNOSUPPORT, "invalid"},
+        {EPROTONOSUPPORT, "invalid"},
+        {ENOSPC, "full"},
+        {EIO, "system"},
+        {12345, "system"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_string_equal(mw_fault_code(cases[i].error), cases[i].code);
@@ -35,7 +56,8 @@ static void every_error_has_its_code(void **state) {
 
 static void everyday_words(void **state) {
     (void)state;
-    static const char *const words[] = {"timeout", "closed", "eof", "reset", "busy", "cancelled", "too_large"};
+    static const char *const words[] = {"timeout", "closed",    "eof",      "reset",
+                                        "busy",    "cancelled", "too_large"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         char copy[16];
         strcpy(copy, words[i]);
@@ -68,8 +90,9 @@ static void everyday_codes_are_their_own_message(void **state) {
 
 static void a_full_table_names_the_remedy(void **state) {
     (void)state;
-    assert_message(EMFILE, "accept", "*:80",
-                   "accept *:80: too many open files (raise the limit of open files: ulimit -n, LimitNOFILE=)");
+    assert_message(
+        EMFILE, "accept", "*:80",
+        "accept *:80: too many open files (raise the limit of open files: ulimit -n, LimitNOFILE=)");
     struct mw_fault fault;
     mw_fault_set(&fault, ENFILE, "accept", "*:80");
     assert_non_null(strstr(fault.message, "limit of open files: sysctl fs.file-max"));

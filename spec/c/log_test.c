@@ -1,4 +1,5 @@
 /* layers: base */
+/* wrap: write */
 #include "base/log.h"
 #include "support/alloc_failure.h"
 
@@ -28,6 +29,25 @@ int clock_gettime(clockid_t id, struct timespec *time) {
     (void)id;
     *time = wall_clock;
     return 0;
+}
+
+ssize_t wrapped_write(int fd, const void *bytes, size_t size) __asm__("__wrap_write");
+ssize_t libc_write(int fd, const void *bytes, size_t size) __asm__("__real_write");
+
+static unsigned interruptions; /* writes from now that a signal interrupts */
+static size_t write_limit;     /* most bytes of the next write, 0 for no limit */
+
+ssize_t wrapped_write(int fd, const void *bytes, size_t size) {
+    if (interruptions > 0) {
+        interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    if (write_limit > 0 && size > write_limit) {
+        size = write_limit;
+        write_limit = 0;
+    }
+    return libc_write(fd, bytes, size);
 }
 
 /* stderr is a socket that keeps the borders of writes: one read is one write. */
@@ -82,7 +102,8 @@ static void assert_field(const char *key, const char *value, const char *expecte
 
 static void assert_json_field(const char *key, const char *value, bool bare, const char *expected) {
     char line[256];
-    snprintf(line, sizeof line, "{\"time\":\"" TIME "\",\"level\":\"info\",\"message\":\"m\",%s}\n", expected);
+    snprintf(line, sizeof line, "{\"time\":\"" TIME "\",\"level\":\"info\",\"message\":\"m\",%s}\n",
+             expected);
     write_field(key, value, strlen(value), bare);
     assert_string_equal(written(), line);
 }
@@ -135,27 +156,28 @@ static void levels_have_names(void **state) {
 static void text_values_are_quoted_when_they_must(void **state) {
     (void)state;
     assert_field("k", "plain-1.5/x:y,z", "k=plain-1.5/x:y,z");
-    assert_field("k", "stra\xc3\x9f" "e", "k=stra\xc3\x9f" "e");
+    assert_field("k", "gr\xc3\xbcn", "k=gr\xc3\xbcn");
     assert_field("k", "", "k=\"\"");
     assert_field("k", "a=b", "k=\"a=b\"");
     assert_field("k", "say \"hi\"", "k=\"say \\\"hi\\\"\"");
     assert_field("k", "back\\slash", "k=\"back\\\\slash\"");
     assert_field("k", "two\nlines\r\t", "k=\"two\\nlines\\r\\t\"");
     assert_field("a key=\"x\"\n", "v", "a_key__x__=v");
-    assert_field("gr\xc3\xb6\xc3\x9f" "e\xff", "v", "gr\xc3\xb6\xc3\x9f" "e_=v");
+    assert_field("gr\xc3\xbcn\xff", "v", "gr\xc3\xbcn_=v");
 }
 
 static void control_and_invalid_bytes_are_escaped(void **state) {
     (void)state;
     assert_field("k", "\x1b[31m", "k=\"\\x1b[31m\"");
     assert_field("k", "\x7f", "k=\"\\x7f\"");
-    assert_field("k", "\xc2\x9b" "31m", "k=\"\\xc2\\x9b31m\"");
+    assert_field("k", "\xc2\x9b[m", "k=\"\\xc2\\x9b[m\"");
     assert_field("k", "\xff\x80", "k=\"\\xff\\x80\"");
     assert_field("k", "\xc0\xaf", "k=\"\\xc0\\xaf\"");
     assert_field("k", "\xe0\x80\xaf", "k=\"\\xe0\\x80\\xaf\"");
     assert_field("k", "\xed\xa0\x80", "k=\"\\xed\\xa0\\x80\"");
     assert_field("k", "\xf0\x8f\xbf\xbf", "k=\"\\xf0\\x8f\\xbf\\xbf\"");
     assert_field("k", "\xf4\x90\x80\x80", "k=\"\\xf4\\x90\\x80\\x80\"");
+    assert_field("k", "\xe2\x82z", "k=\"\\xe2\\x82z\"");
     assert_field("k", "\xe2\x82", "k=\"\\xe2\\x82\"");
     assert_field("k", "\xe2\x82\xac\xf0\x9f\x8c\x99", "k=\xe2\x82\xac\xf0\x9f\x8c\x99");
     mw_log_write(MW_LOG_INFO, "a\0b\nc \"d\" \\", 11, NULL, 0);
@@ -473,6 +495,22 @@ static void failure_keeps_errno_and_goes_on(void **state) {
     assert_string_equal(written(), TIME " info  kept\n");
 }
 
+static void an_interrupted_write_is_done_again(void **state) {
+    (void)state;
+    interruptions = 2;
+    mw_log(MW_LOG_INFO, "whole");
+    assert_int_equal(interruptions, 0);
+    assert_string_equal(written(), TIME " info  whole\n");
+}
+
+static void a_short_write_is_completed(void **state) {
+    (void)state;
+    write_limit = 30;
+    mw_log(MW_LOG_INFO, "whole");
+    assert_string_equal(written(), TIME " info ");
+    assert_string_equal(written(), " whole\n");
+}
+
 static void works_without_memory(void **state) {
     (void)state;
     alloc_failure_arm(1);
@@ -509,6 +547,8 @@ int main(void) {
         captured(counted_entries_go_to_the_old_place),
         captured(a_place_that_cannot_be_opened_changes_nothing),
         captured(failure_keeps_errno_and_goes_on),
+        captured(an_interrupted_write_is_done_again),
+        captured(a_short_write_is_completed),
         captured(works_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,8 @@ static void keep_outcome(struct seen *seen, size_t count, const struct mw_fault 
     mw_loop_stop(seen->loop);
 }
 
-static void on_addresses(void *context, const struct mw_addr *list, size_t count, const struct mw_fault *fault) {
+static void on_addresses(void *context, const struct mw_addr *list, size_t count,
+                         const struct mw_fault *fault) {
     struct seen *seen = context;
     keep_outcome(seen, count, fault);
     assert_true((list == NULL) == (fault != NULL));
@@ -56,7 +57,8 @@ static void on_addresses(void *context, const struct mw_addr *list, size_t count
     }
 }
 
-static void on_records(void *context, const struct mw_record *list, size_t count, const struct mw_fault *fault) {
+static void on_records(void *context, const struct mw_record *list, size_t count,
+                       const struct mw_fault *fault) {
     struct seen *seen = context;
     keep_outcome(seen, count, fault);
     assert_true((list == NULL) == (fault != NULL));
@@ -123,7 +125,8 @@ static struct mw_lookup *ask(struct fixture *f, struct seen *seen, const char *n
     return mw_resolver_addresses(f->resolver, name, strlen(name), 80, family, on_addresses, seen);
 }
 
-static struct mw_lookup *ask_records(struct fixture *f, struct seen *seen, const char *name, enum mw_record_type type) {
+static struct mw_lookup *ask_records(struct fixture *f, struct seen *seen, const char *name,
+                                     enum mw_record_type type) {
     *seen = (struct seen){.loop = f->loop};
     return mw_resolver_records(f->resolver, name, strlen(name), type, on_records, seen);
 }
@@ -134,7 +137,8 @@ static void resolve(struct fixture *f, struct seen *seen, const char *name, int 
     wait_for(seen);
 }
 
-static void resolve_records(struct fixture *f, struct seen *seen, const char *name, enum mw_record_type type) {
+static void resolve_records(struct fixture *f, struct seen *seen, const char *name,
+                            enum mw_record_type type) {
     assert_non_null(ask_records(f, seen, name, type));
     assert_int_equal(seen->calls, 0);
     wait_for(seen);
@@ -373,9 +377,8 @@ static void finds_names_of_addresses(void **state) {
     struct fixture *f = *state;
     struct seen seen;
     dns_server_add_text(f->server, "3.2.0.127.in-addr.arpa", DNS_PTR, 60, "four.test");
-    dns_server_add_text(f->server,
-                        "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", DNS_PTR, 60,
-                        "six.test");
+    dns_server_add_text(f->server, "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+                        DNS_PTR, 60, "six.test");
     resolve_records(f, &seen, "127.0.2.3", MW_RECORD_PTR);
     assert_int_equal(seen.count, 1);
     assert_string_equal(seen.texts[0], "four.test");
@@ -480,6 +483,9 @@ static void times_out(void **state) {
     double start = mw_loop_update(f->loop);
     resolve(f, &seen, "slow.test", AF_INET);
     assert_fault(&seen, "timeout", "timeout");
+    for (int i = 0; i < 10; i++) {
+        ev_run(mw_loop_ev(f->loop), EVRUN_NOWAIT); /* the server reads what has come */
+    }
     assert_int_equal(dns_server_asked(f->server), 2);
     /* 30 ms, and 60 in the second round. */
     assert_true(mw_loop_update(f->loop) - start >= 0.09);
@@ -567,14 +573,19 @@ static void refuses_what_is_no_name(void **state) {
     assert_int_equal(dns_server_asked(f->server), 0);
 }
 
+/* As long as a name may be. */
+static void fill_name(char name[MW_HOST_MAX + 1]) {
+    for (size_t i = 0; i < MW_HOST_MAX; i++) {
+        name[i] = i % 64 == 63 ? '.' : 'a';
+    }
+    name[MW_HOST_MAX] = '\0';
+}
+
 static void takes_the_longest_name(void **state) {
     struct fixture *f = *state;
     struct seen seen;
     char longest[MW_HOST_MAX + 1];
-    for (size_t i = 0; i < MW_HOST_MAX; i++) {
-        longest[i] = i % 64 == 63 ? '.' : 'a';
-    }
-    longest[MW_HOST_MAX] = '\0';
+    fill_name(longest);
     resolve_records(f, &seen, longest, MW_RECORD_A);
     assert_string_equal(seen.code, "not_found");
     assert_string_equal(dns_server_last_name(f->server), longest);
@@ -582,15 +593,16 @@ static void takes_the_longest_name(void **state) {
 
 static void refuses_servers_that_are_no_addresses(void **state) {
     struct fixture *f = *state;
-    static const char *const lists[] = {"",
-                                        "name.test",
-                                        "127.0.0.1:99999",
-                                        "127.0.0.1:0",
-                                        "127.0.0.1,",
-                                        "127.0.0.1:53 ,::1",
-                                        "udp://127.0.0.1:53",
-                                        "*:53",
-                                        "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1"};
+    static const char *const lists[] = {
+        "",
+        "name.test",
+        "127.0.0.1:99999",
+        "127.0.0.1:0",
+        "127.0.0.1,",
+        "127.0.0.1:53 ,::1",
+        "udp://127.0.0.1:53",
+        "*:53",
+        "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct mw_resolver_options options = {.servers = lists[i]};
         struct mw_fault fault;
@@ -718,7 +730,8 @@ static void shares_one_query_among_equal_lookups(void **state) {
 
 enum { CROWD = 1500 };
 
-static void on_crowd(void *context, const struct mw_record *list, size_t count, const struct mw_fault *fault) {
+static void on_crowd(void *context, const struct mw_record *list, size_t count,
+                     const struct mw_fault *fault) {
     struct seen *seen = context;
     assert_null(fault);
     assert_int_equal(count, 1);
@@ -737,8 +750,7 @@ static void answers_a_crowd(void **state) {
         char name[32];
         snprintf(name, sizeof name, "n%d.test", i);
         dns_server_add_text(f->server, name, DNS_A, 60, "127.2.3.4");
-        assert_non_null(
-            mw_resolver_records(f->resolver, name, strlen(name), MW_RECORD_A, on_crowd, &seen));
+        assert_non_null(mw_resolver_records(f->resolver, name, strlen(name), MW_RECORD_A, on_crowd, &seen));
     }
     wait_for_calls(f->loop, &seen.calls, CROWD);
     assert_true(dns_server_asked(f->server) >= CROWD);
@@ -784,6 +796,36 @@ static void the_last_one_to_cancel_leaves_nothing_behind(void **state) {
     dns_server_add_text(f->server, "a.test", DNS_A, 60, "127.0.0.1");
     resolve(f, &one, "a.test", AF_UNSPEC);
     assert_int_equal(one.count, 1);
+}
+
+/* More questions than may be under way at once: some still wait for their turn. */
+static void crowds_can_leave(void **state) {
+    struct fixture *f = *state;
+    enum { MANY = 400 };
+    static struct seen seen[MANY];
+    static struct mw_lookup *lookups[MANY];
+    unsigned descriptors = count_descriptors();
+    dns_server_set_mood(f->server, DNS_SILENT);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "n%d.test", i);
+            lookups[i] = ask(f, &seen[i], name, AF_INET);
+            assert_non_null(lookups[i]);
+        }
+        for (int i = MANY - 1; round == 0 && i >= 0; i--) {
+            mw_lookup_cancel(lookups[i]);
+        }
+        if (round == 1) {
+            mw_resolver_free(f->resolver);
+            f->resolver = NULL;
+        }
+        assert_int_equal(count_descriptors(), descriptors);
+        run_dry(f->loop);
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(seen[i].calls, 0);
+        }
+    }
 }
 
 static void freeing_the_resolver_cancels_all(void **state) {
@@ -863,6 +905,10 @@ static void uses_the_search_list_for_hosts_only(void **state) {
     resolve_records(f, &seen, "host", MW_RECORD_A);
     assert_string_equal(seen.code, "not_found");
     assert_string_equal(dns_server_last_name(f->server), "host");
+    char longest[MW_HOST_MAX + 1];
+    fill_name(longest);
+    resolve(f, &seen, longest, AF_INET);
+    assert_string_equal(seen.code, "not_found");
     unlink(path);
 }
 
@@ -889,6 +935,43 @@ static void reads_a_changed_resolv_conf(void **state) {
     unlink(path);
 }
 
+static void works_without_resolv_conf(void **state) {
+    struct fixture *f = *state;
+    struct seen seen;
+    reopen(f, (struct mw_resolver_options){.resolv_conf = "/dev/null/none"});
+    dns_server_add_text(f->server, "a.test", DNS_A, 60, "127.0.0.1");
+    resolve(f, &seen, "a.test", AF_INET);
+    assert_address(&seen, 0, "127.0.0.1:80");
+}
+
+/* A query of the old kind is still under way when the change is noticed: what
+ * is asked then waits for its end. */
+static void reads_a_changed_resolv_conf_when_queries_have_ended(void **state) {
+    struct fixture *f = *state;
+    struct seen slow, seen;
+    char path[] = "/tmp/resolver_test.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    write_file(path, "search old.test\n");
+    reopen(f, (struct mw_resolver_options){.resolv_conf = path, .timeout = 1.3, .tries = 1});
+    dns_server_add_text(f->server, "host.new.test", DNS_A, 0, "127.0.0.2");
+    dns_server_set_mood(f->server, DNS_SILENT);
+    mw_loop_update(f->loop);
+    assert_non_null(ask_records(f, &slow, "slow.test", MW_RECORD_A));
+    write_file(path, "search new.test\n");
+    struct guard guard = {.loop = f->loop, .rang = false};
+    mw_timer_init(&guard.timer, on_guard);
+    assert_true(mw_timer_set(mw_loop_timers(f->loop), &guard.timer, mw_loop_update(f->loop) + 1.1));
+    mw_loop_run(f->loop);
+    assert_true(guard.rang);
+    dns_server_set_mood(f->server, DNS_HELPFUL);
+    resolve(f, &seen, "host", AF_INET);
+    assert_string_equal(slow.code, "timeout");
+    assert_address(&seen, 0, "127.0.0.2:80");
+    unlink(path);
+}
+
 /* --- memory --- */
 
 /* With the nth allocation failing, for all n, a lookup is refused at once, or
@@ -899,7 +982,7 @@ static void survives_want_of_memory(void **state) {
     dns_server_add_text(f->server, "a.test", DNS_A, 0, "127.0.0.1");
     dns_server_add_text(f->server, "a.test", DNS_AAAA, 0, "::1");
     dns_server_add_mx(f->server, "a.test", 60, 1, "mx.test");
-    reopen(f, (struct mw_resolver_options){.resolv_conf = "/dev/null", .timeout = 0.05, .tries = 1});
+    reopen(f, (struct mw_resolver_options){.resolv_conf = "/dev/null", .timeout = 0.2, .tries = 5});
     /* libev's tables must not have to grow: it gives up when they cannot. */
     resolve(f, &seen, "a.test", AF_UNSPEC);
     unsigned refused = 0, failed = 0;
@@ -907,7 +990,7 @@ static void survives_want_of_memory(void **state) {
         bool addresses = n % 2;
         alloc_failure_arm((n + 1) / 2);
         struct mw_lookup *lookup =
-            addresses ? ask(f, &seen, "a.test", AF_UNSPEC) : ask_records(f, &seen, "b.test", MW_RECORD_MX);
+            addresses ? ask(f, &seen, "a.test", AF_UNSPEC) : ask_records(f, &seen, "a.test", MW_RECORD_MX);
         if (lookup) {
             wait_for(&seen);
         }
@@ -916,7 +999,7 @@ static void survives_want_of_memory(void **state) {
         failed += lookup && strcmp(seen.code, "memory") == 0;
         resolve(f, &seen, "a.test", AF_UNSPEC);
         assert_int_equal(seen.count, 2);
-        reopen(f, (struct mw_resolver_options){.resolv_conf = "/dev/null", .timeout = 0.05, .tries = 1});
+        reopen(f, (struct mw_resolver_options){.resolv_conf = "/dev/null", .timeout = 0.2, .tries = 5});
         if (!reached && addresses) {
             break;
         }
@@ -982,10 +1065,13 @@ int main(void) {
         test(answers_a_crowd),
         test(cancelled_lookups_hear_nothing),
         test(the_last_one_to_cancel_leaves_nothing_behind),
+        test(crowds_can_leave),
         test(freeing_the_resolver_cancels_all),
         test(callbacks_may_ask_and_cancel),
         test(uses_the_search_list_for_hosts_only),
+        test(works_without_resolv_conf),
         test(reads_a_changed_resolv_conf),
+        test(reads_a_changed_resolv_conf_when_queries_have_ended),
         test(survives_want_of_memory),
         test(opening_survives_want_of_memory),
     };

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static struct mw_loop *loop;
-static int arrived[8]; /* the numbers, in order of arrival */
+static int arrived[8];          /* the numbers, in order of arrival */
 static size_t arrivals, enough; /* the loop stops after enough of them */
 
 static int open_loop(void **state) {
@@ -177,9 +177,9 @@ static void names_and_numbers(void **state) {
         const char *name;
         int number;
     } known[] = {
-        {"hup", SIGHUP},     {"int", SIGINT},     {"quit", SIGQUIT}, {"usr1", SIGUSR1}, {"usr2", SIGUSR2},
-        {"term", SIGTERM},   {"chld", SIGCHLD},   {"winch", SIGWINCH}, {"cont", SIGCONT}, {"tstp", SIGTSTP},
-        {"ttin", SIGTTIN},   {"ttou", SIGTTOU},   {"alrm", SIGALRM},
+        {"hup", SIGHUP},   {"int", SIGINT},   {"quit", SIGQUIT},   {"usr1", SIGUSR1}, {"usr2", SIGUSR2},
+        {"term", SIGTERM}, {"chld", SIGCHLD}, {"winch", SIGWINCH}, {"cont", SIGCONT}, {"tstp", SIGTSTP},
+        {"ttin", SIGTTIN}, {"ttou", SIGTTOU}, {"alrm", SIGALRM},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         assert_int_equal(mw_signal_number(known[i].name), known[i].number);

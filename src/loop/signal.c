@@ -9,9 +9,9 @@ static const struct {
     const char *name;
     int number;
 } known[] = {
-    {"hup", SIGHUP},     {"int", SIGINT},   {"quit", SIGQUIT}, {"usr1", SIGUSR1}, {"usr2", SIGUSR2},
-    {"term", SIGTERM},   {"chld", SIGCHLD}, {"winch", SIGWINCH}, {"cont", SIGCONT}, {"tstp", SIGTSTP},
-    {"ttin", SIGTTIN},   {"ttou", SIGTTOU}, {"alrm", SIGALRM},
+    {"hup", SIGHUP},   {"int", SIGINT},   {"quit", SIGQUIT},   {"usr1", SIGUSR1}, {"usr2", SIGUSR2},
+    {"term", SIGTERM}, {"chld", SIGCHLD}, {"winch", SIGWINCH}, {"cont", SIGCONT}, {"tstp", SIGTSTP},
+    {"ttin", SIGTTIN}, {"ttou", SIGTTOU}, {"alrm", SIGALRM},
 };
 
 enum { KNOWN = sizeof known / sizeof *known };

@@ -20,6 +20,7 @@ struct mw_net {
     struct mw_pipe_pool pipes;
     struct mw_stream *served; /* whose event is being handled; NULL once it is freed */
     struct mw_stream *dirty;  /* streams with output that was not sent yet */
+    unsigned dirty_count;
     struct mw_list closing;   /* streams whose owner has left, output still leaving */
     size_t streams;           /* open ones, those that are closing included */
 };

@@ -10,6 +10,7 @@ static void on_output(struct ev_loop *ev, ev_io *io, int events) {
     (void)events;
     if (stream->write_reads) {
         stream->write_reads = false;
+        mw_stream_watch_input(stream);
         if (!mw_stream_receive(stream)) {
             return;
         }

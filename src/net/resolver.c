@@ -18,10 +18,10 @@ enum { UNDER_WAY = 256, DEFAULT_ENTRIES = 1024, KEPT_BYTES_MAX = 8192, BUCKETS =
 /* Seconds. A name that does not exist may exist soon: somebody may just be setting it up. */
 static const double KEEP_MISSING = 5, KEEP_MOST = 86400;
 
-/* In c-ares no record class but this one is asked for. */
+/* The class Internet, for which the header of c-ares has no name. */
 enum { CLASS_IN = 1 };
 
-/* Kinds of questions; from RECORDS on the types of records. The first byte of a key is 'a' plus the kind. */
+/* Kinds of questions; from RECORDS on, types of records. A key begins with 'a' plus the kind. */
 enum { ADDRESSES, ADDRESSES_V4, ADDRESSES_V6, RECORDS };
 
 /* What is asked of the servers, for one lookup or more. */
@@ -50,6 +50,7 @@ struct mw_lookup {
     int status;                /* ARES_* */
     const char *why;           /* what is wrong with the name; NULL: nothing */
     int kind;
+    const char *noun; /* what was asked for, when it is missing */
     uint16_t port;
     mw_addresses_callback *on_addresses; /* one of the two is set */
     mw_records_callback *on_records;
@@ -65,6 +66,7 @@ struct mw_resolver {
     struct mw_list waiting; /* questions whose turn has not come */
     size_t under_way;       /* questions that c-ares has */
     size_t awaiting;        /* lookups whose question is not answered */
+    bool replacing;         /* the channel: what it had under way is to be asked again */
     struct mw_list asked[BUCKETS];
 };
 
@@ -82,6 +84,15 @@ static void lookup_free(struct mw_lookup *lookup) {
     mw_list_remove(&lookup->node);
     mw_answer_release(lookup->answer);
     free(lookup);
+}
+
+/* The list's links are written by name, so that static analysis sees that the lookup is off it. */
+static struct mw_lookup *take_first(struct mw_list *list) {
+    struct mw_list *node = list->next;
+    list->next = node->next;
+    list->next->previous = list;
+    mw_list_init(node);
+    return mw_list_owner(node, struct mw_lookup, node);
 }
 
 static void make_ready(struct mw_lookup *lookup, int status, struct mw_answer *answer) {
@@ -107,9 +118,25 @@ static void question_end(struct question *question, int status, struct mw_answer
     question_free(question);
 }
 
+/* For another channel, if anybody still wants to know. */
+static void ask_again(struct question *question) {
+    struct mw_resolver *resolver = question->resolver;
+    resolver->under_way--;
+    question->under_way = false;
+    if (mw_list_empty(&question->lookups)) {
+        question_free(question);
+    } else {
+        mw_list_append(&resolver->waiting, &question->waiting);
+    }
+}
+
 /* Ends the question with what came. An answer that is not large is kept as long as it may be. */
 static void conclude(struct question *question, const struct outcome *outcome) {
     struct mw_resolver *resolver = question->resolver;
+    if (resolver->replacing) {
+        ask_again(question);
+        return;
+    }
     bool missing = outcome->status == ARES_ENOTFOUND || outcome->status == ARES_ENODATA;
     if (outcome->status != ARES_SUCCESS && !missing) {
         question_end(question, outcome->status, NULL);
@@ -205,32 +232,12 @@ static void arm(struct mw_resolver *resolver) {
 
 /* --- the answers' way to the callbacks --- */
 
-/* What a lookup asked for, when it is missing. */
-static const char *noun_of(const struct mw_lookup *lookup) {
-    static const char *const nouns[RECORDS] = {"address", "IPv4 address", "IPv6 address"};
-    return lookup->kind < RECORDS ? nouns[lookup->kind]
-                                  : mw_record_noun((enum mw_record_type)(lookup->kind - RECORDS));
-}
-
 static void explain(const struct mw_lookup *lookup, struct mw_fault *fault) {
     if (lookup->why) {
         mw_fault_format(fault, "invalid", "resolve %s: %s", lookup->name, lookup->why);
     } else {
-        mw_resolver_explain(fault, lookup->status, lookup->name, noun_of(lookup));
+        mw_resolver_explain(fault, lookup->status, lookup->name, lookup->noun);
     }
-}
-
-/* The list is shared, and each caller has a port of its own. */
-static const struct mw_addr *with_port(const struct mw_answer *answer, uint16_t port) {
-    struct mw_addr *list = answer->items;
-    for (size_t i = 0; i < answer->count; i++) {
-        if (list[i].any.sa_family == AF_INET) {
-            list[i].v4.sin_port = htons(port);
-        } else {
-            list[i].v6.sin6_port = htons(port);
-        }
-    }
-    return list;
 }
 
 /* The handle is gone before the callback runs; the answer stays until after. */
@@ -246,8 +253,8 @@ static void deliver(struct mw_lookup *lookup) {
     }
     size_t count = failed ? 0 : answer->count;
     if (asked.on_addresses) {
-        asked.on_addresses(asked.context, failed ? NULL : with_port(answer, asked.port), count,
-                           failed ? &fault : NULL);
+        const struct mw_addr *list = failed ? NULL : mw_addresses_with_port(answer->items, count, asked.port);
+        asked.on_addresses(asked.context, list, count, failed ? &fault : NULL);
     } else {
         asked.on_records(asked.context, failed ? NULL : answer->items, count, failed ? &fault : NULL);
     }
@@ -263,7 +270,7 @@ static void on_progress(void *context) {
     mw_list_init(&batch);
     mw_list_splice(&batch, &resolver->ready);
     while (!mw_list_empty(&batch)) {
-        deliver(mw_list_owner(batch.next, struct mw_lookup, node));
+        deliver(take_first(&batch));
     }
     arm(resolver);
 }
@@ -290,21 +297,11 @@ static struct mw_lookup *answer_at_once(struct mw_lookup *lookup, int status, st
     return lookup;
 }
 
-static struct mw_lookup *refuse(struct mw_lookup *lookup, const char *why) {
-    lookup->why = why;
-    return answer_at_once(lookup, ARES_EBADNAME, NULL);
-}
-
 static struct mw_lookup *answer_numeric(struct mw_lookup *lookup, const struct mw_addr *addr, int family) {
     if (family != AF_UNSPEC && family != addr->any.sa_family) {
         return answer_at_once(lookup, ARES_ENODATA, NULL);
     }
-    struct mw_addr *list = malloc(sizeof *list);
-    struct mw_answer *answer = NULL;
-    if (list) {
-        *list = *addr;
-        answer = mw_answer_new("", ARES_SUCCESS, list, 1);
-    }
+    struct mw_answer *answer = mw_addresses_answer(addr);
     return answer_at_once(lookup, answer ? ARES_SUCCESS : ARES_ENOMEM, answer);
 }
 
@@ -363,22 +360,28 @@ static struct mw_lookup *ask(struct mw_lookup *lookup, const char *name) {
     return lookup;
 }
 
+static struct mw_lookup *check_and_ask(struct mw_lookup *lookup, const char *name, size_t length) {
+    lookup->why = mw_name_check(name, length);
+    return lookup->why ? answer_at_once(lookup, ARES_EBADNAME, NULL) : ask(lookup, lookup->name);
+}
+
 struct mw_lookup *mw_resolver_addresses(struct mw_resolver *resolver, const char *name, size_t length,
                                         uint16_t port, int family, mw_addresses_callback *callback,
                                         void *context) {
+    static const char *const nouns[RECORDS] = {"address", "IPv4 address", "IPv6 address"};
     int kind = family == AF_INET ? ADDRESSES_V4 : family == AF_INET6 ? ADDRESSES_V6 : ADDRESSES;
     struct mw_lookup *lookup = lookup_new(resolver, kind, name, length, context);
     if (!lookup) {
         return NULL;
     }
+    lookup->noun = nouns[kind];
     lookup->on_addresses = callback;
     lookup->port = port;
     struct mw_addr addr;
     if (mw_name_numeric(&addr, name, length, port)) {
         return answer_numeric(lookup, &addr, family);
     }
-    const char *why = mw_name_check(name, length);
-    return why ? refuse(lookup, why) : ask(lookup, lookup->name);
+    return check_and_ask(lookup, name, length);
 }
 
 struct mw_lookup *mw_resolver_records(struct mw_resolver *resolver, const char *name, size_t length,
@@ -388,6 +391,7 @@ struct mw_lookup *mw_resolver_records(struct mw_resolver *resolver, const char *
     if (!lookup) {
         return NULL;
     }
+    lookup->noun = mw_record_noun(type);
     lookup->on_records = callback;
     struct mw_addr addr;
     if (type == MW_RECORD_PTR && mw_name_numeric(&addr, name, length, 0)) {
@@ -395,8 +399,7 @@ struct mw_lookup *mw_resolver_records(struct mw_resolver *resolver, const char *
         mw_name_reverse(&addr, reverse);
         return ask(lookup, reverse);
     }
-    const char *why = mw_name_check(name, length);
-    return why ? refuse(lookup, why) : ask(lookup, lookup->name);
+    return check_and_ask(lookup, name, length);
 }
 
 /* What nobody waits for any more is not asked for any longer, so that no socket
@@ -420,6 +423,29 @@ void mw_lookup_cancel(struct mw_lookup *lookup) {
 
 /* --- life --- */
 
+bool mw_resolver_configure(struct mw_resolver *resolver, const struct mw_resolver_options *options,
+                           struct mw_fault *fault) {
+    struct mw_channel *channel = mw_channel_new(resolver->loop, options, on_progress, resolver, fault);
+    if (!channel) {
+        return false;
+    }
+    struct mw_cache *cache = mw_cache_new(options->entries ? options->entries : DEFAULT_ENTRIES);
+    if (!cache) {
+        mw_resolver_explain_opening(fault, ARES_ENOMEM, NULL);
+        mw_channel_free(channel);
+        return false;
+    }
+    resolver->replacing = true;
+    mw_channel_free(resolver->channel);
+    resolver->replacing = false;
+    mw_cache_free(resolver->cache);
+    resolver->channel = channel;
+    resolver->cache = cache;
+    send_waiting(resolver);
+    arm(resolver);
+    return true;
+}
+
 struct mw_resolver *mw_resolver_new(struct mw_loop *loop, const struct mw_resolver_options *options,
                                     struct mw_fault *fault) {
     static const struct mw_resolver_options defaults = {.servers = NULL};
@@ -428,20 +454,13 @@ struct mw_resolver *mw_resolver_new(struct mw_loop *loop, const struct mw_resolv
         mw_resolver_explain_opening(fault, ARES_ENOMEM, NULL);
         return NULL;
     }
-    options = options ? options : &defaults;
     resolver->loop = loop;
     mw_list_init(&resolver->ready);
     mw_list_init(&resolver->waiting);
     for (size_t i = 0; i < BUCKETS; i++) {
         mw_list_init(&resolver->asked[i]);
     }
-    resolver->cache = mw_cache_new(options->entries ? options->entries : DEFAULT_ENTRIES);
-    if (!resolver->cache) {
-        mw_resolver_explain_opening(fault, ARES_ENOMEM, NULL);
-    } else {
-        resolver->channel = mw_channel_new(loop, options, on_progress, resolver, fault);
-    }
-    if (!resolver->channel) {
+    if (!mw_resolver_configure(resolver, options ? options : &defaults, fault)) {
         mw_resolver_free(resolver);
         return NULL;
     }
@@ -450,7 +469,7 @@ struct mw_resolver *mw_resolver_new(struct mw_loop *loop, const struct mw_resolv
 
 static void free_lookups(struct mw_list *list) {
     while (!mw_list_empty(list)) {
-        lookup_free(mw_list_owner(list->next, struct mw_lookup, node));
+        lookup_free(take_first(list));
     }
 }
 

@@ -33,14 +33,20 @@ typedef void mw_addresses_callback(void *context, const struct mw_addr *list, si
 typedef void mw_records_callback(void *context, const struct mw_record *list, size_t count,
                                  const struct mw_fault *fault);
 
-/* `options` may be NULL: all defaults. NULL, with a fault, when memory is out,
- * the servers are no list of addresses or resolv.conf cannot be read. The loop
- * must outlive the resolver. */
+/* `options` may be NULL: all defaults. NULL, with a fault, when memory is out or
+ * the servers are no list of addresses. Where resolv.conf cannot be read or
+ * names no server it is 127.0.0.1. The loop must outlive the resolver. */
 struct mw_resolver *mw_resolver_new(struct mw_loop *loop, const struct mw_resolver_options *options,
                                     struct mw_fault *fault);
 
+/* Other settings from now on, those that are absent at their defaults. What was
+ * learned is forgotten, and what is being looked up is asked anew. False, with
+ * a fault as above, when it cannot be; nothing has changed then. */
+bool mw_resolver_configure(struct mw_resolver *resolver, const struct mw_resolver_options *options,
+                           struct mw_fault *fault);
+
 /* Cancels all lookups: no callback is called, and their handles are gone. Not
- * to be called from within a callback of this resolver. */
+ * to be called from within a callback of this resolver or of a connector. */
 void mw_resolver_free(struct mw_resolver *resolver);
 
 /* Looks up the addresses of a host: AF_INET, AF_INET6, or AF_UNSPEC for both. A

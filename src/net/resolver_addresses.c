@@ -44,3 +44,23 @@ int mw_addresses_copy(struct mw_address_list *list, const struct ares_addrinfo *
     *list = (struct mw_address_list){items, count, shortest_ttl(info)};
     return ARES_SUCCESS;
 }
+
+struct mw_addr *mw_addresses_with_port(struct mw_addr *list, size_t count, uint16_t port) {
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].any.sa_family == AF_INET) {
+            list[i].v4.sin_port = htons(port);
+        } else {
+            list[i].v6.sin6_port = htons(port);
+        }
+    }
+    return list;
+}
+
+struct mw_answer *mw_addresses_answer(const struct mw_addr *addr) {
+    struct mw_addr *list = malloc(sizeof *list);
+    if (!list) {
+        return NULL;
+    }
+    *list = *addr;
+    return mw_answer_new("", ARES_SUCCESS, list, 1);
+}

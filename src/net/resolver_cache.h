@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 struct mw_answer {
-    struct mw_list age;     /* in the cache, the oldest first */
-    struct mw_answer *next; /* in its bucket */
-    double expires;         /* moment on the loop's clock */
+    struct mw_list age;    /* in the cache, the oldest first */
+    struct mw_list bucket; /* in the cache, among those with a similar hash */
+    double expires;        /* moment on the loop's clock */
     unsigned references;
     int status;  /* ARES_*; not 0: a name or record that does not exist */
     void *items; /* one block from malloc: struct mw_addr or struct mw_record, as the key says */

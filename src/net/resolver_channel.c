@@ -229,6 +229,8 @@ struct mw_channel *mw_channel_new(struct mw_loop *loop, const struct mw_resolver
     channel->context = context;
     channel->options = *options;
     ev_timer_init(&channel->timer, on_timer, 0., 0.);
+    /* After input: an answer that is there in a late tick does not time out. */
+    ev_set_priority(&channel->timer, EV_MINPRI);
     channel->timer.data = channel;
     int status = open_channel(channel);
     if (status != ARES_SUCCESS) {

@@ -12,7 +12,7 @@ struct mw_channel;
 
 /* `on_progress` is called after c-ares has handled input or timeouts, never
  * from inside c-ares; it may free the channel. NULL, with a fault, when the servers are no list of
- * addresses, resolv.conf cannot be read or memory is out. */
+ * addresses or memory is out. */
 struct mw_channel *mw_channel_new(struct mw_loop *loop, const struct mw_resolver_options *options,
                                   void (*on_progress)(void *context), void *context, struct mw_fault *fault);
 

@@ -29,14 +29,12 @@ static void explain_unavailable(struct mw_fault *fault, int status, const char *
 
 void mw_resolver_explain(struct mw_fault *fault, int status, const char *name, const char *noun) {
     switch (status) {
+    case ARES_EBADNAME: /* the name itself was good, but not with a domain of the search list behind it */
     case ARES_ENOTFOUND:
         mw_fault_format(fault, "not_found", "resolve %s: no such name", name);
         break;
     case ARES_ENODATA:
         mw_fault_format(fault, "not_found", "resolve %s: it has no %s", name, noun);
-        break;
-    case ARES_EBADNAME:
-        mw_fault_format(fault, "invalid", "resolve %s: no name that can be asked for", name);
         break;
     case ARES_ETIMEOUT:
         mw_fault_set(fault, ETIMEDOUT, "resolve", name);
@@ -51,18 +49,12 @@ void mw_resolver_explain(struct mw_fault *fault, int status, const char *name, c
 
 void mw_resolver_explain_opening(struct mw_fault *fault, int status,
                                  const struct mw_resolver_options *options) {
-    switch (status) {
-    case ARES_ENOMEM:
+    if (status != ARES_EBADSTR) {
         mw_fault_set(fault, ENOMEM, "open", "the resolver");
-        break;
-    case ARES_EBADSTR:
-        mw_fault_format(fault, "invalid",
-                        "open the resolver: name servers \"%.100s\": write up to %d numeric addresses, "
-                        "as in 127.0.0.1:53,[::1]:53",
-                        options->servers, MW_SERVERS_MAX);
-        break;
-    default:
-        mw_fault_format(fault, "system", "open the resolver: read %s: %s", options->resolv_conf,
-                        ares_strerror(status));
+        return;
     }
+    mw_fault_format(fault, "invalid",
+                    "open the resolver: name servers \"%.100s\": write up to %d numeric addresses, "
+                    "as in 127.0.0.1:53,[::1]:53",
+                    options->servers, MW_SERVERS_MAX);
 }

@@ -9,7 +9,8 @@
  * in the tick of the failure: it looks whether descriptors have run out. */
 void mw_resolver_explain(struct mw_fault *fault, int status, const char *name, const char *noun);
 
-/* The same for a resolver that could not be opened; of the options the one at fault must be set. */
+/* The same for a resolver that could not be opened: ARES_EBADSTR when the
+ * servers are no list of addresses, else memory is out. */
 void mw_resolver_explain_opening(struct mw_fault *fault, int status,
                                  const struct mw_resolver_options *options);
 

@@ -102,6 +102,10 @@ int mw_stream_input_fault(const struct mw_stream *stream);
  * mw_stream_shutdown, ENOBUFS past the cap, ENOMEM, or the fault. */
 int mw_stream_queue(struct mw_stream *stream, const char *bytes, size_t size);
 
+/* The same for several pieces at once, at most MW_STREAM_PIECES: all or none is queued. */
+enum { MW_STREAM_PIECES = 8 };
+int mw_stream_queue_pieces(struct mw_stream *stream, const struct iovec *pieces, int count);
+
 /* Sends what is queued now, as far as the kernel takes it. 0 or the fault. */
 int mw_stream_flush(struct mw_stream *stream);
 

@@ -37,12 +37,13 @@ void mw_stream_await_input(struct mw_stream *stream, size_t size) {
     }
 }
 
-/* Reading rests only at the mark with nobody waiting for more. */
+/* Reading rests at the mark with nobody waiting for more, and while the
+ * transport waits for room to write: the input may be there all the time. */
 static bool wants_input(const struct mw_stream *stream) {
     if (stream->read_writes) {
         return true;
     }
-    if (stream->at_end || stream->input_fault) {
+    if (stream->at_end || stream->input_fault || stream->write_reads) {
         return false;
     }
     if (stream->farewell) {
@@ -117,11 +118,12 @@ static bool fill(struct mw_stream *stream) {
         return false;
     }
     if (got == MW_WANT_WRITE) {
-        stream->write_reads = true;
         if (!mw_stream_watch_output(stream)) {
             note_input_fault(stream, ENOMEM);
             return true;
         }
+        stream->write_reads = true;
+        mw_stream_watch_input(stream);
         return false;
     }
     if (got == 0) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* From this size on a piece is not copied but sent at once: the copy costs as
  * much as the system call that it might save. */
@@ -21,6 +22,7 @@ static void mark_dirty(struct mw_stream *stream) {
         stream->dirty = true;
         stream->next_dirty = stream->net->dirty;
         stream->net->dirty = stream;
+        stream->net->dirty_count++;
     }
 }
 
@@ -33,6 +35,7 @@ void mw_stream_clean(struct mw_stream *stream) {
         link = &(*link)->next_dirty;
     }
     *link = stream->next_dirty;
+    stream->net->dirty_count--;
     stream->dirty = false;
 }
 
@@ -59,14 +62,40 @@ static void wait_for_room(struct mw_stream *stream, ssize_t answer) {
     }
 }
 
-/* Queue and `bytes` in one call, without a copy of what leaves. */
-static void send_direct(struct mw_stream *stream, const char *bytes, size_t size) {
+/* Forgets `sent` bytes of the pieces; those that are used up become empty. */
+static void advance(struct iovec *pieces, int count, size_t sent) {
+    for (int i = 0; i < count && sent > 0; i++) {
+        size_t part = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+        pieces[i].iov_base = (char *)pieces[i].iov_base + part;
+        pieces[i].iov_len -= part;
+        sent -= part;
+    }
+}
+
+static bool append_pieces(struct mw_stream *stream, const struct iovec *pieces, int count, size_t total) {
+    if (!mw_buf_reserve(&stream->net->pool, &stream->out, total)) {
+        return false;
+    }
+    struct mw_buf *out = stream->out;
+    for (int i = 0; i < count; i++) {
+        char *end = out->data + out->end;
+        out->end += pieces[i].iov_len;
+        if (pieces[i].iov_len == 1) {
+            *end = *(const char *)pieces[i].iov_base; /* a line end: not worth a call */
+        } else {
+            memcpy(end, pieces[i].iov_base, pieces[i].iov_len);
+        }
+    }
+    return true;
+}
+
+/* Queue and pieces in one call, without a copy of what leaves. */
+static void send_direct(struct mw_stream *stream, const struct iovec *pieces, int count, size_t total) {
+    struct iovec all[MW_STREAM_PIECES + 1];
     size_t queued = mw_buf_size(stream->out);
-    struct iovec pieces[2] = {
-        {.iov_base = queued ? stream->out->data + stream->out->start : NULL, .iov_len = queued},
-        {.iov_base = (char *)(uintptr_t)bytes, .iov_len = size},
-    };
-    ssize_t sent = stream->ops->write(stream, queued ? pieces : pieces + 1, queued ? 2 : 1);
+    all[0] = (struct iovec){.iov_base = queued ? stream->out->data + stream->out->start : NULL, .iov_len = queued};
+    memcpy(all + 1, pieces, (size_t)count * sizeof *pieces);
+    ssize_t sent = stream->ops->write(stream, queued ? all : all + 1, queued ? count + 1 : count);
     if (sent < 0 && sent != MW_WANT_READ && sent != MW_WANT_WRITE) {
         mw_stream_fail_output(stream, (int)-sent);
         return;
@@ -80,7 +109,8 @@ static void send_direct(struct mw_stream *stream, const char *bytes, size_t size
         mw_buf_consume(&stream->net->pool, &stream->out, from_queue);
     }
     left -= from_queue;
-    if (left < size && !mw_buf_append(&stream->net->pool, &stream->out, bytes + left, size - left)) {
+    advance(all + 1, count, left);
+    if (left < total && !append_pieces(stream, all + 1, count, total - left)) {
         mw_stream_fail_output(stream, ENOMEM);
     } else if (stream->out) {
         wait_for_room(stream, sent);
@@ -106,34 +136,45 @@ static bool stuck(const struct mw_stream *stream) {
     return mw_stream_awaits_room(stream) || stream->read_writes;
 }
 
-int mw_stream_queue(struct mw_stream *stream, const char *bytes, size_t size) {
-    int error = refusal(stream, size);
-    if (error || size == 0) {
+int mw_stream_queue_pieces(struct mw_stream *stream, const struct iovec *pieces, int count) {
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        total += pieces[i].iov_len;
+    }
+    int error = refusal(stream, total);
+    if (error || total == 0) {
         return error;
     }
-    if (size >= DIRECT && !stuck(stream)) {
-        send_direct(stream, bytes, size);
+    bool waiting = stuck(stream);
+    if (total >= DIRECT && !waiting) {
+        send_direct(stream, pieces, count, total);
         return stream->output_fault;
     }
-    if (!mw_buf_append(&stream->net->pool, &stream->out, bytes, size)) {
+    if (!append_pieces(stream, pieces, count, total)) {
         return ENOMEM;
     }
-    if (!stuck(stream)) {
+    if (!waiting) {
         mark_dirty(stream);
     }
     return 0;
 }
 
+int mw_stream_queue(struct mw_stream *stream, const char *bytes, size_t size) {
+    struct iovec piece = {.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
+    return mw_stream_queue_pieces(stream, &piece, 1);
+}
+
 int mw_stream_pass(struct mw_stream *stream, const char *bytes, size_t size) {
+    struct iovec piece = {.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
     int error = refusal(stream, size);
     if (error) {
         return error;
     }
     if (!stuck(stream)) {
-        send_direct(stream, bytes, size);
+        send_direct(stream, &piece, 1, size);
         return stream->output_fault;
     }
-    return mw_buf_append(&stream->net->pool, &stream->out, bytes, size) ? 0 : ENOMEM;
+    return append_pieces(stream, &piece, 1, size) ? 0 : ENOMEM;
 }
 
 /* The order to end the direction follows the last byte. */

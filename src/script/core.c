@@ -3,11 +3,15 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_connect.h"
+#include "script/l_dgram.h"
 #include "script/l_listener.h"
 #include "script/l_log.h"
 #include "script/l_main.h"
+#include "script/l_resolver.h"
 #include "script/l_signal.h"
 #include "script/l_stream.h"
+#include "script/l_stream_relay.h"
+#include "script/l_stream_send_file.h"
 #include "script/l_task.h"
 #include "script/l_waiters.h"
 #include "script/sched.h"
@@ -50,8 +54,15 @@ static int core_usage(lua_State *L) {
 }
 
 static const luaL_Reg net_functions[] = {
-    {"listen", mw_l_listen},     {"serve", mw_l_serve},           {"connect", mw_l_connect},
-    {"pair", mw_l_stream_pair}, {"standard", mw_l_stream_standard}, {NULL, NULL},
+    {"listen", mw_l_listen},
+    {"serve", mw_l_serve},
+    {"connect", mw_l_connect},
+    {"datagram", mw_l_datagram},
+    {"connect_datagram", mw_l_connect_datagram},
+    {"relay", mw_l_stream_relay},
+    {"pair", mw_l_stream_pair},
+    {"standard", mw_l_stream_standard},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
@@ -65,6 +76,7 @@ static int open_core(lua_State *L) {
     mw_l_log_open(L);
     mw_l_signal_open(L);
     mw_l_main_open(L);
+    mw_l_resolver_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }
@@ -73,6 +85,9 @@ void mw_core_open(lua_State *L) {
     mw_l_stream_open(L);
     mw_l_listener_open(L);
     mw_l_connect_open(L);
+    mw_l_stream_relay_open(L);
+    mw_l_stream_send_file_open(L);
+    mw_l_dgram_open(L);
     luaL_requiref(L, "moonwire.core", open_core, 0);
     lua_pop(L, 1);
 }

@@ -1,11 +1,9 @@
-#include "script/l_listener.h"
+#include "script/l_listener_internal.h"
 
 #include "base/log.h"
-#include "net/listener.h"
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_main.h"
-#include "script/l_stream.h"
 #include "script/task_internal.h"
 
 #include <string.h>
@@ -13,32 +11,14 @@
 
 static const char TYPE[] = "moonwire.listener";
 
-struct l_listener {
-    struct mw_listener *listener; /* NULL once closed */
-    struct mw_sched *sched;
-    struct mw_resource resource;
-    struct mw_l_profile *profile;
-    struct mw_group *group;    /* its connections' tasks belong to; serve only */
-    struct mw_task *acceptor;  /* waits in accept */
-    struct mw_addr peer;       /* of the connection that waits to be taken */
-    int fd;                    /* that connection, or -1 */
-    int handler, context, self; /* registry references; serve only */
-};
-
-static struct l_listener *check_listener(lua_State *L) {
+static struct mw_l_listener *check_listener(lua_State *L) {
     return luaL_checkudata(L, 1, TYPE);
 }
 
 /* --- a connection becomes a stream --- */
 
-/* What runs protected when a connection came. */
-struct arrival {
-    struct l_listener *listener;
-    const struct mw_addr *peer;
-    int fd; /* -1 once the stream owns it */
-};
-
-static struct mw_l_stream *push_stream(lua_State *L, struct l_listener *listener, int *fd, const struct mw_addr *peer) {
+static struct mw_l_stream *push_stream(lua_State *L, struct mw_l_listener *listener, int *fd,
+                                       const struct mw_addr *peer) {
     struct mw_stream *transport = mw_stream_new(listener->sched->net, *fd, &mw_plain_ops, NULL, NULL);
     if (!transport) {
         luaL_error(L, "not enough memory");
@@ -48,31 +28,56 @@ static struct mw_l_stream *push_stream(lua_State *L, struct l_listener *listener
     return mw_l_stream_push(L, transport, peer, listener->profile);
 }
 
+/* What runs protected when a connection came. */
+struct arrival {
+    struct mw_l_listener *listener;
+    const struct mw_addr *peer;
+    struct mw_stream *transport; /* NULL once the userdata owns it */
+    struct mw_task *task;        /* set on success */
+};
+
 static int start_connection(lua_State *L) {
     struct arrival *arrival = lua_touserdata(L, 1);
-    struct l_listener *listener = arrival->listener;
+    struct mw_l_listener *listener = arrival->listener;
     lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
-    struct mw_l_stream *stream = push_stream(L, listener, &arrival->fd, arrival->peer);
+    struct mw_l_stream *stream = mw_l_stream_push(L, arrival->transport, arrival->peer, listener->profile);
+    arrival->transport = NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, listener->context);
     struct mw_task *task = mw_task_new(L, listener->sched, listener->group);
     lua_xmove(L, task->thread, 3);
     mw_list_append(&task->owned, &stream->resource.node);
     task->connection = stream;
-    mw_task_ready(task, 2);
+    arrival->task = task;
     return 0;
 }
 
-static bool serve_connection(struct l_listener *listener, int fd, const struct mw_addr *peer) {
-    struct arrival arrival = {.listener = listener, .fd = fd, .peer = peer};
+struct mw_task *mw_l_listener_start(struct mw_l_listener *listener, struct mw_stream *transport,
+                                    const struct mw_addr *peer) {
+    struct arrival arrival = {.listener = listener, .peer = peer, .transport = transport};
     mw_task_protected(listener->sched, start_connection, &arrival);
-    if (arrival.fd >= 0) {
-        close(arrival.fd);
+    if (arrival.transport) {
+        mw_stream_close(arrival.transport, 0);
+    }
+    return arrival.task;
+}
+
+static bool serve_connection(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
+    struct mw_stream *transport = mw_stream_new(listener->sched->net, fd, &mw_plain_ops, NULL, NULL);
+    if (!transport) {
+        close(fd);
+    } else if (listener->defers) {
+        mw_l_listener_defer(listener, transport, peer);
+    } else {
+        struct mw_task *task = mw_l_listener_start(listener, transport, peer);
+        if (task) {
+            mw_task_ready(task, 2);
+        }
     }
     return true;
 }
 
 /* One connection for the task that waits in accept; no more until it asks. */
-static bool hand_over(struct l_listener *listener, int fd, const struct mw_addr *peer) {
+static bool hand_over(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
     struct mw_task *task = listener->acceptor;
     listener->acceptor = NULL;
     listener->fd = fd;
@@ -83,7 +88,7 @@ static bool hand_over(struct l_listener *listener, int fd, const struct mw_addr 
 }
 
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
-    struct l_listener *listener = owner;
+    struct mw_l_listener *listener = owner;
     return listener->group ? serve_connection(listener, fd, peer) : hand_over(listener, fd, peer);
 }
 
@@ -91,7 +96,7 @@ static const struct mw_listener_events events = {.on_accept = on_accept};
 
 /* --- its life --- */
 
-static void close_listener(struct l_listener *listener) {
+static void close_listener(struct mw_l_listener *listener) {
     if (!listener->listener) {
         return;
     }
@@ -101,6 +106,7 @@ static void close_listener(struct l_listener *listener) {
     mw_main_note(listener->sched);
     listener->listener = NULL;
     mw_task_disown(&listener->resource);
+    mw_l_listener_forget_deferred(listener);
     mw_l_profile_release(listener->profile);
     if (listener->fd >= 0) {
         close(listener->fd);
@@ -116,12 +122,12 @@ static void close_listener(struct l_listener *listener) {
 }
 
 static void close_resource(struct mw_resource *resource) {
-    close_listener(mw_list_owner(resource, struct l_listener, resource));
+    close_listener(mw_list_owner(resource, struct mw_l_listener, resource));
 }
 
 static struct mw_listener_options read_options(lua_State *L, int index) {
     static const char *const known[] = {"backlog", "mode",       "reuse_port",         "v6_only",
-                                        "nodelay", "keepalive", MW_L_PROFILE_OPTIONS, NULL};
+                                        "nodelay", "keepalive",  "defer", MW_L_PROFILE_OPTIONS, NULL};
     struct mw_listener_options options = mw_listener_defaults;
     if (mw_check_options(L, index, known)) {
         options.backlog = (int)mw_option_integer(L, index, "backlog", 1, 65535, 0);
@@ -136,15 +142,15 @@ static struct mw_listener_options read_options(lua_State *L, int index) {
 
 /* Opens the socket and pushes its userdata; or pushes nil, err, code and
  * returns NULL. `options` is the index of the options table. */
-static struct l_listener *open_listener(lua_State *L, int options) {
+static struct mw_l_listener *open_listener(lua_State *L, int options) {
     struct mw_address address;
     struct mw_fault fault;
     mw_check_address(L, 1, &address);
     luaL_argcheck(L, address.scheme != MW_SCHEME_UDP, 1, "a udp address has no connections; use net.datagram");
     luaL_argcheck(L, address.scheme != MW_SCHEME_TLS, 1, "tls listeners are not available");
     struct mw_listener_options chosen = read_options(L, options);
-    struct l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
-    *listener = (struct l_listener){
+    struct mw_l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
+    *listener = (struct mw_l_listener){
         .sched = mw_sched_of(L),
         .fd = -1,
         .handler = LUA_NOREF,
@@ -153,6 +159,7 @@ static struct l_listener *open_listener(lua_State *L, int options) {
         .resource.close = close_resource,
     };
     mw_list_init(&listener->resource.node);
+    mw_list_init(&listener->deferred);
     luaL_setmetatable(L, TYPE);
     struct mw_l_profile *profile = mw_l_profile_options(L, options, &mw_l_profile_default);
     int fd = mw_listener_open(&address, &chosen, &fault);
@@ -175,6 +182,9 @@ static struct l_listener *open_listener(lua_State *L, int options) {
 }
 
 int mw_l_listen(lua_State *L) {
+    luaL_argcheck(L, !lua_istable(L, 2) || lua_getfield(L, 2, "defer") == LUA_TNIL, 2,
+                  "option 'defer' is for listeners that serve their connections themselves");
+    lua_settop(L, 2);
     return open_listener(L, 2) ? 1 : 3;
 }
 
@@ -186,11 +196,12 @@ int mw_l_serve(lua_State *L) {
     if (!group) {
         return luaL_error(L, "not enough memory");
     }
-    struct l_listener *listener = open_listener(L, 3);
+    struct mw_l_listener *listener = open_listener(L, 3);
     if (!listener) {
         return 3;
     }
     listener->group = group;
+    listener->defers = mw_option_boolean(L, 3, "defer", false);
     lua_pushvalue(L, 2);
     listener->handler = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, 4);
@@ -204,7 +215,7 @@ int mw_l_serve(lua_State *L) {
 /* --- methods --- */
 
 static void abandon_accept(struct mw_task *task, void *subject) {
-    struct l_listener *listener = subject;
+    struct mw_l_listener *listener = subject;
     (void)task;
     listener->acceptor = NULL;
     if (listener->listener) {
@@ -214,14 +225,14 @@ static void abandon_accept(struct mw_task *task, void *subject) {
 
 static const struct mw_wait accept_wait = {.name = "accept", .abandon = abandon_accept};
 
-static int take_connection(lua_State *L, struct l_listener *listener) {
+static int take_connection(lua_State *L, struct mw_l_listener *listener) {
     struct mw_l_stream *stream = push_stream(L, listener, &listener->fd, &listener->peer);
     mw_task_own(L, &stream->resource);
     return 1;
 }
 
 static int accepted(lua_State *L, int status, lua_KContext context) {
-    struct l_listener *listener = check_listener(L);
+    struct mw_l_listener *listener = check_listener(L);
     (void)status;
     (void)context;
     if (mw_task_outcome(L) == MW_TIMED_OUT) {
@@ -231,7 +242,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
 }
 
 static int listener_accept(lua_State *L) {
-    struct l_listener *listener = check_listener(L);
+    struct mw_l_listener *listener = check_listener(L);
     double seconds = lua_isnoneornil(L, 2) ? MW_TIMER_NEVER : mw_check_seconds(L, 2);
     luaL_argcheck(L, !listener->group, 1, "this listener serves its connections itself");
     if (!listener->listener) {
@@ -255,7 +266,7 @@ static int listener_close(lua_State *L) {
 }
 
 static int listener_gc(lua_State *L) {
-    struct l_listener *listener = check_listener(L);
+    struct mw_l_listener *listener = check_listener(L);
     if (listener->listener) {
         mw_log(MW_LOG_WARN, "a listener was left open without a reference to it: close it or keep it");
         close_listener(listener);
@@ -264,7 +275,7 @@ static int listener_gc(lua_State *L) {
 }
 
 static int listener_local_address(lua_State *L) {
-    struct l_listener *listener = check_listener(L);
+    struct mw_l_listener *listener = check_listener(L);
     struct mw_addr local;
     char text[MW_ADDR_TEXT];
     if (!listener->listener) {
@@ -282,7 +293,7 @@ static int listener_is_open(lua_State *L) {
 
 /* The listener outlives the task that made it: it is the service's now. */
 static int listener_keep(lua_State *L) {
-    struct l_listener *listener = check_listener(L);
+    struct mw_l_listener *listener = check_listener(L);
     if (listener->listener) {
         mw_task_disown(&listener->resource);
         mw_list_append(&listener->sched->root.owned, &listener->resource.node);
@@ -295,7 +306,7 @@ static int listener_keep(lua_State *L) {
 }
 
 static int listener_tostring(lua_State *L) {
-    struct l_listener *listener = check_listener(L);
+    struct mw_l_listener *listener = check_listener(L);
     struct mw_addr local;
     char text[MW_ADDR_TEXT];
     if (!listener->listener) {

@@ -15,7 +15,8 @@ struct signals {
     struct mw_signal *watched[NSIG];
     bool arrived[NSIG];
     bool open;
-    struct mw_task *waiter;
+    struct mw_loop *loop;
+    struct mw_task *waiter; /* set by set_waiter */
     struct mw_resource resource;
 };
 
@@ -23,7 +24,19 @@ static struct signals *check_signals(lua_State *L) {
     return luaL_checkudata(L, 1, TYPE);
 }
 
+/* A task that waits for a signal holds the loop, which watchers of signals do
+ * not: a program may have nothing else to do. */
+static void set_waiter(struct signals *signals, struct mw_task *task) {
+    if (task && !signals->waiter) {
+        ev_ref(mw_loop_ev(signals->loop));
+    } else if (!task && signals->waiter) {
+        ev_unref(mw_loop_ev(signals->loop));
+    }
+    signals->waiter = task;
+}
+
 static void close_signals(struct signals *signals) {
+    struct mw_task *task = signals->waiter;
     for (int number = 1; number < NSIG; number++) {
         if (signals->watched[number]) {
             mw_signal_unwatch(signals->watched[number]);
@@ -32,9 +45,9 @@ static void close_signals(struct signals *signals) {
     }
     signals->open = false;
     mw_task_disown(&signals->resource);
-    if (signals->waiter) {
-        mw_task_ready(signals->waiter, 0);
-        signals->waiter = NULL;
+    set_waiter(signals, NULL);
+    if (task) {
+        mw_task_ready(task, 0);
     }
 }
 
@@ -47,7 +60,7 @@ static void on_signal(void *context, int number) {
     struct mw_task *task = signals->waiter;
     signals->arrived[number] = true;
     if (task) {
-        signals->waiter = NULL;
+        set_waiter(signals, NULL);
         mw_task_resume(task, 0);
     }
 }
@@ -63,13 +76,17 @@ static int signal_watch(lua_State *L) {
     int count = lua_gettop(L);
     luaL_checkstring(L, 1);
     struct signals *signals = lua_newuserdatauv(L, sizeof *signals, 0);
-    *signals = (struct signals){.open = true, .resource.close = close_resource};
+    *signals = (struct signals){
+        .open = true,
+        .loop = mw_sched_of(L)->loop,
+        .resource.close = close_resource,
+    };
     mw_list_init(&signals->resource.node);
     luaL_setmetatable(L, TYPE);
     for (int i = 1; i <= count; i++) {
         int number = check_number(L, i);
         if (!signals->watched[number]) {
-            signals->watched[number] = mw_signal_watch(mw_sched_of(L)->loop, number, on_signal, signals);
+            signals->watched[number] = mw_signal_watch(signals->loop, number, on_signal, signals);
         }
         if (!signals->watched[number]) {
             return luaL_error(L, "not enough memory");
@@ -81,7 +98,7 @@ static int signal_watch(lua_State *L) {
 
 static void abandon_wait(struct mw_task *task, void *subject) {
     (void)task;
-    ((struct signals *)subject)->waiter = NULL;
+    set_waiter(subject, NULL);
 }
 
 static const struct mw_wait signal_wait = {.name = "signal", .abandon = abandon_wait};
@@ -121,7 +138,7 @@ static int signals_wait(lua_State *L) {
         return mw_push_word(L, "busy");
     }
     struct mw_task *task = mw_task_begin_wait(L, seconds);
-    signals->waiter = task;
+    set_waiter(signals, task);
     return mw_task_wait(task, &signal_wait, signals, 0, signalled);
 }
 

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_stream_relay.h"
+#include "script/l_stream_send_file.h"
 #include "script/sched.h"
 
 #include <stdio.h>
@@ -28,16 +30,20 @@ static const struct mw_stream_events events = {
 
 struct mw_l_stream *mw_l_stream_check(lua_State *L, int index) {
     struct mw_l_stream *stream = lua_touserdata(L, index);
+    if (stream && stream == mw_sched_of(L)->served) {
+        return stream;
+    }
     if (!stream || lua_rawlen(L, index) != sizeof *stream || stream->type != TYPE) {
         luaL_typeerror(L, index, TYPE);
     }
     return stream;
 }
 
+/* A relay waits in both places. */
 static void wake(struct mw_task **waiter) {
     struct mw_task *task = *waiter;
     *waiter = NULL;
-    if (task) {
+    if (task && task->state == MW_TASK_WAITING) {
         mw_task_ready(task, 0);
     }
 }
@@ -110,6 +116,9 @@ static int stream_abort(lua_State *L) {
 
 static int stream_gc(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+    if (mw_sched_of(L)->served == stream) {
+        mw_sched_of(L)->served = NULL;
+    }
     if (stream->stream) {
         char name[MW_ADDR_TEXT];
         mw_log(MW_LOG_WARN, "stream %s was left open without a reference to it: close it or keep it",
@@ -176,6 +185,9 @@ static int stream_configure(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     mw_check_options(L, 2, known);
+    if (stream->reader && stream->reader->wait == &mw_l_stream_relay_wait) {
+        return mw_push_word(L, "busy"); /* it uses the marks */
+    }
     if (stream->stream) {
         struct mw_l_profile *profile = mw_l_profile_options(L, 2, stream->profile);
         mw_stream_set_marks(stream->stream, &profile->marks);
@@ -214,6 +226,7 @@ static const luaL_Reg methods[] = {
     {"write", mw_l_stream_write},
     {"try_write", mw_l_stream_try_write},
     {"flush", mw_l_stream_flush},
+    {"send_file", mw_l_stream_send_file},
     {"shutdown_write", mw_l_stream_shutdown_write},
     {"close", stream_close},
     {"abort", stream_abort},

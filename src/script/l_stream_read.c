@@ -50,6 +50,7 @@ void mw_l_stream_on_readable(void *owner) {
     struct mw_task *task = stream->reader;
     if (task) {
         stream->reader = NULL;
+        task->sched->served = stream;
         mw_stream_await_input(stream->stream, 0);
         mw_task_resume(task, 0);
     }
@@ -99,8 +100,8 @@ static int look(lua_State *L, const struct reading *reading, lua_KContext scanne
     }
     struct view view = {.wanted = 1, .scanned = (size_t)scanned};
     view.bytes = mw_stream_unread(stream->stream, &view.size);
-    size_t limit = (size_t)lua_tointeger(L, reading->iterates ? lua_upvalueindex(1) : 2);
-    if (view.size || !limit) {
+    if (view.size) {
+        size_t limit = (size_t)lua_tointeger(L, reading->iterates ? lua_upvalueindex(1) : 2);
         int results = reading->take(L, &view, limit);
         if (results) {
             if (view.taken) {
@@ -237,14 +238,21 @@ static void settle_limit(lua_State *L, lua_Integer otherwise) {
     }
 }
 
+/* Nothing is there at once, whatever state the stream is in. */
+static int read_or_nothing(lua_State *L, const struct reading *reading) {
+    if (mw_check_count(L, 2, 0, MOST) == 0) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    return look(L, reading, 0, true);
+}
+
 int mw_l_stream_read(lua_State *L) {
-    mw_check_count(L, 2, 0, MOST);
-    return look(L, &exactly, 0, true);
+    return read_or_nothing(L, &exactly);
 }
 
 int mw_l_stream_peek(lua_State *L) {
-    mw_check_count(L, 2, 0, MOST);
-    return look(L, &peek, 0, true);
+    return read_or_nothing(L, &peek);
 }
 
 int mw_l_stream_read_some(lua_State *L) {

@@ -4,6 +4,8 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_stream.h"
+#include "script/l_stream_relay.h"
+#include "script/l_stream_send_file.h"
 
 #include <errno.h>
 
@@ -61,28 +63,35 @@ static int drain_to(lua_State *L, struct mw_l_stream *stream, size_t above, size
     return mw_task_wait(task, wait, stream, 0, written);
 }
 
-static void check_pieces(lua_State *L) {
+/* Joins more arguments than the stream takes at once into one. */
+static void join_pieces(lua_State *L) {
+    luaL_Buffer buffer;
     int count = lua_gettop(L);
-    for (int i = 2; i <= count; i++) {
-        int type = lua_type(L, i);
-        if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-            luaL_typeerror(L, i, "string or number");
-        }
-    }
-}
-
-/* Queues the arguments from 2 on. 0 or errno. */
-static int queue_pieces(lua_State *L, struct mw_stream *transport) {
-    int count = lua_gettop(L);
+    luaL_buffinit(L, &buffer);
     for (int i = 2; i <= count; i++) {
         size_t size;
-        const char *bytes = lua_tolstring(L, i, &size);
-        int error = mw_stream_queue(transport, bytes, size);
-        if (error) {
-            return error;
+        const char *bytes = luaL_checklstring(L, i, &size);
+        luaL_addlstring(&buffer, bytes, size);
+    }
+    luaL_pushresult(&buffer);
+    lua_replace(L, 2);
+    lua_settop(L, 2);
+}
+
+/* Gathers the arguments from 2 on; raises, before anything is queued, when one
+ * is neither a string nor a number. Their number. */
+static int gather(lua_State *L, struct iovec pieces[MW_STREAM_PIECES]) {
+    if (lua_gettop(L) > MW_STREAM_PIECES + 1) {
+        join_pieces(L);
+    }
+    int count = lua_gettop(L) - 1;
+    for (int i = 0; i < count; i++) {
+        pieces[i].iov_base = (char *)(uintptr_t)lua_tolstring(L, i + 2, &pieces[i].iov_len);
+        if (!pieces[i].iov_base) {
+            luaL_typeerror(L, i + 2, "string or number");
         }
     }
-    return 0;
+    return count;
 }
 
 /* ENOBUFS of a queue at its cap is for scripts what an over-long read is. */
@@ -94,15 +103,16 @@ static int give_refusal(lua_State *L, const struct mw_l_stream *stream, int erro
 }
 
 int mw_l_stream_write(lua_State *L) {
+    struct iovec pieces[MW_STREAM_PIECES];
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
-    check_pieces(L);
+    int count = gather(L, pieces);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
     }
     if (stream->writer) {
         return mw_push_word(L, "busy");
     }
-    int error = queue_pieces(L, stream->stream);
+    int error = mw_stream_queue_pieces(stream->stream, pieces, count);
     if (error) {
         return give_refusal(L, stream, error);
     }
@@ -114,11 +124,21 @@ int mw_l_stream_write(lua_State *L) {
     return 1;
 }
 
+/* Whether a file or a relay has the output: what else is queued would stand in its middle. */
+static bool is_driven(const struct mw_l_stream *stream) {
+    const struct mw_wait *wait = stream->writer ? stream->writer->wait : NULL;
+    return wait && (wait == &mw_l_stream_send_file_wait || wait == &mw_l_stream_relay_wait);
+}
+
 int mw_l_stream_try_write(lua_State *L) {
+    struct iovec pieces[MW_STREAM_PIECES];
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
-    check_pieces(L);
+    int count = gather(L, pieces);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
+    }
+    if (is_driven(stream)) {
+        return mw_push_word(L, "busy");
     }
     size_t high = stream->profile->marks.high;
     if (mw_stream_pending(stream->stream) > high && !mw_stream_output_fault(stream->stream)) {
@@ -127,7 +147,7 @@ int mw_l_stream_try_write(lua_State *L) {
             return mw_push_word(L, "busy");
         }
     }
-    int error = queue_pieces(L, stream->stream);
+    int error = mw_stream_queue_pieces(stream->stream, pieces, count);
     if (error) {
         return give_refusal(L, stream, error);
     }
@@ -150,6 +170,9 @@ int mw_l_stream_shutdown_write(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
+    }
+    if (is_driven(stream)) {
+        return mw_push_word(L, "busy");
     }
     int error = mw_stream_shutdown(stream->stream);
     if (error) {

@@ -26,7 +26,6 @@ void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, s
     *sched = (struct mw_sched){.L = L, .loop = loop, .net = net, .name = "script"};
     mw_list_init(&sched->ready);
     mw_list_init(&sched->spare);
-    mw_list_init(&sched->all);
     sched->traceback = sched->traceback_of = LUA_NOREF;
     init_root(sched);
     lua_newtable(L);
@@ -51,17 +50,30 @@ void mw_sched_settle(struct mw_sched *sched) {
     }
 }
 
+/* Every task alive is in the tree of groups that begins at the service's. */
+static void visit(struct mw_group *group, void (*act)(struct mw_task *task)) {
+    for (struct mw_list *node = group->tasks.next, *next; node != &group->tasks; node = next) {
+        struct mw_task *task = mw_list_owner(node, struct mw_task, sibling);
+        next = node->next;
+        for (struct mw_group *own = task->group; own; own = own->outer) {
+            visit(own, act);
+        }
+        act(task);
+    }
+}
+
 void mw_sched_close(struct mw_sched *sched) {
     mw_loop_set_work(sched->loop, NULL, NULL);
-    for (struct mw_list *node = sched->all.next; node != &sched->all; node = node->next) {
-        mw_task_close_owned(mw_list_owner(node, struct mw_task, all));
-    }
+    visit(&sched->service, mw_task_close_owned);
     mw_task_close_owned(&sched->root);
 }
 
 void mw_sched_free_tasks(struct mw_sched *sched) {
-    while (!mw_list_empty(&sched->all)) {
-        mw_task_free(mw_list_owner(sched->all.next, struct mw_task, all));
+    visit(&sched->service, mw_task_free);
+    while (!mw_list_empty(&sched->spare)) {
+        struct mw_task *task = mw_list_owner(sched->spare.next, struct mw_task, node);
+        mw_list_remove(&task->node);
+        mw_task_free(task);
     }
 }
 

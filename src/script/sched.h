@@ -17,10 +17,10 @@ struct mw_sched {
     struct mw_group service; /* the tasks that belong to nobody else */
     struct mw_list ready, spare;
     unsigned spares;
-    struct mw_list all; /* mw_task.all: every task struct */
     size_t tasks;       /* alive */
     size_t listeners;   /* open */
     struct mw_task *main; /* NULL before and after its life */
+    const void *served;   /* userdata of the stream that was read last: known to be one */
     bool main_waits;      /* it waits for news */
     bool stopping;
     int exit_status;

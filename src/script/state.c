@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "script/core.h"
 #include "script/fault.h"
+#include "script/memory.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -16,16 +17,6 @@
 #define C_PLACES                                                                                       \
     "/usr/local/lib/lua/5.4/?.so;/usr/lib/x86_64-linux-gnu/lua/5.4/?.so;"                              \
     "/usr/lib/aarch64-linux-gnu/lua/5.4/?.so;/usr/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so"
-
-static void *allocate(void *context, void *block, size_t old_size, size_t size) {
-    (void)context;
-    (void)old_size;
-    if (size == 0) {
-        free(block);
-        return NULL;
-    }
-    return realloc(block, size);
-}
 
 static int panic(lua_State *L) {
     const char *message = lua_tostring(L, -1);
@@ -176,11 +167,14 @@ static int open_state(lua_State *L) {
 
 struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const char *library) {
     struct mw_state *state = calloc(1, sizeof *state);
-    lua_State *L = state ? lua_newstate(allocate, NULL) : NULL;
+    struct mw_memory *memory = state ? mw_memory_new() : NULL;
+    lua_State *L = memory ? lua_newstate(mw_memory_allocate, memory) : NULL;
     if (!L) {
+        free(memory);
         free(state);
         return NULL;
     }
+    state->memory = memory;
     lua_atpanic(L, panic);
     state->sched.L = L;
     struct opening opening = {.state = state, .loop = loop, .net = net, .library = library};
@@ -188,6 +182,7 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const ch
     lua_pushlightuserdata(L, &opening);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
         lua_close(L);
+        mw_memory_free(memory);
         free(state);
         return NULL;
     }
@@ -197,6 +192,7 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const ch
 void mw_state_free(struct mw_state *state) {
     mw_sched_close(&state->sched);
     lua_close(state->sched.L);
+    mw_memory_free(state->memory);
     mw_sched_free_tasks(&state->sched);
     if (state->resolver) {
         mw_resolver_free(state->resolver);

@@ -6,9 +6,12 @@
 #include "net/resolver.h"
 #include "script/sched.h"
 
+struct mw_memory;
+
 struct mw_state {
     struct mw_sched sched; /* first: mw_state_of finds the state by it */
-    struct mw_resolver *resolver;
+    struct mw_memory *memory;
+    struct mw_resolver *resolver; /* NULL until it is needed */
 };
 
 /* A state with the standard library, moonwire.core and the module paths preset;

@@ -39,7 +39,6 @@ struct mw_task {
     struct mw_sched *sched;
     struct mw_list node;    /* in the ready queue, or in the list of what it waits for */
     struct mw_list sibling; /* in home->tasks */
-    struct mw_list all;     /* in sched->all */
     struct mw_list owned;   /* of mw_resource */
     struct mw_group *home;  /* the group it belongs to */
     struct mw_group *group; /* the innermost group it opened; NULL: none */
@@ -84,8 +83,10 @@ int mw_task_wait(struct mw_task *task, const struct mw_wait *wait, void *subject
 enum mw_outcome mw_task_outcome(lua_State *L);
 
 /* Ends the wait of a waiting task from an event of the loop, and runs it with
- * `arguments` values that lie on its thread's stack; then runs whoever became
- * ready, and sends what they wrote. Not from within a task. */
+ * `arguments` values that lie on its thread's stack. What it wrote is sent at
+ * the end of the tick, together with what the other tasks of the tick write:
+ * running all of Lua first and all of the kernel's sending then keeps both in
+ * the processor's caches. Not from within a task. */
 void mw_task_resume(struct mw_task *task, int arguments);
 
 /* The same from anywhere: the task runs soon. */

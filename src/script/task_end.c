@@ -47,6 +47,9 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
         set_results(L, task, 3);
     }
     mw_group_note_failure(L, task->home, code, message);
+    if (task == task->sched->main && strcmp(code, "cancelled") != 0) {
+        task->sched->exit_status = 1;
+    }
 }
 
 /* The traceback of the error value on top of L: the one that was kept when the

@@ -48,6 +48,7 @@ struct mw_task *mw_task_begin_wait(lua_State *L, double seconds) {
             raise_fault(L, "timeout");
         }
     }
+    mw_timer_clear(&task->timer); /* a wait that was begun, and came to nothing, left its own */
     if (due < MW_TIMER_NEVER && !mw_timer_set(mw_loop_timers(sched->loop), &task->timer, due)) {
         luaL_error(L, "not enough memory");
     }

@@ -1,0 +1,86 @@
+--- Arguments of functions that are written in Lua, refused in the words that C
+--- functions use. Not for scripts.
+---
+--- Each of these is called by the public function itself: the error blames the
+--- line that called that one.
+local check = {}
+
+local PUBLIC_CALLER <const> = 3
+
+local function refuse(position, name, problem)
+  error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), PUBLIC_CALLER + 1)
+end
+
+-- What a value is, in an error message.
+local function describe(value)
+  if type(value) == "number" then
+    return tostring(value)
+  end
+  local metatable = getmetatable(value)
+  return type(metatable) == "table" and rawget(metatable, "__name") or type(value)
+end
+
+local function expect(is_good, value, expected, position, name)
+  if not is_good then
+    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(
+      position, name, expected, describe(value)), PUBLIC_CALLER + 1)
+  end
+end
+
+-- False for NaN.
+local function is_seconds(value)
+  return type(value) == "number" and value >= 0
+end
+
+--- The object that a method was called on.
+---@param object any
+---@param metatable table with __name
+---@param name string the method
+function check.object(object, metatable, name)
+  if getmetatable(object) ~= metatable then
+    error(("%s expected, got %s; call it with a colon, as in object:%s(...)"):format(
+      metatable.__name, describe(object), name), PUBLIC_CALLER)
+  end
+end
+
+--- A duration.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.seconds(value, position, name)
+  expect(is_seconds(value), value, "seconds, not negative,", position, name)
+end
+
+--- A duration that may be left out.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.optional_seconds(value, position, name)
+  expect(value == nil or is_seconds(value), value, "seconds, not negative,", position, name)
+end
+
+--- A count of things, one at least.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.count(value, position, name)
+  expect(math.type(value) == "integer" and value > 0, value, "an integer above 0", position, name)
+end
+
+--- A function.
+---@param value any
+---@param position integer of the argument
+---@param name string the function it was given to
+function check.callable(value, position, name)
+  expect(type(value) == "function", value, "function", position, name)
+end
+
+--- Refuses an argument for a reason of the caller's.
+---@param position integer of the argument
+---@param name string the function
+---@param problem string
+function check.refuse(position, name, problem)
+  refuse(position, name, problem)
+end
+
+return check

@@ -1,0 +1,30 @@
+--- Waiting for something to become true, for specs.
+local core = require "moonwire.core"
+local task = require "moonwire.task"
+
+local condition = {}
+
+local STEP_SECONDS <const> = 0.005
+
+--- Calls a function every five milliseconds until it returns something true.
+---@generic T
+---@param fn fun(): T?
+---@param seconds? number default 5
+---@param message? string|fun(): string what to say when it does not; blames the caller's line
+---@return T value what fn returned
+function condition.wait_until(fn, seconds, message)
+  local due = core.now() + (seconds or 5)
+  repeat
+    local value = fn()
+    if value then
+      return value
+    end
+    if core.now() >= due then
+      local text = type(message) == "function" and message() or message
+      error(("%s within %g s"):format(text or "it did not become true", seconds or 5), 2)
+    end
+    task.sleep(STEP_SECONDS)
+  until false
+end
+
+return condition

@@ -1,0 +1,211 @@
+#include "script/l_stream_send_file.h"
+
+#include "net/send_file.h"
+#include "script/check.h"
+#include "script/fault.h"
+#include "script/l_stream.h"
+#include "script/sched.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char TYPE[] = "moonwire.sending";
+
+/* Lies on the stack of the waiting function, behind the stream, which
+ * therefore outlives it. */
+struct sending {
+    struct mw_send_file *send; /* NULL once it has ended */
+    struct mw_task *task;
+    struct mw_l_stream *stream;
+    struct mw_loop *loop;
+    struct mw_timer timer; /* looks whether bytes move */
+    int file;              /* ours; -1: none */
+    int error;             /* errno */
+    uint64_t sent;
+    uint64_t seen; /* what the stream had sent when the timer last looked */
+};
+
+/* --- the file --- */
+
+/* 0 or errno: EINVAL for what is no regular file, or not open for reading. */
+static int check_file(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        return errno;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    return S_ISREG(status.st_mode) && flags >= 0 && (flags & O_ACCMODE) != O_WRONLY ? 0 : EINVAL;
+}
+
+static int push_file_fault(lua_State *L, int error) {
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "of an open file";
+    if (error != EINVAL) {
+        return mw_push_errno(L, error, "send_file", name);
+    }
+    struct mw_fault fault;
+    mw_fault_format(&fault, "invalid", "send_file %.200s: a regular file that can be read expected", name);
+    return mw_push_fault(L, &fault);
+}
+
+/* Raises unless the argument is an open file or a path. */
+static void check_source(lua_State *L) {
+    const luaL_Stream *file = luaL_testudata(L, 2, LUA_FILEHANDLE);
+    if (file) {
+        luaL_argcheck(L, file->closef, 2, "this file is closed");
+        return;
+    }
+    size_t length;
+    const char *path = luaL_checklstring(L, 2, &length);
+    luaL_argcheck(L, strlen(path) == length, 2, "a path has no zero bytes");
+}
+
+/* An open file gets a second descriptor: the script may close its own meanwhile.
+ * A FIFO without a writer, or a terminal, must not hold the process up. */
+static int open_source(lua_State *L) {
+    const luaL_Stream *file = luaL_testudata(L, 2, LUA_FILEHANDLE);
+    return file ? fcntl(fileno(file->f), F_DUPFD_CLOEXEC, 0)
+                : open(lua_tostring(L, 2), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+/* --- its way --- */
+
+static void release(struct sending *sending) {
+    sending->send = NULL;
+    mw_timer_remove(mw_loop_timers(sending->loop), &sending->timer);
+    if (sending->file >= 0) {
+        close(sending->file);
+        sending->file = -1;
+    }
+}
+
+static void conclude(struct sending *sending, uint64_t sent, int error) {
+    sending->sent = sent;
+    sending->error = error;
+    release(sending);
+    /* Not ours any more: the stream was closed, and the task woken by that. */
+    if (sending->stream->writer == sending->task) {
+        sending->stream->writer = NULL;
+        mw_task_ready(sending->task, 0);
+    }
+}
+
+/* May be called from within the close of the stream by another task. */
+static void on_done(void *context, uint64_t sent, int error) {
+    conclude(context, sent, error);
+}
+
+static bool set_timer(struct sending *sending, double last) {
+    return mw_timer_set(mw_loop_timers(sending->loop), &sending->timer,
+                        last + sending->stream->profile->write_timeout);
+}
+
+/* Bytes that moved since the last look put the end off. */
+static void on_due(struct mw_timer *timer) {
+    struct sending *sending = mw_list_owner(timer, struct sending, timer);
+    struct mw_stream_counters counters;
+    mw_stream_count(sending->stream->stream, &counters);
+    int error = ETIMEDOUT;
+    if (counters.sent != sending->seen) {
+        sending->seen = counters.sent;
+        error = set_timer(sending, counters.active) ? 0 : ENOMEM;
+    }
+    if (error) {
+        conclude(sending, mw_send_file_cancel(sending->send), error);
+    }
+}
+
+static void abandon_sending(struct mw_task *task, void *subject) {
+    struct sending *sending = subject;
+    (void)task;
+    mw_send_file_cancel(sending->send);
+    sending->stream->writer = NULL;
+    release(sending);
+}
+
+const struct mw_wait mw_l_stream_send_file_wait = {.name = "send_file", .abandon = abandon_sending};
+
+static int sending_gc(lua_State *L) {
+    struct sending *sending = luaL_checkudata(L, 1, TYPE);
+    if (sending->send) {
+        mw_send_file_cancel(sending->send);
+    }
+    release(sending);
+    return 0;
+}
+
+static int sent(lua_State *L, int status, lua_KContext index) {
+    const struct sending *sending = lua_touserdata(L, (int)index);
+    (void)status;
+    mw_task_outcome(L);
+    if (sending->error == ECANCELED) {
+        return mw_push_word(L, "closed");
+    }
+    if (sending->error) {
+        return mw_l_stream_push_fault(L, sending->stream, "send_file", sending->error);
+    }
+    lua_pushinteger(L, (lua_Integer)sending->sent);
+    return 1;
+}
+
+static int start(struct sending *sending, uint64_t offset, uint64_t length) {
+    struct mw_stream *transport = sending->stream->stream;
+    struct mw_stream_counters counters;
+    mw_stream_count(transport, &counters);
+    sending->seen = counters.sent;
+    if (!set_timer(sending, mw_loop_now(sending->loop))) {
+        return ENOMEM;
+    }
+    sending->send = mw_send_file_start(transport, sending->file, offset, length, on_done, sending);
+    return sending->send ? 0 : errno;
+}
+
+static struct sending *push_sending(lua_State *L, struct mw_l_stream *stream) {
+    struct sending *sending = lua_newuserdatauv(L, sizeof *sending, 0);
+    *sending = (struct sending){.stream = stream, .loop = mw_sched_of(L)->loop, .file = -1};
+    mw_timer_init(&sending->timer, on_due);
+    luaL_setmetatable(L, TYPE);
+    return sending;
+}
+
+/* A count of bytes, the default when there is none. */
+static uint64_t check_bytes(lua_State *L, int index, lua_Integer otherwise) {
+    return lua_isnoneornil(L, index) ? (uint64_t)otherwise : mw_check_count(L, index, 0, LUA_MAXINTEGER);
+}
+
+int mw_l_stream_send_file(lua_State *L) {
+    struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+    uint64_t offset = check_bytes(L, 3, 0), length = check_bytes(L, 4, LUA_MAXINTEGER);
+    check_source(L);
+    if (!stream->stream) {
+        return mw_push_word(L, "closed");
+    }
+    if (stream->writer) {
+        return mw_push_word(L, "busy");
+    }
+    lua_settop(L, 2);
+    struct sending *sending = push_sending(L, stream);
+    sending->task = mw_task_begin_wait(L, MW_TIMER_NEVER);
+    sending->file = open_source(L);
+    int error = sending->file < 0 ? errno : check_file(sending->file);
+    if (error) {
+        release(sending);
+        return push_file_fault(L, error);
+    }
+    error = start(sending, offset, length);
+    if (error) {
+        release(sending);
+        return mw_l_stream_push_fault(L, stream, "send_file", error);
+    }
+    stream->writer = sending->task;
+    return mw_task_wait(sending->task, &mw_l_stream_send_file_wait, sending, 3, sent);
+}
+
+static const luaL_Reg methods[] = {{NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", sending_gc}, {NULL, NULL}};
+
+void mw_l_stream_send_file_open(lua_State *L) {
+    mw_new_type(L, TYPE, methods, metamethods);
+}
