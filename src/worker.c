@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 struct worker {
@@ -20,6 +21,7 @@ struct worker {
     struct mw_net *net;
     struct mw_state *state;
     struct mw_signal *term, *interrupt;
+    char name[64]; /* of the service: the script's, without folder and ending */
     bool stopping;
 };
 
@@ -120,7 +122,7 @@ static size_t length(char **list) {
 }
 
 /* The command line as a Lua table. */
-static void push_options(lua_State *L, const struct mw_worker_options *options) {
+static void push_options(lua_State *L, const struct mw_worker_options *options, const char *name) {
     lua_newtable(L);
     lua_pushstring(L, options->script);
     lua_setfield(L, -2, "script");
@@ -128,14 +130,24 @@ static void push_options(lua_State *L, const struct mw_worker_options *options) 
     lua_setfield(L, -2, "code");
     lua_pushboolean(L, options->stdio);
     lua_setfield(L, -2, "stdio");
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "name");
     set_list(L, "listen", options->listen, options->listeners);
     set_list(L, "settings", options->settings, options->setting_count);
     set_list(L, "arguments", (const char **)options->arguments, length(options->arguments));
 }
 
+static void set_name(struct worker *worker, const char *script) {
+    const char *slash = script ? strrchr(script, '/') : NULL;
+    const char *name = slash ? slash + 1 : script ? script : "script";
+    snprintf(worker->name, sizeof worker->name, "%.*s", (int)strcspn(name, "."), name);
+    worker->state->sched.name = worker->name;
+}
+
 static int run_service(struct worker *worker, const struct mw_worker_options *options) {
     struct mw_sched *sched = &worker->state->sched;
-    push_options(sched->L, options);
+    set_name(worker, options->script);
+    push_options(sched->L, options, worker->name);
     if (!mw_main_spawn(sched, options->module)) {
         return 1;
     }

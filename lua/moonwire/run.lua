@@ -81,7 +81,7 @@ local function to_service(value)
     return { connect = value }
   end
   if type(value) ~= "table" then
-    error(("a script returns a function, a table of functions or nothing, not a %s"):format(type(value)), 0)
+    error(("a script returns a function, a table of them or nothing, not a %s"):format(type(value)), 0)
   end
   for name, field in pairs(value) do
     if not FIELDS[name] then
@@ -185,7 +185,7 @@ function run.main(options)
   if not service then
     return run_program(options)
   end
-  serve(service, options, { config = config, name = "script", generation = 1, worker = 1 })
+  serve(service, options, { config = config, name = options.name, generation = 1, worker = 1 })
 end
 
 return run

@@ -26,6 +26,8 @@ end
 ---@field busted table the core of busted
 ---@field report moonwire.test.report
 ---@field case table? the case that runs: element, faults, pending, ended, late
+---@field late? string why the file that runs was cancelled
+---@field leaked boolean whether a case of the file that runs left something alive
 
 local function read_arguments(arguments)
   local paths, patterns, i = {}, {}, 1
@@ -68,13 +70,27 @@ local function late_message(seconds, wait)
   return ("took longer than %g s; it waited for '%s'"):format(seconds, wait)
 end
 
+-- busted puts the place before a message that has none: it should not be one of our own library.
+local function blame_caller(message, traceback)
+  local text = message:match("^[^\n]-/lua/moonwire/[^\n]-:%d+: (.*)")
+  if text then
+    for place in (traceback or ""):gmatch("([^\n\t]+:%d+): in ") do
+      if not place:find("/lua/moonwire/", 1, true) then
+        return place .. ": " .. text
+      end
+    end
+  end
+  return message
+end
+
 -- An error that busted caught. Cancelling a case that is late raises at its wait: that is where it hangs.
 local function note_fault(run, element, message, traceback)
   local case = run.case
+  message = blame_caller(tostring(message), traceback)
   if not case then
     message = run.late and message:gsub("cancelled$", run.late) or message
     run.report:fail(place_of(element), element.name or element.descriptor or "", {
-      { message = tostring(message), traceback = traceback },
+      { message = message, traceback = traceback },
     })
     return
   end

@@ -61,7 +61,18 @@ ssize_t wrapped_send(int fd, const void *bytes, size_t size, int flags) {
 
 ssize_t wrapped_sendmsg(int fd, const struct msghdr *message, int flags) {
     size_t size = SIZE_MAX;
-    return intervene(&on_send, &size) ? -1 : libc_sendmsg(fd, message, flags);
+    if (intervene(&on_send, &size)) {
+        return -1;
+    }
+    struct iovec pieces[MW_STREAM_PIECES + 1];
+    struct msghdr cut = *message;
+    cut.msg_iov = pieces;
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        pieces[i] = message->msg_iov[i];
+        pieces[i].iov_len = pieces[i].iov_len < size ? pieces[i].iov_len : size;
+        size -= pieces[i].iov_len;
+    }
+    return libc_sendmsg(fd, &cut, flags);
 }
 
 static void start(void (*pair)(int ends[2])) {
@@ -249,6 +260,49 @@ static void a_large_piece_leaves_at_once_with_what_is_queued(void **state) {
     assert_true(peer_has(&peer, 32 * KIB + 10));
     mw_net_flush(world.net);
     assert_int_equal(on_send.calls, 1);
+}
+
+/* Queues the pattern from where it is, in pieces of these sizes. */
+static int queue_pieces(size_t from, const size_t *sizes, int count) {
+    struct iovec pieces[MW_STREAM_PIECES] = {0};
+    for (int i = 0; i < count; i++) {
+        pieces[i] = (struct iovec){.iov_base = world_bytes(from, sizes[i]), .iov_len = sizes[i]};
+        from += sizes[i];
+    }
+    int error = mw_stream_queue_pieces(witness.stream, pieces, count);
+    for (int i = 0; i < count; i++) {
+        free(pieces[i].iov_base);
+    }
+    return error;
+}
+
+static void pieces_stay_in_order_wherever_the_kernel_stops(void **state) {
+    (void)state;
+    const size_t few[] = {10, 1, 0, 100}, many[] = {1, 9000, 0, 9000, 1, 200, 1, 5};
+    size_t sent = 0;
+    for (size_t limit = 1; limit < 20000; limit += 997) {
+        assert_int_equal(queue_pieces(sent, few, 4), 0);
+        on_send = (struct plan){.times = 1, .limit = limit};
+        assert_int_equal(queue_pieces(sent + 111, many, MW_STREAM_PIECES), 0);
+        assert_int_equal(on_send.calls, 1);
+        sent += 111 + 18208;
+        world_run_until(peer_has(&peer, sent));
+        mw_net_flush(world.net);
+        assert_int_equal(world.net->dirty_count, 0);
+    }
+}
+
+static void of_pieces_all_or_none_are_queued(void **state) {
+    (void)state;
+    const size_t sizes[] = {1000, 1000};
+    alloc_failure_arm(1);
+    mw_buf_pool_clear(&world.net->pool);
+    assert_int_equal(queue_pieces(0, sizes, 2), ENOMEM);
+    assert_int_equal(mw_stream_pending(witness.stream), 0);
+    assert_true(alloc_failure_disarm());
+    assert_int_equal(queue_pieces(0, sizes, 2), 0);
+    mw_net_flush(world.net);
+    assert_true(peer_has(&peer, 2000));
 }
 
 static void short_writes_are_continued(void **state) {
@@ -553,6 +607,8 @@ int main(void) {
         ON_TCP(the_owner_may_give_up_with_a_farewell_when_input_comes),
         ON_UNIX(small_writes_leave_in_one_call),
         ON_UNIX(a_large_piece_leaves_at_once_with_what_is_queued),
+        ON_UNIX(pieces_stay_in_order_wherever_the_kernel_stops),
+        ON_UNIX(of_pieces_all_or_none_are_queued),
         ON_UNIX(short_writes_are_continued),
         ON_UNIX(an_interrupted_write_is_tried_again),
         ON_UNIX(nothing_watches_for_room_that_nobody_needs),

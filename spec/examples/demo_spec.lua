@@ -61,18 +61,6 @@ describe("examples/demo.lua", function()
     assert.are.equal(0, demo:wait())
   end)
 
-  it("has its ports in the header and in what it prints when none is chosen", function()
-    local ports = {}
-    for line in io.lines "examples/demo.lua" do
-      if line:find("^local PORTS ") then
-        for name, port in line:gmatch("([%w_]+) = (%d+)") do
-          ports[name] = math.tointeger(tonumber(port))
-        end
-      end
-    end
-    assert.are.same({ line_echo = 7001, chat = 7002, relay = 7003, udp_time = 7004 }, ports)
-  end)
-
   it("says what to do when a port is taken", function()
     for _, name in ipairs(NAMES) do
       local words = command()

@@ -72,7 +72,8 @@ void mw_l_listener_defer(struct mw_l_listener *listener, struct mw_stream *trans
 }
 
 void mw_l_listener_forget_deferred(struct mw_l_listener *listener) {
-    while (!mw_list_empty(&listener->deferred)) {
-        mw_stream_close(forget(mw_list_owner(listener->deferred.next, struct deferred, node)), 0);
+    for (struct mw_list *node = listener->deferred.next, *next; node != &listener->deferred; node = next) {
+        next = node->next;
+        mw_stream_close(forget(mw_list_owner(node, struct deferred, node)), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@ static bool find_folder(char *folder, size_t size) {
 }
 
 bool mw_find_library(char *path, size_t size) {
-    char folder[PATH_MAX], probe[2 * PATH_MAX];
+    char folder[PATH_MAX], probe[2 * PATH_MAX], whole[PATH_MAX];
     if (!find_folder(folder, sizeof folder)) {
         snprintf(path, size, "/proc/self/exe (not readable)");
         return false;
@@ -28,8 +29,8 @@ bool mw_find_library(char *path, size_t size) {
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         snprintf(probe, sizeof probe, "%s/%s/moonwire/task.lua", folder, places[i]);
         if (access(probe, R_OK) == 0) {
-            snprintf(path, size, "%s/%s", folder, places[i]);
-            return true;
+            snprintf(probe, sizeof probe, "%s/%s", folder, places[i]);
+            return realpath(probe, whole) && (size_t)snprintf(path, size, "%s", whole) < size;
         }
     }
     snprintf(path, size, "%s/{../lua,../../lua,../share/moonwire/lua}", folder);

@@ -32,11 +32,15 @@ void mw_report_context(struct mw_report_context *context, const struct mw_sched 
 
 void mw_report_death(const struct mw_task *task, const char *message, const char *traceback) {
     struct mw_report_context context;
+    char details[MW_LOG_VALUE_MAX];
+    size_t first = strcspn(message, "\n");
+    const char *rest = message[first] ? message + first + 1 : "";
     mw_report_context(&context, task->sched, task);
-    if (traceback) {
-        add(&context, "traceback", traceback, false);
+    snprintf(details, sizeof details, "%s%s%s", rest, *rest && traceback ? "\n" : "", traceback ? traceback : "");
+    if (*details) {
+        add(&context, "traceback", details, false);
     }
-    mw_log_write(traceback ? MW_LOG_ERROR : MW_LOG_INFO, message, strlen(message), context.fields, context.count);
+    mw_log_write(traceback ? MW_LOG_ERROR : MW_LOG_INFO, message, first, context.fields, context.count);
 }
 
 static int protected_tostring(lua_State *L) {
@@ -62,13 +66,13 @@ const char *mw_report_text(lua_State *L, int index) {
     return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
 }
 
-/* Levels of C functions and of our own library say nothing to a script author. */
-static bool is_inner(const lua_Debug *level) {
-    return *level->what == 'C' || strstr(level->source, "/moonwire/lua/") || strstr(level->source, "/lua/moonwire/");
+/* Levels of our own library say nothing to a script author. */
+static bool is_library(const lua_Debug *level, const char *library) {
+    size_t length = strlen(library);
+    return *level->source == '@' && strncmp(level->source + 1, library, length) == 0 && level->source[1 + length] == '/';
 }
 
-static void add_level(luaL_Buffer *buffer, lua_State *L, lua_State *thread, lua_Debug *level) {
-    lua_getinfo(thread, "nt", level);
+static void add_level(luaL_Buffer *buffer, lua_State *L, const lua_Debug *level) {
     if (level->currentline > 0) {
         lua_pushfstring(L, "%s:%d: in ", level->short_src, level->currentline);
     } else {
@@ -87,26 +91,39 @@ static void add_level(luaL_Buffer *buffer, lua_State *L, lua_State *thread, lua_
     luaL_addvalue(buffer);
 }
 
+/* The number of the last level that is in a script, -1 when none is: what C
+ * functions called it from is of no use. */
+static int last_script_level(lua_State *thread, const char *library) {
+    lua_Debug level;
+    int last = -1;
+    for (int number = 0; lua_getstack(thread, number, &level); number++) {
+        lua_getinfo(thread, "S", &level);
+        if (*level.what != 'C' && !is_library(&level, library)) {
+            last = number;
+        }
+    }
+    return last;
+}
+
 void mw_report_traceback(lua_State *L, lua_State *thread) {
+    const char *library = mw_sched_of(L)->library;
+    int last = last_script_level(thread, library), printed = 0;
     luaL_Buffer buffer;
     lua_Debug level;
-    int number = 0, printed = 0;
-    while (lua_getstack(thread, number, &level) && lua_getinfo(thread, "Sl", &level) && is_inner(&level)) {
-        number++;
-    }
-    if (!lua_getstack(thread, number, &level)) {
-        number = 0;
-    }
     luaL_buffinit(L, &buffer);
-    for (; lua_getstack(thread, number, &level) && printed < LEVELS; number++) {
-        lua_getinfo(thread, "Sl", &level);
-        if (printed++) {
+    for (int number = 0; number <= last && lua_getstack(thread, number, &level); number++) {
+        lua_getinfo(thread, "Slnt", &level);
+        if ((printed == 0 && *level.what == 'C') || is_library(&level, library)) {
+            continue;
+        }
+        if (printed > 0) {
             luaL_addchar(&buffer, '\n');
         }
-        add_level(&buffer, L, thread, &level);
-    }
-    if (lua_getstack(thread, number, &level)) {
-        luaL_addstring(&buffer, "\n...");
+        if (++printed > LEVELS) {
+            luaL_addstring(&buffer, "...");
+            break;
+        }
+        add_level(&buffer, L, &level);
     }
     luaL_pushresult(&buffer);
 }

@@ -9,7 +9,8 @@
 
 struct mw_sched {
     lua_State *L;     /* the main thread */
-    const char *name; /* of the service, for the log */
+    const char *name;    /* of the service, for the log */
+    const char *library; /* folder of Moonwire's own Lua modules */
     struct mw_loop *loop;
     struct mw_net *net;
     struct mw_task *running;

@@ -149,7 +149,6 @@ struct opening {
     struct mw_state *state;
     struct mw_loop *loop;
     struct mw_net *net;
-    const char *library;
 };
 
 static int open_state(lua_State *L) {
@@ -157,8 +156,12 @@ static int open_state(lua_State *L) {
     luaL_openlibs(L);
     allow_text_only(L);
     lua_register(L, "print", print_to_stderr);
-    set_paths(L, opening->library);
+    if (!opening->state->library) {
+        return luaL_error(L, "not enough memory");
+    }
+    set_paths(L, opening->state->library);
     mw_sched_init(&opening->state->sched, opening->state->sched.L, opening->loop, opening->net);
+    opening->state->sched.library = opening->state->library;
     mw_fault_open(L);
     mw_core_open(L);
     mw_state_set_strict(opening->state, true);
@@ -177,12 +180,14 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const ch
     state->memory = memory;
     lua_atpanic(L, panic);
     state->sched.L = L;
-    struct opening opening = {.state = state, .loop = loop, .net = net, .library = library};
+    state->library = strdup(library);
+    struct opening opening = {.state = state, .loop = loop, .net = net};
     lua_pushcfunction(L, open_state);
     lua_pushlightuserdata(L, &opening);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
         lua_close(L);
         mw_memory_free(memory);
+        free(state->library);
         free(state);
         return NULL;
     }
@@ -193,6 +198,7 @@ void mw_state_free(struct mw_state *state) {
     mw_sched_close(&state->sched);
     lua_close(state->sched.L);
     mw_memory_free(state->memory);
+    free(state->library);
     mw_sched_free_tasks(&state->sched);
     if (state->resolver) {
         mw_resolver_free(state->resolver);

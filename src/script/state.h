@@ -11,6 +11,7 @@ struct mw_memory;
 struct mw_state {
     struct mw_sched sched; /* first: mw_state_of finds the state by it */
     struct mw_memory *memory;
+    char *library;
     struct mw_resolver *resolver; /* NULL until it is needed */
 };
 
