@@ -1,7 +1,7 @@
 -- examples/chat.lua — one chat room over TCP lines. Who reads too slowly is dropped: nobody waits for them.
 --
 --   build/moonwire run examples/chat.lua --listen tcp://127.0.0.1:7002
--- In two other terminals; type a nickname, then talk. /who tells who is here, /quit leaves.
+-- In two other terminals; type a nickname, then talk. /who tells who is here, /quit leaves (Enter ends nc).
 --   nc 127.0.0.1 7002
 local members = {} -- nickname → connection
 

@@ -44,8 +44,9 @@ describe("examples/chat.lua", function()
     ann:type "/who"
     ann:sees "* here: ann, bob\n"
     bob:type "/quit"
-    assert.are.equal(0, bob:wait())
     ann:sees "* bob left\n"
+    bob:type "" -- this is how nc finds out that the connection is closed
+    assert.are.equal(0, bob:wait())
     ann:type "/who"
     ann:sees "* bob left\n* here: ann\n"
   end)

@@ -72,11 +72,7 @@ static void advance(struct iovec *pieces, int count, size_t sent) {
     }
 }
 
-static bool append_pieces(struct mw_stream *stream, const struct iovec *pieces, int count, size_t total) {
-    if (!mw_buf_reserve(&stream->net->pool, &stream->out, total)) {
-        return false;
-    }
-    struct mw_buf *out = stream->out;
+static void copy_pieces(struct mw_buf *out, const struct iovec *pieces, int count) {
     for (int i = 0; i < count; i++) {
         char *end = out->data + out->end;
         out->end += pieces[i].iov_len;
@@ -86,6 +82,13 @@ static bool append_pieces(struct mw_stream *stream, const struct iovec *pieces, 
             memcpy(end, pieces[i].iov_base, pieces[i].iov_len);
         }
     }
+}
+
+static bool append_pieces(struct mw_stream *stream, const struct iovec *pieces, int count, size_t total) {
+    if (!mw_buf_reserve(&stream->net->pool, &stream->out, total)) {
+        return false;
+    }
+    copy_pieces(stream->out, pieces, count);
     return true;
 }
 
@@ -136,10 +139,22 @@ static bool stuck(const struct mw_stream *stream) {
     return mw_stream_awaits_room(stream) || stream->read_writes;
 }
 
+/* Whether the pieces just follow what was queued in this tick already: then
+ * nothing has to be asked that was asked for the first of them. */
+static bool follows(const struct mw_stream *stream, size_t total) {
+    const struct mw_buf *out = stream->out;
+    return stream->dirty && out && total < DIRECT && total <= mw_buf_room(out) &&
+           out->end - out->start <= stream->marks->high;
+}
+
 int mw_stream_queue_pieces(struct mw_stream *stream, const struct iovec *pieces, int count) {
     size_t total = 0;
     for (int i = 0; i < count; i++) {
         total += pieces[i].iov_len;
+    }
+    if (follows(stream, total)) {
+        copy_pieces(stream->out, pieces, count);
+        return 0;
     }
     int error = refusal(stream, total);
     if (error || total == 0) {
@@ -221,6 +236,7 @@ int mw_stream_shutdown(struct mw_stream *stream) {
         return stream->output_fault;
     }
     stream->ending = true;
+    mw_stream_clean(stream);
     return stuck(stream) ? 0 : mw_stream_flush(stream);
 }
 

@@ -29,6 +29,7 @@ struct mw_group *mw_group_open(struct mw_task *owner, double deadline) {
     }
     mw_list_init(&group->tasks);
     mw_list_init(&group->waiters);
+    mw_list_init(&group->owned);
     owner->group = group;
     return group;
 }
@@ -39,6 +40,7 @@ struct mw_group *mw_group_of(struct mw_task *task) {
 
 void mw_group_cancel(struct mw_group *group) {
     group->cancelling = true;
+    mw_resources_close(&group->owned);
     for (struct mw_list *node = group->tasks.next; node != &group->tasks; node = node->next) {
         mw_task_cancel(mw_list_owner(node, struct mw_task, sibling));
     }
@@ -56,6 +58,7 @@ void mw_group_close(lua_State *L, struct mw_group *group) {
         link = &(*link)->outer;
     }
     *link = group->outer;
+    mw_resources_close(&group->owned);
     wake_waiters(group);
     if (group->handle) {
         *group->handle = NULL;

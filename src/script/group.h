@@ -10,6 +10,7 @@ struct mw_group {
     struct mw_group *outer;  /* the next group of the same owner */
     struct mw_list tasks;    /* mw_task.sibling */
     struct mw_list waiters;  /* mw_task.node of tasks that wait for its end */
+    struct mw_list owned;    /* of mw_resource: what starts tasks in it, such as a listener that serves */
     double deadline;         /* own and outer ones, the earliest */
     struct mw_group **handle; /* the script's pointer to it; NULL: none */
     const char *failure;     /* code of the first task that failed: "error", "timeout"…; NULL: none */
@@ -26,7 +27,7 @@ struct mw_group *mw_group_open(struct mw_task *owner, double deadline);
 /* The innermost group of a task, opened when there is none; NULL when memory is out. */
 struct mw_group *mw_group_of(struct mw_task *task);
 
-/* Cancels all its tasks, and those spawned into it later. */
+/* Cancels all its tasks, and those spawned into it later; closes what it owns. */
 void mw_group_cancel(struct mw_group *group);
 
 /* Unlinks and frees a group without tasks. Waiters are woken. */

@@ -201,6 +201,8 @@ int mw_l_serve(lua_State *L) {
         return 3;
     }
     listener->group = group;
+    mw_task_disown(&listener->resource);
+    mw_list_append(&group->owned, &listener->resource.node);
     listener->defers = mw_option_boolean(L, 3, "defer", false);
     lua_pushvalue(L, 2);
     listener->handler = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -81,10 +81,11 @@ static void join_pieces(lua_State *L) {
 /* Gathers the arguments from 2 on; raises, before anything is queued, when one
  * is neither a string nor a number. Their number. */
 static int gather(lua_State *L, struct iovec pieces[MW_STREAM_PIECES]) {
-    if (lua_gettop(L) > MW_STREAM_PIECES + 1) {
-        join_pieces(L);
-    }
     int count = lua_gettop(L) - 1;
+    if (count > MW_STREAM_PIECES) {
+        join_pieces(L);
+        count = 1;
+    }
     for (int i = 0; i < count; i++) {
         pieces[i].iov_base = (char *)(uintptr_t)lua_tolstring(L, i + 2, &pieces[i].iov_len);
         if (!pieces[i].iov_base) {

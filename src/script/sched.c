@@ -19,6 +19,7 @@ static void init_root(struct mw_sched *sched) {
     };
     mw_list_init(&sched->service.tasks);
     mw_list_init(&sched->service.waiters);
+    mw_list_init(&sched->service.owned);
     *(struct mw_task **)lua_getextraspace(sched->L) = &sched->root;
 }
 

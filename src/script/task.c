@@ -17,7 +17,6 @@ enum { FLUSH_AT = 64 };
 static void wait_is_over(struct mw_task *task) {
     task->wait = NULL;
     task->subject = NULL;
-    mw_timer_clear(&task->timer);
 }
 
 static void abandon_wait(struct mw_task *task) {
@@ -29,6 +28,8 @@ static void abandon_wait(struct mw_task *task) {
     }
 }
 
+/* The timer keeps the moment of the last wait, so that the next one, due later,
+ * need not look into the heap: it may ring for a task that does not wait. */
 static void on_timer_due(struct mw_timer *timer) {
     struct mw_task *task = mw_list_owner(timer, struct mw_task, timer);
     struct mw_loop *loop = task->sched->loop;
@@ -97,6 +98,7 @@ void mw_task_free(struct mw_task *task) {
 static void recycle(struct mw_task *task) {
     struct mw_sched *sched = task->sched;
     lua_settop(task->thread, 0);
+    mw_timer_clear(&task->timer);
     task->home = NULL;
     task->connection = NULL;
     task->cancelled = task->expired = task->dying = false;
@@ -168,12 +170,19 @@ void mw_task_disown(struct mw_resource *resource) {
     mw_list_remove(&resource->node);
 }
 
-void mw_task_close_owned(struct mw_task *task) {
-    while (!mw_list_empty(&task->owned)) {
-        struct mw_resource *resource = mw_list_owner(task->owned.next, struct mw_resource, node);
+void mw_resources_close(struct mw_list *owned) {
+    while (!mw_list_empty(owned)) {
+        struct mw_resource *resource = mw_list_owner(owned->next, struct mw_resource, node);
         mw_list_remove(&resource->node);
         resource->close(resource);
     }
+}
+
+void mw_task_close_owned(struct mw_task *task) {
+    for (struct mw_group *group = task->group; group; group = group->outer) {
+        mw_resources_close(&group->owned);
+    }
+    mw_resources_close(&task->owned);
 }
 
 void *mw_task_connection(const struct mw_task *task) {

@@ -105,6 +105,9 @@ void mw_task_cancel(struct mw_task *task);
 void mw_task_own(lua_State *L, struct mw_resource *resource);
 void mw_task_disown(struct mw_resource *resource);
 
+/* Closes all resources of a list. */
+void mw_resources_close(struct mw_list *owned);
+
 /* The connection that the task, or the nearest one above it, serves. NULL: none. */
 void *mw_task_connection(const struct mw_task *task);
 

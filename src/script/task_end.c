@@ -46,7 +46,9 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
         lua_pushstring(L, code);
         set_results(L, task, 3);
     }
-    mw_group_note_failure(L, task->home, code, message);
+    if (!task->connection) { /* a connection that fails closes; the others go on */
+        mw_group_note_failure(L, task->home, code, message);
+    }
     if (task == task->sched->main && strcmp(code, "cancelled") != 0) {
         task->sched->exit_status = 1;
     }

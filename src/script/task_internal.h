@@ -29,7 +29,7 @@ bool mw_task_has_children(const struct mw_task *task);
 /* Frees the struct and the groups it opened. Its thread must not run any more. */
 void mw_task_free(struct mw_task *task);
 
-/* Closes the resources that the task owns. */
+/* Closes the resources that the task and its groups own. */
 void mw_task_close_owned(struct mw_task *task);
 
 /* Pushes the handle that the script has of the task. False, nothing pushed,

@@ -26,7 +26,8 @@ static int refuse(lua_State *L, const struct mw_task *task, const struct mw_sche
                          "metamethod called from C must return at once");
 }
 
-struct mw_task *mw_task_begin_closing(lua_State *L) {
+/* The running task, if it may wait here. */
+static inline struct mw_task *about_to_wait(lua_State *L) {
     struct mw_task *task = mw_task_of(L);
     struct mw_sched *sched = task->sched;
     if (sched->running != task || task->dying || !lua_isyieldable(L)) {
@@ -35,8 +36,14 @@ struct mw_task *mw_task_begin_closing(lua_State *L) {
     return task;
 }
 
+struct mw_task *mw_task_begin_closing(lua_State *L) {
+    struct mw_task *task = about_to_wait(L);
+    mw_timer_clear(&task->timer);
+    return task;
+}
+
 struct mw_task *mw_task_begin_wait(lua_State *L, double seconds) {
-    struct mw_task *task = mw_task_begin_closing(L);
+    struct mw_task *task = about_to_wait(L);
     struct mw_sched *sched = task->sched;
     double now = mw_loop_now(sched->loop), due = now + seconds;
     if (task->cancelled) {
@@ -48,8 +55,9 @@ struct mw_task *mw_task_begin_wait(lua_State *L, double seconds) {
             raise_fault(L, "timeout");
         }
     }
-    mw_timer_clear(&task->timer); /* a wait that was begun, and came to nothing, left its own */
-    if (due < MW_TIMER_NEVER && !mw_timer_set(mw_loop_timers(sched->loop), &task->timer, due)) {
+    if (due == MW_TIMER_NEVER) {
+        mw_timer_clear(&task->timer);
+    } else if (!mw_timer_set(mw_loop_timers(sched->loop), &task->timer, due)) {
         luaL_error(L, "not enough memory");
     }
     return task;

@@ -1,0 +1,48 @@
+--- A DNS server on loopback, for specs: dnsmasq, which knows the domain `test` and nothing else.
+---
+---     local server <close> = name_server.start { "--host-record=www.test,127.0.0.1" }
+---     dns.configure { servers = { server.address } }
+local condition = require "spec.support.condition"
+local net = require "moonwire.net"
+local process = require "spec.support.process"
+
+local name_server = {}
+
+---@class spec.name_server
+---@field address string "127.0.0.1:40123"
+---@field process spec.process
+local Server = {}
+Server.__index = Server
+
+local function free_port()
+  local socket <close> = assert(net.datagram "udp://127.0.0.1:0")
+  return socket:local_address():match ":(%d+)$"
+end
+
+--- Starts it and waits until it answers.
+---@param records string[] options of dnsmasq
+---@return spec.name_server
+function name_server.start(records)
+  local port = free_port()
+  local command = {
+    "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts",
+    "--bind-interfaces", "--listen-address=127.0.0.1", "--port=" .. port, "--local=/test/",
+  }
+  table.move(records, 1, #records, #command + 1, command)
+  local self = setmetatable({ address = "127.0.0.1:" .. port, process = process.start(command) }, Server)
+  condition.wait_until(function()
+    return self.process:errors():find("started", 1, true)
+  end, 5, function()
+    return "dnsmasq does not start: " .. self.process:errors()
+  end)
+  return self
+end
+
+--- Ends it.
+function Server:stop()
+  self.process:stop()
+end
+
+Server.__close = Server.stop
+
+return name_server
