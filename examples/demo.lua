@@ -16,12 +16,13 @@ The demo runs, for this machine only. Type in another terminal:
   nc 127.0.0.1 {line_echo}                    each line comes back
   nc 127.0.0.1 {chat}                    a chat room: give a nickname, then talk; also /who and /quit
   nc 127.0.0.1 {relay}                    the first one again, through a port relay
-  echo | nc -u -w 1 127.0.0.1 {udp_time}      the time
+  echo | nc -u -w 1 127.0.0.1 {udp_time}     the time
 Ctrl-C ends it.]]
 
 local function check(name, port, opened, err, code)
   if code == "in_use" then
-    err = ("%s (another program has that port: choose one with --set %s=%d)"):format(err, name, port + 100)
+    local remedy = "another program has it; choose one: build/moonwire run examples/demo.lua --set %s=%d"
+    err = ("%s (%s)"):format(err, remedy:format(name, port + 100))
   end
   return opened or error(err, 0)
 end

@@ -240,6 +240,7 @@ end
 local function open_run(patterns)
   local busted = require "busted.core"()
   require "busted"(busted)
+  require "busted.languages.en"
   local run = { busted = busted, report = report.new() }
   surround(run)
   listen(run)

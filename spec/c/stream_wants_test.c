@@ -2,6 +2,7 @@
 /* A transport that wants to read when it should write and to write when it
  * should read, as TLS does. */
 #include "net/stream.h"
+#include "support/alloc_failure.h"
 #include "support/world.h"
 
 #include <errno.h>
@@ -215,6 +216,17 @@ static void a_read_that_wants_room_goes_on_when_there_is_some(void **state) {
     world_run_until(witness.received == 200);
 }
 
+static void a_read_that_cannot_wait_for_room_is_a_fault(void **state) {
+    (void)state;
+    block_output();
+    crossing.read_needs_room = true;
+    peer_send(&peer, 100);
+    alloc_failure_arm(1);
+    world_run_until(mw_stream_input_fault(witness.stream) == ENOMEM);
+    assert_true(alloc_failure_disarm());
+    assert_int_equal(witness.readable, 1);
+}
+
 static void the_owner_may_close_when_the_read_got_its_room(void **state) {
     (void)state;
     block_output();
@@ -237,6 +249,7 @@ int main(void) {
         TEST(the_last_write_of_a_closed_stream_may_want_input),
         TEST(the_owner_may_close_when_the_write_got_its_input),
         TEST(a_read_that_wants_room_goes_on_when_there_is_some),
+        TEST(a_read_that_cannot_wait_for_room_is_a_fault),
         TEST(the_owner_may_close_when_the_read_got_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

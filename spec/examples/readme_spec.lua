@@ -20,13 +20,15 @@ local function scripts()
   return list
 end
 
--- The words of a line of the section "The words" that stand in code quotes: "net.connect", "conn:read", "read_some".
+-- The functions that a line names in code quotes, with what they belong to: { "net", "connect" }. What names
+-- no owner belongs to the one before: `conn:read(n)` `read_some(max)`.
 local function words_of(line)
-  local list, object = {}, nil
+  local list, owner = {}, nil
   for code in line:gmatch("`([^`]+)`") do
-    for prefix, name in code:gmatch("([%w_]*[.:]?)([%l_]+)%f[%s({]") do
-      object = prefix:find("[.:]$") and prefix:sub(1, -2) or object
-      list[#list + 1] = { object, name }
+    for word in code:gmatch("([%l_.:]+)%s?[({]") do
+      local named, name = word:match("^(.+)[.:](.+)$")
+      owner = named or owner
+      list[#list + 1] = { owner, name or word }
     end
   end
   return list

@@ -121,18 +121,17 @@ bool mw_stream_new_memory(struct mw_net *net, struct mw_stream *ends[2]) {
         return false;
     }
     mw_buf_pool_init(&pipe->pool, 2);
-    for (int i = 0; i < 2; i++) {
-        pipe->ends[i] = mw_stream_new(net, -1, &memory_ops, pipe, NULL);
-    }
-    if (pipe->ends[0] && pipe->ends[1]) {
-        ends[0] = pipe->ends[0];
-        ends[1] = pipe->ends[1];
-        return true;
-    }
-    if (!pipe->ends[0] && !pipe->ends[1]) {
+    pipe->ends[0] = mw_stream_new(net, -1, &memory_ops, pipe, NULL);
+    if (!pipe->ends[0]) {
         free(pipe);
         return false;
     }
-    mw_stream_destroy(pipe->ends[pipe->ends[1] != NULL]);
-    return false;
+    pipe->ends[1] = mw_stream_new(net, -1, &memory_ops, pipe, NULL);
+    if (!pipe->ends[1]) {
+        mw_stream_destroy(pipe->ends[0]);
+        return false;
+    }
+    ends[0] = pipe->ends[0];
+    ends[1] = pipe->ends[1];
+    return true;
 }

@@ -11,6 +11,7 @@
 static const char TYPE[] = "moonwire.lookup";
 
 enum { TRIES_MOST = 100, ENTRIES_MOST = 1 << 20 };
+static const double DEFAULT_TIMEOUT = 2; /* seconds */
 
 /* Lies on the stack of the waiting function, so that nothing leaks whatever is
  * raised there. The lists are the resolver's, valid while the task takes them. */
@@ -248,11 +249,12 @@ static int resolver_configure(lua_State *L) {
     mw_check_options(L, 1, known);
     struct mw_resolver_options options = {
         .resolv_conf = mw_option_string(L, 1, "resolv_conf"),
-        .timeout = mw_option_seconds(L, 1, "timeout", 0),
+        .timeout = mw_option_seconds(L, 1, "timeout", DEFAULT_TIMEOUT),
         .tries = (unsigned)mw_option_integer(L, 1, "tries", 1, TRIES_MOST, 0),
         .entries = (unsigned)mw_option_integer(L, 1, "entries", 1, ENTRIES_MOST, 0),
         .servers = join_servers(L, 1),
     };
+    luaL_argcheck(L, options.timeout > 0, 1, "option 'timeout': seconds above 0 expected");
     if (!apply(state, &options, &fault)) {
         luaL_argcheck(L, strcmp(fault.code, "invalid") != 0, 1, fault.message);
         return mw_push_fault(L, &fault);

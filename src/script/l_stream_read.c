@@ -14,6 +14,7 @@ enum {
     SOME_DEFAULT = 64 * 1024,   /* bytes, of read_some and chunks */
     LINE_DEFAULT = 64 * 1024,   /* of read_line, lines and read_until */
     ALL_DEFAULT = 1024 * 1024,  /* of read_all */
+    SHORT_LINE = 256,           /* see next_line_quick */
     MOST = 1 << 30,             /* what may be asked for at all */
     ALL_STEP = 64 * 1024,       /* how far read_all reads ahead */
 };
@@ -291,12 +292,37 @@ static int next_line(lua_State *L) {
     return look(L, &lines, 0, true);
 }
 
+/* The same for a limit of SHORT_LINE or more: a shorter line that is complete
+ * in the queue, as all but the first of a pipelined batch are, needs no look at
+ * limits, faults and deadlines. */
+static int next_line_quick(lua_State *L) {
+    struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+    size_t size = 0;
+    const char *bytes = stream->stream ? mw_stream_unread(stream->stream, &size) : NULL;
+    const char *end = size ? memchr(bytes, '\n', size < SHORT_LINE ? size : SHORT_LINE) : NULL;
+    if (!end) {
+        return look(L, &lines, 0, true);
+    }
+    size_t length = (size_t)(end - bytes);
+    lua_pushlstring(L, bytes, length && end[-1] == '\r' ? length - 1 : length);
+    mw_stream_take(stream->stream, length + 1);
+    return 1;
+}
+
 static int next_chunk(lua_State *L) {
     return look(L, &chunks, 0, true);
 }
 
 int mw_l_stream_lines(lua_State *L) {
-    return push_iterator(L, next_line, LINE_DEFAULT);
+    int results = push_iterator(L, next_line, LINE_DEFAULT);
+    lua_getupvalue(L, -2, 1);
+    if (lua_tointeger(L, -1) >= SHORT_LINE) {
+        lua_pushcclosure(L, next_line_quick, 1);
+        lua_replace(L, -3);
+    } else {
+        lua_pop(L, 1);
+    }
+    return results;
 }
 
 int mw_l_stream_chunks(lua_State *L) {
