@@ -71,6 +71,9 @@ static void on_done(void *context, uint64_t a_to_b, uint64_t b_to_a, int error) 
     end.a_to_b = a_to_b;
     end.b_to_a = b_to_a;
     end.error = error;
+    if (!error) {
+        assert_int_equal(mw_stream_pending(a.stream) + mw_stream_pending(b.stream), 0);
+    }
     if (end.closes) {
         witness_close(&a, 0);
         witness_close(&b, 0);
@@ -263,6 +266,35 @@ static void more_may_be_unread_than_one_turn_moves(void **state) {
     world_run_until((peer_send(&client, sent - client.sent), mw_stream_unread(a.stream, &size), size == sent));
     relay_both();
     world_run_until(peer_has(&server, sent));
+}
+
+/* Takes whatever it is given. */
+static ssize_t swallow(struct mw_stream *stream, const struct iovec *pieces, int count) {
+    ssize_t size = 0;
+    (void)stream;
+    for (int i = 0; i < count; i++) {
+        size += (ssize_t)pieces[i].iov_len;
+    }
+    return size;
+}
+
+static void a_turn_of_copying_has_an_end(void **state) {
+    (void)state;
+    size_t size, sent = 2 * MIB;
+    struct mw_stream_counters counters;
+    struct mw_stream_ops ops = mw_plain_ops;
+    ops.write = swallow;
+    witness_close(&b, 0);
+    witness_open(&b, dup(server.fd), &ops, NULL);
+    a.leaves_input = true;
+    mw_stream_await_input(a.stream, sent);
+    world_run_until((peer_send(&client, sent - client.sent), mw_stream_unread(a.stream, &size), size == sent));
+    relay_both();
+    ev_run(mw_loop_ev(world.loop), EVRUN_NOWAIT);
+    mw_stream_count(b.stream, &counters);
+    assert_true(counters.sent > 0 && counters.sent <= 2 * TURN);
+    world_run_until((mw_stream_count(b.stream, &counters), counters.sent == sent));
+    witness_close(&b, 0);
 }
 
 /* The input is still in the scratch buffer when the relay takes over. */
@@ -656,6 +688,7 @@ int main(void) {
         ON_ALL(more_may_be_unread_than_one_turn_moves),
         ON_ALL(it_may_start_when_input_comes),
         ON_ALL(neighbours_get_their_turn),
+        ON_PLAIN(a_turn_of_copying_has_an_end),
         ON_ALL(memory_stays_at_the_marks_when_nobody_reads),
         ON_PLAIN(little_is_not_spliced),
         ON_PLAIN(a_trickle_after_much_is_copied_again),

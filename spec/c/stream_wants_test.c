@@ -119,7 +119,7 @@ static void a_write_that_waited_for_room_may_want_input_then(void **state) {
     assert_int_equal(witness_queue(&witness, 0, 1024 * KIB), 0);
     assert_true(mw_stream_pending(witness.stream) > 0);
     crossing.write_needs_input = true;
-    peer_receive(&peer, 128 * KIB);
+    peer_receive(&peer, SIZE_MAX);
     world_settle();
     int writes = crossing.writes;
     world_settle();

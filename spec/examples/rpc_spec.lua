@@ -51,9 +51,9 @@ while answers:
   it("closes on a length that is too large, before the frame comes", function()
     local rpc <close> = session.start "rpc"
     local status, output = python([[
-import socket, sys
+import socket, struct, sys
 peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
-peer.sendall(b"\xff\xff\xff\xff")
+peer.sendall(struct.pack(">I", 65537))
 print(peer.recv(1))]], rpc.servers[1].port)
     assert.are.same({ 0, "b''\n" }, { status, output })
     assert.are.equal(0, (shell(rpc.commands[1])))

@@ -19,6 +19,9 @@ moonwire.binary = os.getenv "MOONWIRE" or "build/moonwire"
 ---@field arguments? string[] for the script, after --
 ---@field env? table<string, string|false>
 
+---@field input? string moonwire.run only: its standard input
+---@field seconds? number moonwire.run only: what it may take; default 10
+
 ---@class spec.moonwire
 ---@field address string of the first listener: "tcp://127.0.0.1:40123", "unix:///tmp/x.sock"
 ---@field addresses string[] of all
@@ -30,7 +33,7 @@ Server.__index = Server
 
 local function command(options, script)
   local words = { moonwire.binary, "run", script, env = options.env }
-  for _, address in ipairs(options.listen) do
+  for _, address in ipairs(options.listen or {}) do
     words[#words + 1] = "--listen"
     words[#words + 1] = address
   end
@@ -88,6 +91,26 @@ function moonwire.serve(options)
     error(message, 2)
   end
   return self
+end
+
+--- Runs a script to its end.
+---@param options string|spec.moonwire_options a string is the text of the script; it does not listen by default
+---@return integer status
+---@return string errors its log
+---@return string output
+---@return string script its path
+function moonwire.run(options)
+  options = type(options) == "string" and { code = options } or options
+  local place = folder.new()
+  local script = options.script or place:write("script.lua", options.code)
+  local words = command(options, script)
+  words.input, words.seconds = options.input, options.seconds
+  local ok, status, output, errors = pcall(process.run, words)
+  place:remove()
+  if not ok then
+    error(status, 2)
+  end
+  return status, errors, output, script
 end
 
 --- Its log so far.

@@ -1,4 +1,5 @@
---- A DNS server on loopback, for specs: dnsmasq, which knows the domain `test` and nothing else.
+--- A DNS server on loopback, for specs: dnsmasq, which answers for the domain `test` and the addresses
+--- 127.0.0.0/8. It refuses to look anything else up.
 ---
 ---     local server <close> = name_server.start { "--host-record=www.test,127.0.0.1" }
 ---     dns.configure { servers = { server.address } }
@@ -26,7 +27,7 @@ function name_server.start(records)
   local port = free_port()
   local command = {
     "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts",
-    "--bind-interfaces", "--listen-address=127.0.0.1", "--port=" .. port, "--local=/test/",
+    "--bind-interfaces", "--listen-address=127.0.0.1", "--port=" .. port, "--local=/test/127.in-addr.arpa/",
   }
   table.move(records, 1, #records, #command + 1, command)
   local self = setmetatable({ address = "127.0.0.1:" .. port, process = process.start(command) }, Server)

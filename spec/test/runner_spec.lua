@@ -256,7 +256,8 @@ describe("a hanging case", function()
   end)
 
   it("fails when it swallows the cancellation", function()
-    local result = run { ["a_spec.lua"] = HEAD .. DEADLINE .. case("pcall(task.sleep, 10)") .. case("") }
+    local cases = case("pcall(task.sleep, 10)") .. case("")
+    local result = run { ["a_spec.lua"] = HEAD .. DEADLINE .. cases }
     assert.equal("1 passed, 1 failed, 0 skipped", result.last_line)
     assert.matches("took longer than 0.1 s; it waited for 'sleep'", result.output, 1, true)
   end)

@@ -96,6 +96,7 @@ static const struct mw_wait yield_wait = {.name = "yield"};
 
 static int task_yield(lua_State *L) {
     struct mw_task *task = mw_task_begin_wait(L, MW_TIMER_NEVER);
+    mw_timer_clear(&task->timer); /* it is ready already: no deadline must run it too */
     mw_task_ready(task, 0);
     return mw_task_wait(task, &yield_wait, NULL, 0, slept);
 }

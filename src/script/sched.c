@@ -51,30 +51,35 @@ void mw_sched_settle(struct mw_sched *sched) {
     }
 }
 
-/* Every task alive is in the tree of groups that begins at the service's. */
-static void visit(struct mw_group *group, void (*act)(struct mw_task *task)) {
-    for (struct mw_list *node = group->tasks.next, *next; node != &group->tasks; node = next) {
+/* Makes the tree of groups, which may be deep, one list. */
+static void flatten(struct mw_sched *sched) {
+    struct mw_list *all = &sched->service.tasks;
+    for (struct mw_list *node = all->next; node != all; node = node->next) {
         struct mw_task *task = mw_list_owner(node, struct mw_task, sibling);
-        next = node->next;
-        for (struct mw_group *own = task->group; own; own = own->outer) {
-            visit(own, act);
+        for (struct mw_group *group = task->group; group; group = group->outer) {
+            mw_list_splice(all, &group->tasks);
         }
-        act(task);
     }
 }
 
 void mw_sched_close(struct mw_sched *sched) {
+    struct mw_list *all = &sched->service.tasks;
     mw_loop_set_work(sched->loop, NULL, NULL);
-    visit(&sched->service, mw_task_close_owned);
+    flatten(sched);
+    for (struct mw_list *node = all->next; node != all; node = node->next) {
+        mw_task_close_owned(mw_list_owner(node, struct mw_task, sibling));
+    }
     mw_task_close_owned(&sched->root);
 }
 
 void mw_sched_free_tasks(struct mw_sched *sched) {
-    visit(&sched->service, mw_task_free);
-    while (!mw_list_empty(&sched->spare)) {
-        struct mw_task *task = mw_list_owner(sched->spare.next, struct mw_task, node);
-        mw_list_remove(&task->node);
-        mw_task_free(task);
+    for (struct mw_list *node = sched->service.tasks.next, *next; node != &sched->service.tasks; node = next) {
+        next = node->next;
+        mw_task_free(mw_list_owner(node, struct mw_task, sibling));
+    }
+    for (struct mw_list *node = sched->spare.next, *next; node != &sched->spare; node = next) {
+        next = node->next;
+        mw_task_free(mw_list_owner(node, struct mw_task, node));
     }
 }
 

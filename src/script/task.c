@@ -119,6 +119,7 @@ void mw_task_run(struct mw_task *task) {
     struct mw_sched *sched = task->sched;
     int count, arguments = task->arguments;
     task->arguments = 0;
+    task->wait = NULL;
     task->state = MW_TASK_RUNNING;
     sched->running = task;
     int status = lua_resume(task->thread, sched->L, arguments, &count);
@@ -219,26 +220,24 @@ bool mw_task_has_children(const struct mw_task *task) {
     return false;
 }
 
-void mw_task_finish(struct mw_task *task) {
+/* The end of a task whose children are gone. The owner when it waited for that. */
+static struct mw_task *finish(struct mw_task *task) {
     struct mw_sched *sched = task->sched;
     struct mw_group *home = task->home;
-    bool was_main = task == sched->main;
-    if (mw_task_has_children(task)) {
-        return;
-    }
     close_groups(task);
     mw_task_close_owned(task);
     wake_joiners(task);
     mw_group_forget(home, task);
     recycle(task);
-    if (home->owner && home->owner->state == MW_TASK_ENDING) {
-        mw_task_finish(home->owner);
-    }
-    if (was_main) {
-        sched->main = NULL;
-        mw_group_cancel(&sched->service); /* what was kept ends with the service */
-    }
     if (mw_list_empty(&sched->service.tasks)) {
+        sched->main = NULL;
         sched->on_idle(sched->idle_context);
+    }
+    return home->owner && home->owner->state == MW_TASK_ENDING ? home->owner : NULL;
+}
+
+void mw_task_finish(struct mw_task *task) {
+    while (task && !mw_task_has_children(task)) {
+        task = finish(task);
     }
 }

@@ -47,7 +47,9 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
         set_results(L, task, 3);
     }
     if (!task->connection) { /* a connection that fails closes; the others go on */
+        if (task->home->owner || task == task->sched->main) { /* connections of the service fail alone */
         mw_group_note_failure(L, task->home, code, message);
+    }
     }
     if (task == task->sched->main && strcmp(code, "cancelled") != 0) {
         task->sched->exit_status = 1;
