@@ -21,9 +21,14 @@ struct worker {
     struct mw_net *net;
     struct mw_state *state;
     struct mw_signal *term, *interrupt;
+    struct mw_timer drain_limit;
     char name[64]; /* of the service: the script's, without folder and ending */
-    bool stopping;
+    bool stopping, ended;
 };
+
+/* How long what is queued may take to leave once a stop was asked for. A program
+ * that ends by itself waits for as long as its streams linger. */
+#define DRAIN_SECONDS 1.5
 
 static void ignore_broken_pipes(void) {
     signal(SIGPIPE, SIG_IGN);
@@ -48,9 +53,32 @@ static void keep_freed_memory(void) {
 #endif
 }
 
-static void on_idle(void *context) {
+static void on_drained(void *context) {
     struct worker *worker = context;
     mw_loop_stop(worker->loop);
+}
+
+static void on_drain_limit(struct mw_timer *timer) {
+    struct worker *worker = mw_list_owner(timer, struct worker, drain_limit);
+    mw_loop_stop(worker->loop);
+}
+
+static void limit_drain(struct worker *worker) {
+    double due = mw_loop_now(worker->loop) + DRAIN_SECONDS;
+    if (!mw_timer_set(mw_loop_timers(worker->loop), &worker->drain_limit, due)) {
+        mw_loop_stop(worker->loop);
+    }
+}
+
+/* The service has ended. Its streams close, and what they hold still leaves. */
+static void on_idle(void *context) {
+    struct worker *worker = context;
+    worker->ended = true;
+    mw_sched_close(&worker->state->sched);
+    if (worker->stopping) {
+        limit_drain(worker);
+    }
+    mw_net_drain(worker->net, on_drained, worker);
 }
 
 /* The first signal asks the service to end, the second ends the process. */
@@ -63,11 +91,15 @@ static void on_stop_signal(void *context, int number) {
         return;
     }
     worker->stopping = true;
+    if (worker->ended) {
+        limit_drain(worker);
+    }
     mw_main_stop(&worker->state->sched);
 }
 
 static bool open_worker(struct worker *worker) {
     char library[PATH_MAX];
+    mw_timer_init(&worker->drain_limit, on_drain_limit);
     if (!mw_find_library(library, sizeof library)) {
         mw_log(MW_LOG_ERROR, "Moonwire's Lua library is in none of these: %s", library);
         return false;
@@ -98,6 +130,9 @@ static void close_worker(struct worker *worker) {
     }
     if (worker->net) {
         mw_net_free(worker->net);
+    }
+    if (worker->loop) {
+        mw_timer_remove(mw_loop_timers(worker->loop), &worker->drain_limit);
     }
     if (worker->loop) {
         mw_loop_free(worker->loop);

@@ -87,8 +87,9 @@ local function to_service(value)
     if not FIELDS[name] then
       error(("unknown field '%s' in the table that the script returned"):format(tostring(name)), 0)
     end
-    if type(field) ~= FIELDS[name] then
-      error(("the field '%s' of the service must be a %s, not a %s"):format(name, FIELDS[name], type(field)), 0)
+    local expected = FIELDS[name]
+    if type(field) ~= expected then
+      error(("the field '%s' of the service must be a %s, not a %s"):format(name, expected, type(field)), 0)
     end
   end
   return value

@@ -158,15 +158,9 @@ static bool passes(struct peer *from, struct peer *to, size_t size) {
     return peer_has(to, size);
 }
 
-/* Sends until nothing moves any more because the server does not read. */
 static size_t send_until_stuck(void) {
-    size_t sent;
-    do {
-        sent = client.sent;
-        peer_send(&client, 16 * MIB);
-        world_settle();
-    } while (client.sent > sent);
-    return sent;
+    peer_send_until_stuck(&client);
+    return client.sent;
 }
 
 /* --- the way of the bytes --- */
@@ -244,6 +238,23 @@ static void the_end_waits_for_a_slow_reader(void **state) {
     assert_int_equal(server.received, sent);
     world_run_until(end.calls > 0);
     assert_ended(sent, 0, 0);
+}
+
+static void it_does_not_end_before_the_last_byte_has_left(void **state) {
+    (void)state;
+    struct peer ours = {.fd = mw_stream_fd(b.stream)};
+    send_end(&server);
+    peer_send_until_stuck(&ours);
+    client.sent = ours.sent;
+    peer_send(&client, 1000);
+    send_end(&client);
+    relay_both();
+    world_run_until(mw_stream_pending(b.stream) == 1000);
+    world_settle();
+    assert_int_equal(end.calls, 0);
+    world_run_until(peer_at_end(&server) && end.calls > 0);
+    assert_int_equal(server.received, client.sent);
+    assert_ended(1000, 0, 0);
 }
 
 static void what_is_unread_and_queued_goes_first(void **state) {
@@ -536,6 +547,22 @@ static void a_reset_of_the_receiver_is_told(void **state) {
     assert_true(end.error == ECONNRESET || end.error == EPIPE);
 }
 
+/* What is in the pipe is nobody's then. */
+static void bytes_of_a_broken_relay_do_not_turn_up_in_the_next(void **state) {
+    (void)state;
+    a.leaves_input = true;
+    on_splice = (struct plan){.error = ENETDOWN, .times = 1, .after = 1};
+    relay_both();
+    peer_send(&client, MIB);
+    world_run_until((peer_receive(&server, MIB), end.calls > 0));
+    assert_int_equal(mw_stream_output_fault(b.stream), ENETDOWN);
+    close_ends();
+    open_ends(world_tcp_pair, &mw_plain_ops);
+    relay_both();
+    world_run_until(passes(&client, &server, 4 * MIB));
+    assert_true(on_splice.calls > 0);
+}
+
 static void a_stream_that_is_faulty_or_ended_already_is_told_of_later(void **state) {
     (void)state;
     assert_int_equal(mw_stream_shutdown(b.stream), 0);
@@ -684,6 +711,7 @@ int main(void) {
         ON_ALL(one_direction_may_end_long_before_the_other),
         ON_ALL(the_other_direction_may_end_first),
         ON_ALL(the_end_waits_for_a_slow_reader),
+        ON_ALL(it_does_not_end_before_the_last_byte_has_left),
         ON_ALL(what_is_unread_and_queued_goes_first),
         ON_ALL(more_may_be_unread_than_one_turn_moves),
         ON_ALL(it_may_start_when_input_comes),
@@ -706,6 +734,7 @@ int main(void) {
         ON(open_other, a_reset_is_told_after_what_came_before),
         ON(open_plain, a_reset_of_the_receiver_is_told),
         ON(open_other, a_reset_of_the_receiver_is_told),
+        ON_PLAIN(bytes_of_a_broken_relay_do_not_turn_up_in_the_next),
         ON_PLAIN(a_stream_that_is_faulty_or_ended_already_is_told_of_later),
         ON_ALL(both_may_have_ended_before),
         ON_PLAIN(silence_ends_it),

@@ -336,6 +336,21 @@ static void a_cancelled_file_is_not_told_of(void **state) {
     assert_int_equal(end.calls, 0);
 }
 
+static void what_is_queued_leaves_after_a_cancel(void **state) {
+    (void)state;
+    struct peer ours = {.fd = mw_stream_fd(witness.stream)};
+    peer_send_until_stuck(&ours);
+    struct mw_send_file *send = send_part(0, SIZE);
+    world_settle();
+    assert_int_equal(mw_stream_pending(witness.stream), PART);
+    mw_send_file_cancel(send);
+    assert_int_equal(mw_stream_pending(witness.stream), PART);
+    world_run_until(peer_has(&peer, ours.sent));
+    peer.received = 0;
+    world_run_until(peer_has(&peer, PART));
+    assert_int_equal(end.calls, 0);
+}
+
 static void closing_the_stream_ends_it(void **state) {
     (void)state;
     on_sendfile = on_pread = (struct plan){.limit = 1000};
@@ -422,6 +437,7 @@ int main(void) {
         ON_BOTH(a_faulty_stream_is_told_of_later),
         ON_BOTH(the_owner_may_close_in_the_end),
         ON_BOTH(a_cancelled_file_is_not_told_of),
+        ON_OTHER(what_is_queued_leaves_after_a_cancel),
         ON_BOTH(closing_the_stream_ends_it),
         ON_BOTH(an_abort_ends_it),
         ON_BOTH(one_at_a_time),

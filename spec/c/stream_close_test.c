@@ -162,7 +162,7 @@ static void a_faulty_stream_is_closed_at_once(void **state) {
 static void a_flush_goes_on_with_the_farewell(void **state) {
     (void)state;
     struct peer ours = {.fd = mw_stream_fd(witness.stream)};
-    peer_send(&ours, 64 * MIB);
+    peer_send_until_stuck(&ours);
     assert_int_equal(witness_queue(&witness, ours.sent, 100), 0);
     assert_int_equal(mw_stream_flush(witness.stream), 0);
     assert_int_equal(mw_stream_pending(witness.stream), 100);

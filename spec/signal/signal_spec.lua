@@ -71,6 +71,19 @@ describe("signal.each", function()
     assert.are.equal("usr1", next_name(signals))
   end)
 
+  it("stops listening when the loop is left", function()
+    local next_name, signals, initial, closing = signal.each("usr1")
+    local count = 0
+    raise "USR1"
+    for _ in next_name, signals, initial, closing do
+      count = count + 1
+      if count == 1 then
+        break
+      end
+    end
+    assert.are.equal("moonwire.signals: closed", tostring(signals))
+  end)
+
   it("is heard by several listeners", function()
     local heard = sync.queue(2)
     for i = 1, 2 do

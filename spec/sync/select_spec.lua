@@ -94,6 +94,13 @@ describe("select", function()
     watched:cancel()
   end)
 
+  it("does not wait with 0 seconds", function()
+    -- A coroutine of the script's own is where nobody may wait.
+    local selecting = coroutine.wrap(sync.select)
+    local results = table.pack(selecting { sync.queue(1), sync.event(), timeout = 0 })
+    assert.are.same({ n = 3, nil, "timeout", "timeout" }, results)
+  end)
+
   it("passes on what it got when its task is cancelled before it runs", function()
     local one, two = sync.queue(1), sync.queue(1)
     local selecting = select_in_task { one, two }

@@ -23,13 +23,27 @@ struct mw_net *mw_net_new(struct mw_loop *loop) {
 }
 
 void mw_net_free(struct mw_net *net) {
+    net->on_drained = NULL;
     while (!mw_list_empty(&net->closing)) {
         mw_stream_destroy(mw_list_owner(net->closing.next, struct mw_farewell, node)->stream);
     }
     mw_buf_pool_clear(&net->pool);
-    mw_pipe_pool_clear(&net->pipes);
     free(net->scratch);
     free(net);
+}
+
+void mw_net_drain(struct mw_net *net, void (*on_drained)(void *context), void *context) {
+    net->on_drained = on_drained;
+    net->drained_context = context;
+    mw_net_tell_drained(net);
+}
+
+void mw_net_tell_drained(struct mw_net *net) {
+    void (*on_drained)(void *context) = net->on_drained;
+    if (on_drained && mw_list_empty(&net->closing)) {
+        net->on_drained = NULL;
+        on_drained(net->drained_context);
+    }
 }
 
 void mw_net_flush(struct mw_net *net) {

@@ -23,6 +23,8 @@ struct mw_net {
     unsigned dirty_count;
     struct mw_list closing;   /* streams whose owner has left, output still leaving */
     size_t streams;           /* open ones, those that are closing included */
+    void (*on_drained)(void *context); /* NULL: nobody awaits it */
+    void *drained_context;
 };
 
 /* NULL when memory is out. The loop must outlive the net. */
@@ -30,6 +32,10 @@ struct mw_net *mw_net_new(struct mw_loop *loop);
 
 /* Closes what is still closing, without waiting for its output. */
 void mw_net_free(struct mw_net *net);
+
+/* Calls on_drained, once, when no stream is closing any more: before this
+ * returns when none is. It must not free the net. */
+void mw_net_drain(struct mw_net *net, void (*on_drained)(void *context), void *context);
 
 /* Sends what streams have queued: called when the task that wrote waits or ends. */
 void mw_net_flush(struct mw_net *net);

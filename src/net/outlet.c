@@ -37,7 +37,7 @@ bool mw_stream_watch_output(struct mw_stream *stream) {
         return false;
     }
     struct mw_outlet *outlet = stream->outlet;
-    if (outlet->io.fd >= 0 && !outlet->waiting) {
+    if (outlet->io.fd >= 0) {
         ev_io_start(mw_loop_ev(stream->net->loop), &outlet->io);
     }
     outlet->waiting = true;

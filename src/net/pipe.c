@@ -43,7 +43,14 @@ void mw_pipe_give(struct mw_pipe_pool *pool, struct mw_pipe *pipe) {
     pool->count++;
 }
 
-void mw_pipe_pool_clear(struct mw_pipe_pool *pool) {
+void mw_pipe_pool_join(struct mw_pipe_pool *pool) {
+    pool->users++;
+}
+
+void mw_pipe_pool_leave(struct mw_pipe_pool *pool) {
+    if (--pool->users > 0) {
+        return;
+    }
     while (pool->free) {
         struct mw_pipe *pipe = pool->free;
         pool->free = pipe->next_free;

@@ -35,10 +35,11 @@ static void put_back(struct direction *direction) {
 }
 
 void mw_relay_cancel(struct mw_relay *relay) {
-    struct mw_loop *loop = relay->directions[0].way.from->net->loop;
+    struct mw_net *net = relay->directions[0].way.from->net;
     put_back(&relay->directions[0]);
     put_back(&relay->directions[1]);
-    mw_timer_remove(mw_loop_timers(loop), &relay->timer);
+    mw_timer_remove(mw_loop_timers(net->loop), &relay->timer);
+    mw_pipe_pool_leave(&net->pipes);
     free(relay);
 }
 
@@ -193,6 +194,7 @@ struct mw_relay *mw_relay_start(struct mw_stream *a, struct mw_stream *b,
         errno = error;
         return NULL;
     }
+    mw_pipe_pool_join(&a->net->pipes);
     take_over(relay, 0, a, b);
     take_over(relay, 1, b, a);
     return relay;

@@ -22,7 +22,8 @@ void mw_stream_destroy(struct mw_stream *stream) {
     ev_io_stop(mw_loop_ev(net->loop), &stream->input);
     mw_buf_release(&net->pool, &stream->in);
     mw_buf_release(&net->pool, &stream->out);
-    if (stream->farewell) {
+    bool was_closing = stream->farewell != NULL;
+    if (was_closing) {
         mw_list_remove(&stream->farewell->node);
         mw_timer_remove(mw_loop_timers(net->loop), &stream->farewell->timer);
         free(stream->farewell);
@@ -30,6 +31,9 @@ void mw_stream_destroy(struct mw_stream *stream) {
     stream->ops->close(stream);
     net->streams--;
     free(stream);
+    if (was_closing) {
+        mw_net_tell_drained(net);
+    }
 }
 
 static void on_farewell_due(struct mw_timer *timer) {

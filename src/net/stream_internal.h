@@ -118,6 +118,9 @@ void mw_stream_go_on_sending(struct mw_stream *stream);
 /* Tells whoever awaits output that the state has changed. */
 void mw_stream_announce_output(struct mw_stream *stream);
 
+/* After the end of a stream that was closing: tells who awaits the last one. */
+void mw_net_tell_drained(struct mw_net *net);
+
 /* Frees everything at once. */
 void mw_stream_destroy(struct mw_stream *stream);
 

@@ -91,18 +91,38 @@ static void add_level(luaL_Buffer *buffer, lua_State *L, const lua_Debug *level)
     luaL_addvalue(buffer);
 }
 
+/* The number of the outermost level. Reaching a level takes time in proportion
+ * to its number: after an overflow of the stack there are 200,000. */
+static int outermost_level(lua_State *thread) {
+    lua_Debug level;
+    int found = -1, beyond = 1;
+    while (lua_getstack(thread, beyond, &level)) {
+        found = beyond;
+        beyond *= 2;
+    }
+    while (beyond - found > 1) {
+        int middle = found + (beyond - found) / 2;
+        if (lua_getstack(thread, middle, &level)) {
+            found = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    return found;
+}
+
 /* The number of the last level that is in a script, -1 when none is: what C
  * functions called it from is of no use. */
 static int last_script_level(lua_State *thread, const char *library) {
     lua_Debug level;
-    int last = -1;
-    for (int number = 0; lua_getstack(thread, number, &level); number++) {
+    int number = outermost_level(thread);
+    for (; number >= 0 && lua_getstack(thread, number, &level); number--) {
         lua_getinfo(thread, "S", &level);
         if (*level.what != 'C' && !is_library(&level, library)) {
-            last = number;
+            break;
         }
     }
-    return last;
+    return number;
 }
 
 void mw_report_traceback(lua_State *L, lua_State *thread) {

@@ -153,6 +153,15 @@ void peer_send(struct peer *peer, size_t size) {
     }
 }
 
+void peer_send_until_stuck(struct peer *peer) {
+    size_t before;
+    do {
+        before = peer->sent;
+        peer_send(peer, 64 * 1024 * 1024);
+        world_settle();
+    } while (peer->sent > before);
+}
+
 void peer_receive(struct peer *peer, size_t size) {
     char bytes[16384];
     while (size > 0 && !peer->at_end && !peer->fault) {

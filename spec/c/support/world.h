@@ -61,6 +61,9 @@ struct peer {
 /* Sends up to `size` bytes, as many as fit. */
 void peer_send(struct peer *peer, size_t size);
 
+/* Sends until nothing moves any more because the other end does not read. */
+void peer_send_until_stuck(struct peer *peer);
+
 /* Receives up to `size` bytes and fails the test if they are not the pattern. */
 void peer_receive(struct peer *peer, size_t size);
 
