@@ -26,9 +26,7 @@ local dns = {}
 ---@return string[]? addresses numeric, without port: "127.0.0.1", "::1"; at least one
 ---@return string? err
 ---@return string? code "not_found", "timeout", "unavailable" (no server answers), "invalid", "descriptors"
-function dns.addresses(name, options)
-  return core.dns.addresses(name, options)
-end
+dns.addresses = core.dns.addresses
 
 --- Asks name servers for records of a complete name; MX and SRV come in order
 --- of priority. For "PTR" the name may be a numeric address.
@@ -37,18 +35,14 @@ end
 ---@return moonwire.dns_record[]? records at least one
 ---@return string? err
 ---@return string? code as of addresses
-function dns.records(name, type)
-  return core.dns.records(name, type)
-end
+dns.records = core.dns.records
 
 --- The names that name servers have for an address.
 ---@param address string numeric, without port
 ---@return string[]? names at least one
 ---@return string? err
 ---@return string? code as of addresses
-function dns.reverse(address)
-  return core.dns.reverse(address)
-end
+dns.reverse = core.dns.reverse
 
 ---@class moonwire.dns_options
 --- Numeric addresses, at most 8: { "127.0.0.1:5353", "[::1]:53" }; default: those of resolv.conf.
@@ -66,8 +60,6 @@ end
 ---@return true?
 ---@return string? err
 ---@return string? code "memory"
-function dns.configure(options)
-  return core.dns.configure(options)
-end
+dns.configure = core.dns.configure
 
 return dns

@@ -32,9 +32,7 @@ local net = {}
 ---@return moonwire.listener? listener
 ---@return string? err
 ---@return string? code "in_use", "denied", "unavailable", "invalid", "descriptors"
-function net.listen(address, options)
-  return core.net.listen(address, options)
-end
+net.listen = core.net.listen
 
 --- Serves an address: every connection is a task that runs the handler. The
 --- connection closes when the handler returns.
@@ -44,9 +42,7 @@ end
 ---@return moonwire.listener? listener
 ---@return string? err
 ---@return string? code
-function net.serve(address, handler, options)
-  return core.net.serve(address, handler, options)
-end
+net.serve = core.net.serve
 
 --- Connects to a server. All addresses of a name are tried, families by turns,
 --- the next one beside the one that does not answer (RFC 8305). A udp:// address
@@ -56,12 +52,7 @@ end
 ---@return moonwire.stream|moonwire.datagram? stream closes with the task that opened it
 ---@return string? err
 ---@return string? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"
-function net.connect(address, options)
-  if type(address) == "string" and address:find("^udp:") then
-    return core.net.connect_datagram(address, options)
-  end
-  return core.net.connect(address, options)
-end
+net.connect = core.net.connect
 
 ---@class moonwire.datagram
 --- Waits for a datagram: its bytes and who sent it; or `nil, err, code`: "timeout", "closed", "busy" when
@@ -99,9 +90,7 @@ end
 ---@return moonwire.datagram? socket closes with the task that opened it
 ---@return string? err
 ---@return string? code "in_use", "denied", "unavailable", "invalid", "descriptors"
-function net.datagram(address, options)
-  return core.net.datagram(address, options)
-end
+net.datagram = core.net.datagram
 
 ---@class moonwire.connect_datagram_options
 ---@field local_address? string numeric address to send from: "127.0.0.2:0"
@@ -118,9 +107,7 @@ end
 ---@return moonwire.datagram? socket closes with the task that opened it
 ---@return string? err
 ---@return string? code "not_found", "timeout", "unreachable", "descriptors"
-function net.connect_datagram(address, options)
-  return core.net.connect_datagram(address, options)
-end
+net.connect_datagram = core.net.connect_datagram
 
 ---@class moonwire.relay_options
 --- Seconds without a byte either way that end the relay; default 300, false: no limit.
@@ -136,14 +123,10 @@ end
 ---@return integer? a_to_b bytes
 ---@return integer|string b_to_a bytes, or err
 ---@return string? code "timeout" (idle), "reset", "closed" by another task, "busy" when one is in use
-function net.relay(a, b, options)
-  return core.net.relay(a, b, options)
-end
+net.relay = core.net.relay
 
 --- Two streams in memory, each the other's peer: for specs and simulations.
 ---@return moonwire.stream, moonwire.stream
-function net.pair()
-  return core.net.pair()
-end
+net.pair = core.net.pair
 
 return net

@@ -1,6 +1,7 @@
 --- Tasks: functions that run side by side and may wait anywhere. What a task
 --- starts ends with it: its children are cancelled and awaited when it returns,
 --- and its streams close.
+local check = require "moonwire.check"
 local core = require "moonwire.core"
 
 local task = {}
@@ -21,36 +22,26 @@ local task = {}
 ---@param fn function called with the other arguments
 ---@param ... any
 ---@return moonwire.task
-function task.spawn(fn, ...)
-  return core.task.spawn(fn, ...)
-end
+task.spawn = core.task.spawn
 
 --- The running task.
 ---@return moonwire.task
-function task.current()
-  return core.task.current()
-end
+task.current = core.task.current
 
 --- Waits.
 ---@param seconds number fractional, not negative
 ---@return true
-function task.sleep(seconds)
-  return core.task.sleep(seconds)
-end
+task.sleep = core.task.sleep
 
 --- Lets the other tasks that are ready run first.
 ---@return true
-function task.yield()
-  return core.task.yield()
-end
+task.yield = core.task.yield
 
 --- Opens a group: tasks that end together. `local group <close> = task.group()`
 --- cancels and awaits them at the end of the block. When one of them fails, the
 --- others are cancelled.
 ---@return moonwire.group
-function task.group()
-  return core.task.group()
-end
+task.group = core.task.group
 
 -- The scope is closed before anything is returned, so that no task is left behind.
 local function leave(scope, ok, ...)
@@ -72,6 +63,8 @@ end
 ---@param ... any
 ---@return any ... what fn returned, or `nil, "timeout", "timeout"`
 function task.with_timeout(seconds, fn, ...)
+  check.seconds(seconds, 1, "with_timeout")
+  check.callable(fn, 2, "with_timeout")
   local scope = core.task.group(seconds)
   return leave(scope, xpcall(fn, core.task.keep_traceback, ...))
 end

@@ -64,7 +64,8 @@ ssize_t wrapped_sendto(int fd, const void *bytes, size_t size, int flags, const 
     return fails(&on_sendto) ? -1 : libc_sendto(fd, bytes, size, flags, to, length);
 }
 
-ssize_t wrapped_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *from, socklen_t *length) {
+ssize_t wrapped_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *from,
+                         socklen_t *length) {
     return fails(&on_recvfrom) ? -1 : libc_recvfrom(fd, bytes, size, flags, from, length);
 }
 

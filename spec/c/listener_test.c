@@ -1,7 +1,7 @@
 /* layers: base loop net */
 /* wrap: accept4 listen socket */
-#include "net/listener.h"
 #include "base/log.h"
+#include "net/listener.h"
 #include "support/alloc_failure.h"
 #include "support/world.h"
 
@@ -21,9 +21,7 @@
 enum { MOST = 200, BATCH = 64 };
 
 /* What accept4 does: fails `times` times. */
-static struct {
-    int error, times, calls;
-} on_accept4;
+static struct { int error, times, calls; } on_accept4;
 static int listen_error;
 static bool without_v6;
 

@@ -35,8 +35,10 @@ static struct {
     bool closes;
 } end;
 
-ssize_t wrapped_splice(int in, off_t *from, int out, off_t *to, size_t size, unsigned flags) __asm__("__wrap_splice");
-ssize_t libc_splice(int in, off_t *from, int out, off_t *to, size_t size, unsigned flags) __asm__("__real_splice");
+ssize_t wrapped_splice(int in, off_t *from, int out, off_t *to, size_t size,
+                       unsigned flags) __asm__("__wrap_splice");
+ssize_t libc_splice(int in, off_t *from, int out, off_t *to, size_t size,
+                    unsigned flags) __asm__("__real_splice");
 int wrapped_pipe2(int ends[2], int flags) __asm__("__wrap_pipe2");
 int libc_pipe2(int ends[2], int flags) __asm__("__real_pipe2");
 
@@ -181,7 +183,8 @@ static void much_goes_both_ways(void **state) {
     (void)state;
     relay_both();
     bool there = false, back = false;
-    world_run_until((there = passes(&client, &server, 8 * MIB), back = passes(&server, &client, 6 * MIB), there && back));
+    world_run_until(
+        (there = passes(&client, &server, 8 * MIB), back = passes(&server, &client, 6 * MIB), there && back));
     send_end(&client);
     send_end(&server);
     world_run_until(end.calls > 0);
@@ -274,7 +277,8 @@ static void more_may_be_unread_than_one_turn_moves(void **state) {
     size_t size, sent = 2 * MIB;
     a.leaves_input = true;
     mw_stream_await_input(a.stream, sent);
-    world_run_until((peer_send(&client, sent - client.sent), mw_stream_unread(a.stream, &size), size == sent));
+    world_run_until(
+        (peer_send(&client, sent - client.sent), mw_stream_unread(a.stream, &size), size == sent));
     relay_both();
     world_run_until(peer_has(&server, sent));
 }
@@ -299,7 +303,8 @@ static void a_turn_of_copying_has_an_end(void **state) {
     witness_open(&b, dup(server.fd), &ops, NULL);
     a.leaves_input = true;
     mw_stream_await_input(a.stream, sent);
-    world_run_until((peer_send(&client, sent - client.sent), mw_stream_unread(a.stream, &size), size == sent));
+    world_run_until(
+        (peer_send(&client, sent - client.sent), mw_stream_unread(a.stream, &size), size == sent));
     relay_both();
     ev_run(mw_loop_ev(world.loop), EVRUN_NOWAIT);
     mw_stream_count(b.stream, &counters);
@@ -547,9 +552,21 @@ static void a_reset_of_the_receiver_is_told(void **state) {
     assert_true(end.error == ECONNRESET || end.error == EPIPE);
 }
 
+/* A relay between memory streams: near[0] - near[1], relayed to far[0] - far[1]. */
+static struct mw_relay *relay_beside(struct mw_stream *near[2], struct mw_stream *far[2]) {
+    const struct mw_relay_options options = {0};
+    assert_true(mw_stream_new_memory(world.net, near));
+    assert_true(mw_stream_new_memory(world.net, far));
+    struct mw_relay *relay = mw_relay_start(near[1], far[0], &options, on_done, &end);
+    assert_non_null(relay);
+    return relay;
+}
+
 /* What is in the pipe is nobody's then. */
 static void bytes_of_a_broken_relay_do_not_turn_up_in_the_next(void **state) {
     (void)state;
+    struct mw_stream *near[2], *far[2];
+    struct mw_relay *beside = relay_beside(near, far); /* keeps the pipes of the net */
     a.leaves_input = true;
     on_splice = (struct plan){.error = ENETDOWN, .times = 1, .after = 1};
     relay_both();
@@ -561,6 +578,11 @@ static void bytes_of_a_broken_relay_do_not_turn_up_in_the_next(void **state) {
     relay_both();
     world_run_until(passes(&client, &server, 4 * MIB));
     assert_true(on_splice.calls > 0);
+    mw_relay_cancel(beside);
+    for (int i = 0; i < 2; i++) {
+        mw_stream_close(near[i], 0);
+        mw_stream_close(far[i], 0);
+    }
 }
 
 static void a_stream_that_is_faulty_or_ended_already_is_told_of_later(void **state) {
@@ -677,12 +699,9 @@ static void memory_streams_are_relayed(void **state) {
     (void)state;
     struct mw_stream *near[2], *far[2];
     struct witness left = {0}, right = {0};
-    const struct mw_relay_options options = {0};
-    assert_true(mw_stream_new_memory(world.net, near));
-    assert_true(mw_stream_new_memory(world.net, far));
+    relay_beside(near, far);
     witness_own(&left, near[0]);
     witness_own(&right, far[1]);
-    assert_non_null(mw_relay_start(near[1], far[0], &options, on_done, &end));
     assert_int_equal(witness_queue(&left, 0, MIB), 0);
     assert_int_equal(witness_queue(&right, 0, 3 * MIB), 0);
     assert_int_equal(mw_stream_shutdown(left.stream), 0);
@@ -697,7 +716,7 @@ static void memory_streams_are_relayed(void **state) {
     witness_close(&right, 0);
 }
 
-#define ON(open, test) \
+#define ON(open, test)                                                                                       \
     { #test " (" #open ")", test, open, close_all, NULL }
 #define ON_PLAIN(test) ON(open_plain, test)
 #define ON_ALL(test) ON(open_plain, test), ON(open_other, test), ON(open_unix, test)

@@ -238,7 +238,8 @@ static void memory_stays_small_when_the_peer_does_not_read(void **state) {
 
 static void short_and_interrupted_calls_are_continued(void **state) {
     (void)state;
-    const struct plan plans[] = {{.limit = 1000}, {.times = 3, .error = EINTR}, {.times = 3, .error = EAGAIN}};
+    const struct plan plans[] = {
+        {.limit = 1000}, {.times = 3, .error = EINTR}, {.times = 3, .error = EAGAIN}};
     for (size_t i = 0; i < 3; i++) {
         on_sendfile = on_pread = plans[i];
         end.calls = 0;
@@ -415,7 +416,7 @@ static void it_goes_through_memory_streams(void **state) {
 }
 
 #define ON_PLAIN(test) cmocka_unit_test_setup_teardown(test, open_plain, close_all)
-#define ON_OTHER(test) \
+#define ON_OTHER(test)                                                                                       \
     { #test " (other)", test, open_other, close_all, NULL }
 #define ON_BOTH(test) ON_PLAIN(test), ON_OTHER(test)
 

@@ -211,6 +211,34 @@ static void a_net_that_is_freed_waits_for_nobody(void **state) {
     world_run_until(peer_at_end(&peer));
 }
 
+static void count_drained(void *context) {
+    ++*(int *)context;
+}
+
+static void the_last_farewell_is_told_once(void **state) {
+    (void)state;
+    int drained = 0;
+    mw_net_drain(world.net, count_drained, &drained);
+    assert_int_equal(drained, 1);
+    size_t size = queue_much();
+    witness_close(&witness, 1000);
+    mw_net_drain(world.net, count_drained, &drained);
+    world_settle();
+    assert_int_equal(drained, 1);
+    world_run_until(peer_has(&peer, size));
+    shutdown(peer.fd, SHUT_WR);
+    world_run_until(is_gone());
+    assert_int_equal(drained, 2);
+    close_peer(state);
+    open_all(state);
+    peer_send(&peer, 10);
+    witness_close(&witness, 1000);
+    close(peer.fd);
+    peer.fd = -1;
+    world_run_until(is_gone());
+    assert_int_equal(drained, 2);
+}
+
 static void a_net_needs_memory(void **state) {
     (void)state;
     for (int nth = 1; nth <= 2; nth++) {
@@ -238,6 +266,7 @@ int main(void) {
         TEST(a_close_without_memory_for_the_farewell_is_at_once),
         TEST(an_abort_resets),
         TEST(a_net_that_is_freed_waits_for_nobody),
+        TEST(the_last_farewell_is_told_once),
         TEST(a_net_needs_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -374,7 +374,7 @@ end)
 describe("dns", function()
   it("refuses what makes no sense", function()
     for problem, call in pairs {
-      ["bad argument #1 to 'addresses' (string expected, got nil)"] = function() dns.addresses() end,
+      ["bad argument #1 to 'addresses' (string expected, got no value)"] = function() dns.addresses() end,
       ["unknown option 'kind' (known: family)"] = function() dns.addresses("a.test", { kind = "v4" }) end,
       ["option 'family': \"v4\" or \"v6\" expected"] = function()
         dns.addresses("a.test", { family = "v5" })

@@ -46,7 +46,7 @@ struct mw_stream_marks {
     size_t input; /* stop reading when this much is unread and nobody waits for more */
     size_t high;  /* a writer waits above this */
     size_t low;   /* and goes on at this */
-    size_t cap;   /* a write that would queue more than this is refused */
+    size_t cap;   /* above `high`, a write that would queue more than this is refused */
 };
 
 extern const struct mw_stream_marks mw_stream_default_marks; /* 64 KiB, 64 KiB, 16 KiB, 4 MiB */

@@ -96,7 +96,8 @@ static bool append_pieces(struct mw_stream *stream, const struct iovec *pieces, 
 static void send_direct(struct mw_stream *stream, const struct iovec *pieces, int count, size_t total) {
     struct iovec all[MW_STREAM_PIECES + 1];
     size_t queued = mw_buf_size(stream->out);
-    all[0] = (struct iovec){.iov_base = queued ? stream->out->data + stream->out->start : NULL, .iov_len = queued};
+    char *first = queued ? stream->out->data + stream->out->start : NULL;
+    all[0] = (struct iovec){.iov_base = first, .iov_len = queued};
     memcpy(all + 1, pieces, (size_t)count * sizeof *pieces);
     ssize_t sent = stream->ops->write(stream, queued ? all : all + 1, queued ? count + 1 : count);
     if (sent < 0 && sent != MW_WANT_READ && sent != MW_WANT_WRITE) {

@@ -3,6 +3,7 @@
 #include "net/connector.h"
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_dgram.h"
 #include "script/l_stream.h"
 #include "script/state.h"
 
@@ -117,6 +118,9 @@ int mw_l_connect(lua_State *L) {
     struct mw_state *state = mw_state_of(L);
     struct mw_resolver *resolver = NULL;
     mw_check_address(L, 1, &options.target);
+    if (options.target.scheme == MW_SCHEME_UDP) {
+        return mw_l_connect_datagram(L);
+    }
     if (mw_check_options(L, 2, known_options)) {
         read_options(L, &options);
     }

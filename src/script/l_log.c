@@ -45,29 +45,43 @@ static void sort(struct mw_log_field *fields, size_t count) {
     }
 }
 
-/* write(level, message, fields) */
-static int log_write(lua_State *L) {
-    enum mw_log_level level = check_level(L, 1);
+static int write_entry(lua_State *L, enum mw_log_level level) {
     size_t length, count = 0;
-    const char *message = luaL_checklstring(L, 2, &length);
+    const char *message = luaL_checklstring(L, 1, &length);
     struct mw_report_context context;
     struct mw_log_field fields[FIELDS_MAX + MW_REPORT_FIELDS];
-    if (!lua_isnoneornil(L, 3)) {
-        luaL_checktype(L, 3, LUA_TTABLE);
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
     }
-    lua_settop(L, 3);
+    lua_settop(L, 2);
     if (!mw_log_enabled(level)) {
         return 0;
     }
     struct mw_sched *sched = mw_sched_of(L);
     mw_report_context(&context, sched, sched->running);
     memcpy(fields, context.fields, context.count * sizeof *fields);
-    if (lua_istable(L, 3)) {
-        count = collect(L, 3, fields + context.count, FIELDS_MAX);
+    if (lua_istable(L, 2)) {
+        count = collect(L, 2, fields + context.count, FIELDS_MAX);
         sort(fields + context.count, count);
     }
     mw_log_write(level, message, length, fields, context.count + count);
     return 0;
+}
+
+static int log_debug(lua_State *L) {
+    return write_entry(L, MW_LOG_DEBUG);
+}
+
+static int log_info(lua_State *L) {
+    return write_entry(L, MW_LOG_INFO);
+}
+
+static int log_warn(lua_State *L) {
+    return write_entry(L, MW_LOG_WARN);
+}
+
+static int log_error(lua_State *L) {
+    return write_entry(L, MW_LOG_ERROR);
 }
 
 static int log_set_level(lua_State *L) {
@@ -87,7 +101,8 @@ static int log_enabled(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"write", log_write},         {"set_level", log_set_level}, {"get_level", log_get_level},
+    {"debug", log_debug},         {"info", log_info},           {"warn", log_warn},
+    {"error", log_error},         {"set_level", log_set_level}, {"get_level", log_get_level},
     {"is_enabled", log_enabled}, {NULL, NULL},
 };
 

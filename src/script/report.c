@@ -79,10 +79,10 @@ static void add_level(luaL_Buffer *buffer, lua_State *L, const lua_Debug *level)
         lua_pushfstring(L, "%s: in ", level->short_src);
     }
     luaL_addvalue(buffer);
-    if (*level->namewhat) {
-        lua_pushfstring(L, "%s '%s'", level->namewhat, level->name);
-    } else if (*level->what == 'm') {
+    if (*level->what == 'm') {
         lua_pushliteral(L, "main chunk");
+    } else if (*level->namewhat) {
+        lua_pushfstring(L, "%s '%s'", level->namewhat, level->name);
     } else if (*level->what == 'C') {
         lua_pushliteral(L, "?");
     } else {

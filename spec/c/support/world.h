@@ -23,12 +23,12 @@ int world_close(void **state);
 
 /* Runs the loop until the condition holds; fails the test when it does not
  * within ten seconds. */
-#define world_run_until(condition) \
-    do { \
-        double world_limit = world_clock() + 10; \
-        while (!(condition)) { \
-            world_turn(world_limit, #condition, __FILE__, __LINE__); \
-        } \
+#define world_run_until(condition)                                                                           \
+    do {                                                                                                     \
+        double world_limit = world_clock() + 10;                                                             \
+        while (!(condition)) {                                                                               \
+            world_turn(world_limit, #condition, __FILE__, __LINE__);                                         \
+        }                                                                                                    \
     } while (0)
 
 double world_clock(void);

@@ -1,0 +1,226 @@
+---@meta moonwire.core
+-- luacheck: ignore 212 241
+
+--- What the modules in lua/moonwire are made of. Internal: it may change with any
+--- version; scripts use the modules.
+---@class moonwire.core
+local core = {}
+
+--- A value to raise for a failure of the world.
+---@param code moonwire.code
+---@param message string
+---@return moonwire.fault
+function core.fault(code, message) end
+
+--- Tells faults from other values.
+---@param value any
+---@return moonwire.code? code nil: it is none
+---@return string? message
+function core.is_fault(value) end
+
+--- Monotonic seconds as of this turn of the loop.
+---@return number
+function core.now() end
+
+--- How many tasks, streams and timers are alive in this process.
+---@return { tasks: integer, streams: integer, timers: integer }
+function core.usage() end
+
+--- Tasks that wait for something that happens in Lua.
+---@class moonwire.waiters
+local waiters = {}
+
+core.waiters = {}
+
+---@param name string what task:waits_for tells of a task that waits here
+---@return moonwire.waiters
+function core.waiters.new(name) end
+
+--- Waits until it is woken.
+---@param seconds? number default: for ever
+---@return any ... what wake was called with, or `nil, "timeout", "timeout"`
+function waiters:wait(seconds) end
+
+--- Wakes the task that has waited longest. The values are lost when it is
+--- cancelled before it runs.
+---@param ... any
+---@return boolean woken whether somebody waited
+function waiters:wake(...) end
+
+--- Wakes all who wait.
+---@param ... any
+---@return integer count
+function waiters:wake_all(...) end
+
+--- How many wait.
+---@return integer
+function waiters:count() end
+
+--- Whether nobody waits.
+---@return boolean
+function waiters:is_empty() end
+
+--- Signals that are listened for.
+---@class moonwire.signals
+local signals = {}
+
+core.signal = {}
+
+--- Listens from now on. Belongs to the running task. Raises for what is no
+--- signal that can be caught.
+---@param name moonwire.signal_name
+---@param ... moonwire.signal_name
+---@return moonwire.signals
+function core.signal.watch(name, ...) end
+
+--- Waits for the next one.
+---@param seconds? number default: for ever
+---@return moonwire.signal_name? name
+---@return string? err
+---@return moonwire.code? code "timeout", "closed", "busy"
+function signals:wait(seconds) end
+
+--- Stops listening; what has arrived can still be taken.
+function signals:close() end
+
+core.task = {}
+
+--- The modules task, net, dns and log say what theirs do.
+---@param fn function
+---@param ... any
+---@return moonwire.task
+function core.task.spawn(fn, ...) end
+
+---@return moonwire.task
+function core.task.current() end
+
+---@param seconds number
+---@return true
+function core.task.sleep(seconds) end
+
+---@return true
+function core.task.yield() end
+
+--- With a deadline the group is a scope: past it, waits of its owner raise "timeout".
+---@param seconds? number until its deadline; default: none
+---@return moonwire.group
+function core.task.group(seconds) end
+
+--- How many tasks are alive.
+---@return integer
+function core.task.count() end
+
+--- Message handler for xpcall, where the error will be raised again: keeps the
+--- traceback for the log.
+---@param value any
+---@return any value
+function core.task.keep_traceback(value) end
+
+core.net = {}
+
+---@param address string
+---@param options? moonwire.listen_options
+---@return moonwire.listener?, string?, moonwire.code?
+function core.net.listen(address, options) end
+
+---@param address string
+---@param handler fun(conn: moonwire.stream, context: any)
+---@param options? moonwire.listen_options
+---@param context? any second argument of the handler
+---@return moonwire.listener?, string?, moonwire.code?
+function core.net.serve(address, handler, options, context) end
+
+---@param address string
+---@param options? moonwire.connect_options
+---@return moonwire.stream?, string?, moonwire.code?
+function core.net.connect(address, options) end
+
+---@param address string
+---@param options? moonwire.datagram_options
+---@return moonwire.datagram?, string?, moonwire.code?
+function core.net.datagram(address, options) end
+
+---@param address string
+---@param options? moonwire.connect_datagram_options
+---@return moonwire.datagram?, string?, moonwire.code?
+function core.net.connect_datagram(address, options) end
+
+---@param a moonwire.stream
+---@param b moonwire.stream
+---@param options? moonwire.relay_options
+---@return integer?, integer|string, moonwire.code?
+function core.net.relay(a, b, options) end
+
+---@return moonwire.stream, moonwire.stream
+function core.net.pair() end
+
+--- A stream over standard input and output.
+---@return moonwire.stream
+function core.net.standard() end
+
+core.dns = {}
+
+---@param name string
+---@param options? moonwire.dns_addresses_options
+---@return string[]?, string?, moonwire.code?
+function core.dns.addresses(name, options) end
+
+---@param name string
+---@param type "A"|"AAAA"|"MX"|"TXT"|"SRV"|"PTR"
+---@return moonwire.dns_record[]?, string?, moonwire.code?
+function core.dns.records(name, type) end
+
+---@param address string
+---@return string[]?, string?, moonwire.code?
+function core.dns.reverse(address) end
+
+---@param options moonwire.dns_options
+---@return true?, string?, moonwire.code?
+function core.dns.configure(options) end
+
+core.log = {}
+
+---@param message string
+---@param fields? table<string, any>
+function core.log.debug(message, fields) end
+
+---@param message string
+---@param fields? table<string, any>
+function core.log.info(message, fields) end
+
+---@param message string
+---@param fields? table<string, any>
+function core.log.warn(message, fields) end
+
+---@param message string
+---@param fields? table<string, any>
+function core.log.error(message, fields) end
+
+---@param level moonwire.level
+function core.log.set_level(level) end
+
+---@return moonwire.level
+function core.log.get_level() end
+
+---@param level moonwire.level
+---@return boolean
+function core.log.is_enabled(level) end
+
+--- The main task of the process, which serves the script.
+core.main = {}
+
+--- Waits for the end of a listener or of the last child, or for being told to stop.
+---@return boolean stopping
+function core.main.wait() end
+
+--- Whether listeners are open or children of the main task run.
+---@return boolean
+function core.main.is_busy() end
+
+---@param status integer what the process ends with, 0 to 255
+function core.main.exit(status) end
+
+---@param strict boolean whether assignments to undeclared globals raise; default true
+function core.main.set_strict(strict) end
+
+return core

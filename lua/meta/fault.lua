@@ -1,0 +1,32 @@
+---@meta
+-- luacheck: ignore 212 241
+
+--- What went wrong, as a word to compare with. docs/errors.md says what to do about each.
+---@alias moonwire.code
+---| "timeout" # time is up, nothing was consumed
+---| "closed" # by this side
+---| "eof" # the peer has ended its data
+---| "reset" # the peer has broken the connection off
+---| "busy" # another task is at it already, or there is no room right now
+---| "cancelled" # the task was cancelled
+---| "too_large" # above a limit that was set
+---| "full" # no room
+---| "refused" # nobody listens there
+---| "unreachable" # no way there
+---| "not_found" # no such host, record, file or path
+---| "unavailable" # the address is not of this machine, or no name server answers
+---| "in_use" # somebody listens there already
+---| "denied" # not permitted
+---| "exists" # already there
+---| "invalid" # cannot be done with this kind of thing
+---| "descriptors" # no more files can be opened
+---| "memory" # none left
+---| "system" # anything else; err says what
+---| "error" # a task raised an error; err says which
+
+--- What iterators, and waits of cancelled tasks and past deadlines, raise.
+--- `tostring(fault)` is the message. Other errors that a script catches are what
+--- was raised: strings and whatever scripts use.
+---@class moonwire.fault
+---@field code moonwire.code
+---@field message string what was done, with whom, and what happened

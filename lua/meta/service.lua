@@ -1,0 +1,35 @@
+---@meta
+-- luacheck: ignore 212 241
+
+--- What a script returns: a table of functions that are called when something
+--- happens. Each call is a task of its own and may wait.
+---
+---     ---@type moonwire.service
+---     local service = {}
+---     function service.connect(conn, ctx) … end
+---     return service
+---
+--- A function alone stands for `{ connect = function }`. A script that returns
+--- nothing is a program: it ends when its tasks have ended.
+---@class moonwire.service
+--- Once, before the first connection is taken. When it raises, the process ends
+--- with status 1.
+---@field start? fun(ctx: moonwire.ctx)
+--- For each connection. It closes when the function returns; what was written
+--- still leaves.
+---@field connect? fun(conn: moonwire.stream, ctx: moonwire.ctx)
+--- For each datagram that arrives at a udp:// address.
+---@field datagram? fun(socket: moonwire.datagram, data: string, peer: string, ctx: moonwire.ctx)
+--- Once, when the process was told to end: nothing is taken any more, what is
+--- open still is. Has 5 seconds.
+---@field stop? fun(ctx: moonwire.ctx)
+--- Settings of the sockets that --listen opens: of net.listen, or of net.datagram
+--- for udp:// addresses.
+---@field options? moonwire.listen_options|moonwire.datagram_options
+
+--- What a service knows about itself.
+---@class moonwire.ctx
+---@field config table the settings from --set: `--set limits.size=8` is `ctx.config.limits.size`
+---@field name string of the service, as the log shows it
+---@field generation integer counts reloads, from 1
+---@field worker integer the number of the worker process, from 1

@@ -1,0 +1,161 @@
+---@meta
+-- luacheck: ignore 212 241
+
+--- A connection: bytes both ways. It closes with the task that opened it, or
+--- that it was given to; `keep` changes that. One task may read and one may write
+--- at a time. Reads leave in place what they do not return.
+---@class moonwire.stream
+local stream = {}
+
+---@class moonwire.stream_counters
+---@field received integer bytes
+---@field sent integer bytes that the kernel has taken
+---@field pending integer bytes that it has not taken yet
+---@field age number seconds since it was opened
+---@field idle number seconds since a byte went either way
+
+---@class moonwire.iteration_options
+---@field max? integer bytes in one piece at most, 1 to 1073741824; default 65536
+
+--- Reads so many bytes, no fewer.
+---@param count integer 0 to 1073741824
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "eof" (fewer are left: they stay), "timeout", "reset", "closed", "busy"
+function stream:read(count) end
+
+--- Reads what is there, one byte at least; waits only when there is none.
+---@param max? integer bytes at most, 1 to 1073741824; default 65536
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "eof", "timeout", "reset", "closed", "busy"
+function stream:read_some(max) end
+
+--- Reads a line and returns it without its end, which is LF or CRLF. What is too
+--- large, or not ended by the peer, stays unread.
+---@param max? integer bytes of the line at most, 1 to 1073741824; default 65536
+---@return string? line
+---@return string? err
+---@return moonwire.code? code "too_large", "eof", "timeout", "reset", "closed", "busy"
+function stream:read_line(max) end
+
+--- Reads up to a delimiter and returns what is before it. The delimiter is taken
+--- too. What is too large, or not ended by the peer, stays unread.
+---@param delimiter string one byte or more, no pattern
+---@param max? integer bytes before the delimiter at most, 1 to 1073741824; default 65536
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "too_large", "eof", "timeout", "reset", "closed", "busy"
+function stream:read_until(delimiter, max) end
+
+--- Reads everything until the peer ends its data, which may be nothing: "". What
+--- is too large stays unread.
+---@param max? integer bytes at most, 1 to 1073741824; default 1048576
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "too_large", "timeout", "reset", "closed", "busy"
+function stream:read_all(max) end
+
+--- Returns the next bytes and leaves them unread. Waits until so many are there.
+---@param count integer 0 to 1073741824
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "eof" (fewer are left), "timeout", "reset", "closed", "busy"
+function stream:peek(count) end
+
+--- Iterates over lines, as read_line gives them: `for line in conn:lines() do`.
+--- Ends when the peer has ended its data after a line, raises a fault otherwise,
+--- "eof" for data that does not end with a line.
+---@param options? moonwire.iteration_options
+---@return fun(stream: moonwire.stream): string?
+---@return moonwire.stream
+function stream:lines(options) end
+
+--- Iterates over bytes as they come. Ends when the peer has ended its data,
+--- raises a fault otherwise.
+---@param options? moonwire.iteration_options
+---@return fun(stream: moonwire.stream): string?
+---@return moonwire.stream
+function stream:chunks(options) end
+
+--- Writes all its arguments, or none of them. They are queued and leave when the
+--- task waits or ends, in one system call with what is queued besides. Waits only
+--- when more than high_mark bytes are queued, until low_mark are left; after a
+--- timeout they are queued still. Nothing is queued above queue_limit.
+---@param ... string|number
+---@return true? written
+---@return string? err
+---@return moonwire.code? code "timeout", "too_large" (above queue_limit), "reset", "closed", "busy"
+function stream:write(...) end
+
+--- The same without ever waiting, for one who writes to many and does not wait
+--- for a slow one: while more than high_mark bytes are queued it adds nothing and
+--- says "busy".
+---@param ... string|number
+---@return true? written
+---@return string? err
+---@return moonwire.code? code "busy", "too_large", "reset", "closed"
+function stream:try_write(...) end
+
+--- Waits until the kernel has taken all that was written. That the peer has got
+--- it nobody knows but the peer.
+---@return true? flushed
+---@return string? err
+---@return moonwire.code? code "timeout", "reset", "closed", "busy"
+function stream:flush() end
+
+--- Sends a file, or a part of it, behind what was written before, and waits until
+--- the kernel has taken it. The bytes do not pass through Lua. It times out when
+--- no byte has left for write_timeout.
+---@param file string|file* a path, or a file that is open for reading, whose position stays as it is
+---@param offset? integer bytes to skip; default 0
+---@param length? integer bytes at most; default: to the end of the file
+---@return integer? sent bytes; fewer than length when the file ends earlier
+---@return string? err
+---@return moonwire.code? code "not_found", "denied", "invalid" (no regular file), "timeout", "reset", "closed", "busy"
+function stream:send_file(file, offset, length) end
+
+--- Ends the sending direction once everything that was written has left: the
+--- peer reads the end of data. Reading goes on.
+---@return true? shut_down
+---@return string? err
+---@return moonwire.code? code "reset", "closed"
+function stream:shutdown_write() end
+
+--- Closes the stream. What was written still leaves in the background, within 30
+--- seconds. A task that waits on the stream gets "closed". May be called again.
+function stream:close() end
+
+--- Closes the stream at once. What has not left is lost, and the peer gets a
+--- reset. May be called again.
+function stream:abort() end
+
+--- Lets the stream outlive the task that it belongs to: it is the service's now.
+--- Somebody must keep a reference to it and close it.
+---@return moonwire.stream stream itself
+function stream:keep() end
+
+--- Whether it has not been closed by this side.
+---@return boolean
+function stream:is_open() end
+
+--- The address of the peer, also after close.
+---@return string address "127.0.0.1:40123", "[::1]:40123", "unix:///run/x.sock"; "pipe" without a socket
+function stream:peer_address() end
+
+--- The address of this side.
+---@return string? address as of peer_address
+---@return string? err
+---@return moonwire.code? code "closed"
+function stream:local_address() end
+
+--- What went through it and how long it has been there.
+---@return moonwire.stream_counters? counters
+---@return string? err
+---@return moonwire.code? code "closed"
+function stream:counters() end
+
+--- Changes settings; those that are absent stay.
+---@param options moonwire.stream_options
+---@return moonwire.stream stream itself
+function stream:configure(options) end
