@@ -392,6 +392,7 @@ describe("dns", function()
       local ok, message = pcall(call)
       assert.is_false(ok, problem)
       assert.matches(problem, message, 1, true)
+      assert.matches("^%S*dns_spec%.lua:%d+: ", message)
     end
   end)
 end)

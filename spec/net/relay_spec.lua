@@ -35,6 +35,24 @@ local function close(links)
   end
 end
 
+-- Writes to a server that does not read until nothing moves any more; the task that goes on writing.
+local function fill(links)
+  local filling = task.spawn(function()
+    while true do
+      links.client:write(("x"):rep(65536))
+    end
+  end)
+  local last = 0
+  condition.wait_until(function()
+    local sent = links.back:counters().sent
+    local still = sent > 0 and sent == last and filling:waits_for() == "write"
+    last = sent
+    task.sleep(0.03)
+    return still
+  end)
+  return filling
+end
+
 local function write_file(place, name, megabytes)
   local block = {}
   for i = 1, 4096 do
@@ -170,22 +188,9 @@ describe("net.relay", function()
 
   it("holds little in memory when nobody takes it", function()
     local links = chain()
-    local written = 0
-    local writing = task.spawn(function()
-      while true do
-        links.client:write(("x"):rep(65536))
-        written = written + 65536
-      end
-    end)
-    local last = -1
-    condition.wait_until(function()
-      local still = written == last
-      last = written
-      task.sleep(0.05)
-      return still
-    end)
+    local filling = fill(links)
     assert.is_true(links.back:counters().pending <= 128 * 1024)
-    writing:cancel()
+    filling:cancel()
     close(links)
     assert.are.same(CLOSED, table.pack(links.relaying:join()))
   end)
@@ -293,6 +298,16 @@ describe("net.relay", function()
     close(links)
   end)
 
+  it("leaves what it holds to nobody else", function()
+    local links = chain()
+    local filling = fill(links)
+    assert.are.same(BUSY, table.pack(links.front:read_some()))
+    assert.are.same(BUSY, table.pack(links.front:peek(1)))
+    filling:cancel()
+    close(links)
+    links.relaying:join()
+  end)
+
   it("does not begin while a stream is being read", function()
     local client, front = connection()
     local near, far = net.pair()
@@ -318,6 +333,7 @@ describe("net.relay", function()
       local ok, message = pcall(call)
       assert.is_false(ok)
       assert.matches(problem, message, 1, true)
+      assert.matches("^%S*relay_spec%.lua:%d+: ", message)
     end
   end)
 end)

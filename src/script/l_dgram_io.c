@@ -157,7 +157,8 @@ static bool check_peer(lua_State *L, int index, const struct mw_l_dgram *socket,
     }
     mw_check_address(L, index, &address);
     if (address.host[0] == '\0' || strcmp(address.host, "*") == 0 || !mw_addr_resolve(peer, &address)) {
-        luaL_argerror(L, index, "a numeric address expected, such as 127.0.0.1:53; moonwire.dns looks names up");
+        luaL_argerror(L, index,
+                      "a numeric address expected, such as 127.0.0.1:53; moonwire.dns looks names up");
         return false;
     }
     return true;

@@ -108,7 +108,8 @@ static int open_to(const struct mw_addr *peer, const struct settings *settings, 
 }
 
 /* The first address that there is a way to. */
-static void on_addresses(void *context, const struct mw_addr *list, size_t count, const struct mw_fault *fault) {
+static void on_addresses(void *context, const struct mw_addr *list, size_t count,
+                         const struct mw_fault *fault) {
     struct lookup *lookup = context;
     lookup->lookup = NULL;
     if (fault) {
@@ -173,8 +174,8 @@ static int look_up(lua_State *L, const struct mw_address *address, const struct 
         return mw_push_fault(L, &lookup->fault);
     }
     lookup->task = mw_task_begin_wait(L, settings->timeout);
-    lookup->lookup = mw_resolver_addresses(resolver, address->host, strlen(address->host), address->port, family,
-                                           on_addresses, lookup);
+    lookup->lookup = mw_resolver_addresses(resolver, address->host, strlen(address->host), address->port,
+                                           family, on_addresses, lookup);
     if (!lookup->lookup) {
         return luaL_error(L, "not enough memory");
     }

@@ -20,7 +20,7 @@ struct looking {
     struct mw_task *task;
     const struct mw_addr *addresses;
     const struct mw_record *records;
-    size_t count;          /* 0: the fault says why */
+    size_t count; /* 0: the fault says why */
     struct mw_fault fault;
 };
 
@@ -34,13 +34,15 @@ static void answer(struct looking *looking, size_t count, const struct mw_fault 
     mw_task_resume(looking->task, 0);
 }
 
-static void on_addresses(void *context, const struct mw_addr *list, size_t count, const struct mw_fault *fault) {
+static void on_addresses(void *context, const struct mw_addr *list, size_t count,
+                         const struct mw_fault *fault) {
     struct looking *looking = context;
     looking->addresses = list;
     answer(looking, count, fault);
 }
 
-static void on_records(void *context, const struct mw_record *list, size_t count, const struct mw_fault *fault) {
+static void on_records(void *context, const struct mw_record *list, size_t count,
+                       const struct mw_fault *fault) {
     struct looking *looking = context;
     looking->records = list;
     answer(looking, count, fault);
@@ -107,8 +109,8 @@ static int give(lua_State *L, lua_KContext index,
 static void push_host(lua_State *L, const struct looking *looking, size_t at) {
     const struct mw_addr *addr = &looking->addresses[at];
     char text[INET6_ADDRSTRLEN];
-    const void *bytes = addr->any.sa_family == AF_INET ? (const void *)&addr->v4.sin_addr
-                                                       : (const void *)&addr->v6.sin6_addr;
+    const void *bytes =
+        addr->any.sa_family == AF_INET ? (const void *)&addr->v4.sin_addr : (const void *)&addr->v6.sin6_addr;
     inet_ntop(addr->any.sa_family, bytes, text, sizeof text);
     lua_pushstring(L, text);
 }

@@ -82,9 +82,6 @@ static int give_end(lua_State *L, const struct reading *reading, const struct mw
 static int wait_for_input(lua_State *L, const struct reading *reading, struct mw_l_stream *stream,
                           const struct view *view, bool first) {
     double now = mw_loop_now(mw_sched_of(L)->loop);
-    if (stream->reader) {
-        return give_fault(L, reading, mw_push_word(L, "busy"));
-    }
     if (first) {
         stream->read_due = now + stream->profile->read_timeout;
     }
@@ -98,6 +95,9 @@ static int look(lua_State *L, const struct reading *reading, lua_KContext scanne
     struct mw_l_stream *stream = first ? mw_l_stream_check(L, 1) : lua_touserdata(L, 1);
     if (!stream->stream) {
         return give_fault(L, reading, mw_push_word(L, "closed"));
+    }
+    if (stream->reader) {
+        return give_fault(L, reading, mw_push_word(L, "busy"));
     }
     struct view view = {.wanted = 1, .scanned = (size_t)scanned};
     view.bytes = mw_stream_unread(stream->stream, &view.size);
@@ -339,6 +339,9 @@ static int look_for_all(lua_State *L, bool first) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
+    }
+    if (stream->reader) {
+        return mw_push_word(L, "busy");
     }
     size_t limit = (size_t)lua_tointeger(L, 2);
     struct view view = {.wanted = 1};

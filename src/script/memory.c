@@ -7,7 +7,7 @@
 
 enum {
     GRAIN = 16,             /* bytes: sizes are rounded up to this, which also aligns them */
-    SMALL = 1024,           /* the largest block that comes from a list */
+    SMALL = 4096,           /* the largest block that comes from a list */
     LISTS = SMALL / GRAIN,
     REGION = 64 * 1024,     /* what is asked from malloc at a time */
 };
