@@ -133,8 +133,6 @@ static void close_worker(struct worker *worker) {
     }
     if (worker->loop) {
         mw_timer_remove(mw_loop_timers(worker->loop), &worker->drain_limit);
-    }
-    if (worker->loop) {
         mw_loop_free(worker->loop);
     }
 }

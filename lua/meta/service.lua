@@ -23,9 +23,9 @@
 --- Once, when the process was told to end: nothing is taken any more, what is
 --- open still is. Has 5 seconds.
 ---@field stop? fun(ctx: moonwire.ctx)
---- Settings of the sockets that --listen opens: of net.listen, or of net.datagram
+--- Settings of the sockets that --listen opens: of net.serve, or of net.datagram
 --- for udp:// addresses.
----@field options? moonwire.listen_options|moonwire.datagram_options
+---@field options? moonwire.serve_options|moonwire.datagram_options
 
 --- What a service knows about itself.
 ---@class moonwire.ctx

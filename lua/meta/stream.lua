@@ -112,7 +112,7 @@ function stream:flush() end
 ---@param length? integer bytes at most; default: to the end of the file
 ---@return integer? sent bytes; fewer than length when the file ends earlier
 ---@return string? err
----@return moonwire.code? code "not_found", "denied", "invalid" (no regular file), "timeout", "reset", "closed", "busy"
+---@return moonwire.code? code "not_found", "denied", "invalid" (no file), "timeout", "reset", "closed", "busy"
 function stream:send_file(file, offset, length) end
 
 --- Ends the sending direction once everything that was written has left: the
@@ -140,11 +140,11 @@ function stream:keep() end
 function stream:is_open() end
 
 --- The address of the peer, also after close.
----@return string address "127.0.0.1:40123", "[::1]:40123", "unix:///run/x.sock"; "pipe" without a socket
+---@return string address "127.0.0.1:40123", "[::1]:40123", "unix://" of a Unix socket, "pipe" without a socket
 function stream:peer_address() end
 
 --- The address of this side.
----@return string? address as of peer_address
+---@return string? address as of peer_address, and "unix:///run/x.sock" where that was listened on
 ---@return string? err
 ---@return moonwire.code? code "closed"
 function stream:local_address() end

@@ -17,7 +17,12 @@ local net = {}
 ---@field v6_only? boolean an IPv6 socket takes no IPv4; default false
 ---@field nodelay? boolean small writes leave at once (TCP_NODELAY); default true
 ---@field keepalive? boolean the kernel probes idle peers (SO_KEEPALIVE); default false
----@field mode? integer permission bits of a Unix path, such as tonumber("660", 8)
+---@field mode? integer permission bits of a Unix path, such as tonumber("660", 8); default: as the umask has it
+
+---@class moonwire.serve_options: moonwire.listen_options
+--- The handler starts when the peer has sent something: a silent connection has
+--- no task until then, and closes after read_timeout. Default false.
+---@field defer? boolean
 
 ---@class moonwire.connect_options: moonwire.stream_options
 ---@field timeout? number|false seconds for name and connection; default 10
@@ -31,17 +36,17 @@ local net = {}
 ---@param options? moonwire.listen_options
 ---@return moonwire.listener? listener
 ---@return string? err
----@return string? code "in_use", "denied", "unavailable", "invalid", "descriptors"
+---@return moonwire.code? code "in_use", "denied", "unavailable", "invalid", "descriptors"
 net.listen = core.net.listen
 
 --- Serves an address: every connection is a task that runs the handler. The
 --- connection closes when the handler returns.
 ---@param address string as of listen
 ---@param handler fun(conn: moonwire.stream)
----@param options? moonwire.listen_options
+---@param options? moonwire.serve_options
 ---@return moonwire.listener? listener
 ---@return string? err
----@return string? code
+---@return moonwire.code? code as of listen
 net.serve = core.net.serve
 
 --- Connects to a server. All addresses of a name are tried, families by turns,
@@ -51,30 +56,8 @@ net.serve = core.net.serve
 ---@param options? moonwire.connect_options
 ---@return moonwire.stream|moonwire.datagram? stream closes with the task that opened it
 ---@return string? err
----@return string? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"
+---@return moonwire.code? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"
 net.connect = core.net.connect
-
----@class moonwire.datagram
---- Waits for a datagram: its bytes and who sent it; or `nil, err, code`: "timeout", "closed", "busy" when
---- another task waits, "refused" when the fixed peer does not listen. Default of seconds: read_timeout.
----@field receive fun(self: moonwire.datagram, seconds?: number): string?, string, string?
---- Iterates over bytes and sender. Ends when the socket is closed, raises on a fault.
----@field datagrams fun(self: moonwire.datagram): fun(): string?, string?
---- Waits when the kernel takes no more. The peer, a numeric address, may be left out when it is fixed. Or
---- `nil, err, code`: "too_large" above 65507 bytes, "timeout", "closed", "busy", "refused", "unreachable".
----@field send fun(self: moonwire.datagram, data: string, peer?: string): true?, string?, string?
----@field local_address fun(self: moonwire.datagram): string? "127.0.0.1:53"
----@field peer_address fun(self: moonwire.datagram): string? of the fixed peer; nil: there is none
----@field counters fun(self: moonwire.datagram): moonwire.datagram_counters?
----@field keep fun(self: moonwire.datagram): moonwire.datagram the socket outlives the task that opened it
----@field is_open fun(self: moonwire.datagram): boolean
----@field close fun(self: moonwire.datagram)
-
----@class moonwire.datagram_counters
----@field received integer datagrams
----@field sent integer datagrams
----@field received_bytes integer
----@field sent_bytes integer
 
 ---@class moonwire.datagram_options
 ---@field reuse_port? boolean several sockets share the port; default false
@@ -89,7 +72,7 @@ net.connect = core.net.connect
 ---@param options? moonwire.datagram_options
 ---@return moonwire.datagram? socket closes with the task that opened it
 ---@return string? err
----@return string? code "in_use", "denied", "unavailable", "invalid", "descriptors"
+---@return moonwire.code? code "in_use", "denied", "unavailable", "invalid", "descriptors"
 net.datagram = core.net.datagram
 
 ---@class moonwire.connect_datagram_options
@@ -106,7 +89,7 @@ net.datagram = core.net.datagram
 ---@param options? moonwire.connect_datagram_options
 ---@return moonwire.datagram? socket closes with the task that opened it
 ---@return string? err
----@return string? code "not_found", "timeout", "unreachable", "descriptors"
+---@return moonwire.code? code "not_found", "timeout", "unreachable", "descriptors"
 net.connect_datagram = core.net.connect_datagram
 
 ---@class moonwire.relay_options
@@ -122,7 +105,7 @@ net.connect_datagram = core.net.connect_datagram
 ---@param options? moonwire.relay_options
 ---@return integer? a_to_b bytes
 ---@return integer|string b_to_a bytes, or err
----@return string? code "timeout" (idle), "reset", "closed" by another task, "busy" when one is in use
+---@return moonwire.code? code "timeout" (idle), "reset", "closed" by another task, "busy" when one is in use
 net.relay = core.net.relay
 
 --- Two streams in memory, each the other's peer: for specs and simulations.

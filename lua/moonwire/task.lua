@@ -6,19 +6,9 @@ local core = require "moonwire.core"
 
 local task = {}
 
----@class moonwire.task
----@field join fun(self: moonwire.task, seconds?: number): ... waits for its end; what it returned, or `nil, err, code`
----@field cancel fun(self: moonwire.task) raises "cancelled" at its wait and at every later one
----@field status fun(self: moonwire.task): "ready"|"running"|"waiting"|"ending"|"done"
----@field waits_for fun(self: moonwire.task): string? what it waits for: "read", "sleep", …
-
----@class moonwire.group
----@field spawn fun(self: moonwire.group, fn: function, ...): moonwire.task starts a task in the group
----@field wait fun(self: moonwire.group, seconds?: number): true?, string?, string? waits for all; `nil, err, code` of the first that failed
----@field cancel fun(self: moonwire.group) cancels all its tasks
----@field close fun(self: moonwire.group) cancels all its tasks and waits for their end
-
---- Starts a task in the group of the running one. It runs when this one waits.
+--- Starts a task. It runs when this one waits, and ends before this one does: it
+--- belongs to the group that was opened last, or to the running task itself. An
+--- error in it is logged with its traceback.
 ---@param fn function called with the other arguments
 ---@param ... any
 ---@return moonwire.task
@@ -28,8 +18,8 @@ task.spawn = core.task.spawn
 ---@return moonwire.task
 task.current = core.task.current
 
---- Waits.
----@param seconds number fractional, not negative
+--- Waits. Others run meanwhile.
+---@param seconds number fractional, not negative; 0 waits for the next turn of the loop
 ---@return true
 task.sleep = core.task.sleep
 
@@ -39,7 +29,9 @@ task.yield = core.task.yield
 
 --- Opens a group: tasks that end together. `local group <close> = task.group()`
 --- cancels and awaits them at the end of the block. When one of them fails, the
---- others are cancelled.
+--- others are cancelled. Until it is closed, task.spawn of this task puts tasks
+--- into it, and past its deadline all waits of this task and of theirs raise "timeout".
+---@param seconds? number from now to the deadline; default: none
 ---@return moonwire.group
 task.group = core.task.group
 

@@ -519,20 +519,6 @@ static void bytes_are_counted_both_ways(void **state) {
     assert_true(counters.active > counters.opened);
 }
 
-static void a_stream_knows_its_peer(void **state) {
-    (void)state;
-    int ends[2];
-    struct mw_addr addr = {.length = sizeof addr.storage}, kept;
-    world_tcp_pair(ends);
-    assert_int_equal(getpeername(ends[0], &addr.any, &addr.length), 0);
-    struct mw_stream *stream = mw_stream_new(world.net, ends[0], &mw_plain_ops, NULL, &addr);
-    mw_stream_peer(stream, &kept);
-    char text[MW_ADDR_TEXT], expected[MW_ADDR_TEXT];
-    assert_string_equal(mw_addr_format(&kept, text), mw_addr_format(&addr, expected));
-    mw_stream_close(stream, 0);
-    close(ends[1]);
-}
-
 static void a_try_that_moves_nothing_is_no_activity(void **state) {
     (void)state;
     struct mw_stream_counters counters;
@@ -597,7 +583,7 @@ static void a_stream_that_gets_no_memory_leaves_the_descriptor(void **state) {
     int ends[2];
     world_unix_pair(ends);
     alloc_failure_arm(1);
-    assert_null(mw_stream_new(world.net, ends[0], &mw_plain_ops, NULL, NULL));
+    assert_null(mw_stream_new(world.net, ends[0], &mw_plain_ops, NULL));
     alloc_failure_disarm();
     assert_true(fcntl(ends[0], F_GETFD) >= 0);
     close(ends[0]);
@@ -638,7 +624,6 @@ int main(void) {
         ON_TCP(a_reset_in_the_middle_of_a_write_is_told),
         ON_TCP(a_reset_while_idle_is_an_input_fault),
         ON_UNIX(bytes_are_counted_both_ways),
-        ON_UNIX(a_stream_knows_its_peer),
         ON_UNIX(a_try_that_moves_nothing_is_no_activity),
         ON_UNIX(every_allocation_may_fail),
         ON_UNIX(a_stream_that_gets_no_memory_leaves_the_descriptor),

@@ -94,7 +94,7 @@ function moonwire.serve(options)
 end
 
 --- Runs a script to its end.
----@param options string|spec.moonwire_options a string is the text of the script; it does not listen by default
+---@param options string|spec.moonwire_options a string is the text; by default it does not listen
 ---@return integer status
 ---@return string errors its log
 ---@return string output

@@ -34,12 +34,15 @@ describe("task.spawn", function()
   end)
 
   it("passes nils in the middle and many arguments", function()
-    assert.same({ n = 4, nil, 2, nil, nil }, table.pack(task.spawn(function(...) return ... end, nil, 2, nil, nil):join()))
+    local function same(...)
+      return ...
+    end
+    assert.same({ n = 4, nil, 2, nil, nil }, table.pack(task.spawn(same, nil, 2, nil, nil):join()))
     local many = {}
     for i = 1, 200 do
       many[i] = i
     end
-    assert.same(many, { task.spawn(function(...) return ... end, table.unpack(many)):join() })
+    assert.same(many, { task.spawn(same, table.unpack(many)):join() })
   end)
 
   it("wants a function", function()
@@ -139,7 +142,7 @@ describe("join", function()
 
   it("gives it again and again, also after the end", function()
     local child = task.spawn(function() return "value" end)
-    task.sleep(0.001)
+    task.yield()
     assert.equal("done", child:status())
     assert.equal("value", child:join())
     assert.equal("value", child:join(0))
@@ -828,7 +831,7 @@ describe("a task that dies of an error", function()
     assert.equal(1, count(log, "broken"))
     assert.matches(" error " .. script .. ":3: broken", log, 1, true)
     local first = log:match("\n%s*([^\n]*)")
-    assert.equal(script .. ":3: in", first:sub(1, #script + 5))
+    assert.equal(script .. ":3: in", first:sub(1, #script + 6))
     assert.matches("script.lua:6: in", log, 1, true)
     assert.matches("script.lua:11: in", log, 1, true)
   end)
@@ -844,7 +847,7 @@ describe("a task that dies of an error", function()
         end)
       end):join()]]
     assert.equal(1, count(log, "attempt to index"))
-    assert.equal(script .. ":6: in", log:match("\n%s*([^\n]*)"):sub(1, #script + 5))
+    assert.equal(script .. ":6: in", log:match("\n%s*([^\n]*)"):sub(1, #script + 6))
   end)
 
   it("is not logged when it is a cancellation", function()

@@ -121,12 +121,12 @@ bool mw_stream_new_memory(struct mw_net *net, struct mw_stream *ends[2]) {
         return false;
     }
     mw_buf_pool_init(&pipe->pool, 2);
-    pipe->ends[0] = mw_stream_new(net, -1, &memory_ops, pipe, NULL);
+    pipe->ends[0] = mw_stream_new(net, -1, &memory_ops, pipe);
     if (!pipe->ends[0]) {
         free(pipe);
         return false;
     }
-    pipe->ends[1] = mw_stream_new(net, -1, &memory_ops, pipe, NULL);
+    pipe->ends[1] = mw_stream_new(net, -1, &memory_ops, pipe);
     if (!pipe->ends[1]) {
         mw_stream_destroy(pipe->ends[0]);
         return false;

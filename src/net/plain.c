@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static ssize_t verdict(ssize_t count, int want) {
@@ -93,7 +94,7 @@ struct mw_stream *mw_stream_new_pair(struct mw_net *net, int input, int output) 
     }
     pair->input_flags = fcntl(input, F_GETFL);
     pair->output_flags = fcntl(output, F_GETFL);
-    struct mw_stream *stream = mw_stream_new(net, input, &pair_ops, pair, NULL);
+    struct mw_stream *stream = mw_stream_new(net, input, &pair_ops, pair);
     if (!stream) {
         free(pair);
         return NULL;

@@ -11,8 +11,7 @@ const struct mw_stream_marks mw_stream_default_marks = {
     .cap = 4 * 1024 * 1024,
 };
 
-struct mw_stream *mw_stream_new(struct mw_net *net, int fd, const struct mw_stream_ops *ops, void *transport,
-                                const struct mw_addr *peer) {
+struct mw_stream *mw_stream_new(struct mw_net *net, int fd, const struct mw_stream_ops *ops, void *transport) {
     struct mw_stream *stream = calloc(1, sizeof *stream);
     if (!stream) {
         return NULL;
@@ -24,9 +23,6 @@ struct mw_stream *mw_stream_new(struct mw_net *net, int fd, const struct mw_stre
     stream->output_fd = fd;
     stream->marks = &mw_stream_default_marks;
     stream->opened = stream->active = mw_loop_now(net->loop);
-    if (peer) {
-        mw_endpoint_pack(&stream->peer, peer);
-    }
     net->streams++;
     mw_stream_watch_input(stream);
     return stream;
@@ -60,8 +56,4 @@ int mw_stream_fd(const struct mw_stream *stream) {
 
 const struct mw_stream_ops *mw_stream_transport(const struct mw_stream *stream) {
     return stream->ops;
-}
-
-void mw_stream_peer(const struct mw_stream *stream, struct mw_addr *peer) {
-    mw_endpoint_unpack(peer, &stream->peer);
 }

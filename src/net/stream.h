@@ -5,7 +5,6 @@
 #ifndef MW_NET_STREAM_H
 #define MW_NET_STREAM_H
 
-#include "base/addr.h"
 #include "net/net.h"
 
 #include <stdint.h>
@@ -53,9 +52,8 @@ extern const struct mw_stream_marks mw_stream_default_marks; /* 64 KiB, 64 KiB, 
 
 /* A stream over `fd`, which it owns from now on (-1 for a transport without
  * descriptor). Input is watched at once. NULL when memory is out; the
- * descriptor is still the caller's then. `peer` may be NULL. */
-struct mw_stream *mw_stream_new(struct mw_net *net, int fd, const struct mw_stream_ops *ops, void *transport,
-                                const struct mw_addr *peer);
+ * descriptor is still the caller's then. */
+struct mw_stream *mw_stream_new(struct mw_net *net, int fd, const struct mw_stream_ops *ops, void *transport);
 
 /* A stream over two descriptors that need not be sockets: standard input and
  * output. They are put into non-blocking mode, and back when the stream closes. */
@@ -131,6 +129,5 @@ struct mw_stream_counters {
 void mw_stream_count(const struct mw_stream *stream, struct mw_stream_counters *counters);
 int mw_stream_fd(const struct mw_stream *stream);
 const struct mw_stream_ops *mw_stream_transport(const struct mw_stream *stream);
-void mw_stream_peer(const struct mw_stream *stream, struct mw_addr *peer);
 
 #endif

@@ -5,6 +5,7 @@
 #include "net/stream_internal.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/ioctl.h>
 
 #define DRAIN_SECONDS 2.0

@@ -47,7 +47,6 @@ struct mw_stream {
     double opened, active;
     size_t input_awaited;  /* unread bytes that a reader waits for; 0: none */
     size_t output_awaited; /* pending bytes at which the writer goes on, plus one; 0: none */
-    struct mw_endpoint peer;
     int input_fault, output_fault;
     int output_fd; /* the input's, but for a pair of descriptors */
     bool watching : 1;    /* the input watcher is on */

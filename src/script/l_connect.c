@@ -29,7 +29,7 @@ static const char *const known_options[] = {"timeout", "local_address", "nodelay
 
 /* The socket is the stream's from here on; it belongs to the running task. */
 static int push_connected(lua_State *L, int *fd, const struct mw_addr *peer, struct mw_l_profile *profile) {
-    struct mw_stream *transport = mw_stream_new(mw_sched_of(L)->net, *fd, &mw_plain_ops, NULL, NULL);
+    struct mw_stream *transport = mw_stream_new(mw_sched_of(L)->net, *fd, &mw_plain_ops, NULL);
     if (!transport) {
         return luaL_error(L, "not enough memory");
     }

@@ -19,7 +19,7 @@ static struct mw_l_listener *check_listener(lua_State *L) {
 
 static struct mw_l_stream *push_stream(lua_State *L, struct mw_l_listener *listener, int *fd,
                                        const struct mw_addr *peer) {
-    struct mw_stream *transport = mw_stream_new(listener->sched->net, *fd, &mw_plain_ops, NULL, NULL);
+    struct mw_stream *transport = mw_stream_new(listener->sched->net, *fd, &mw_plain_ops, NULL);
     if (!transport) {
         luaL_error(L, "not enough memory");
         return NULL;
@@ -62,7 +62,7 @@ struct mw_task *mw_l_listener_start(struct mw_l_listener *listener, struct mw_st
 }
 
 static bool serve_connection(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
-    struct mw_stream *transport = mw_stream_new(listener->sched->net, fd, &mw_plain_ops, NULL, NULL);
+    struct mw_stream *transport = mw_stream_new(listener->sched->net, fd, &mw_plain_ops, NULL);
     if (!transport) {
         close(fd);
     } else if (listener->defers) {

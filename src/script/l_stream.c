@@ -92,7 +92,7 @@ const char *mw_l_stream_name(const struct mw_l_stream *stream, char *text, size_
     struct mw_addr addr;
     char name[MW_ADDR_TEXT];
     mw_endpoint_unpack(&addr, &stream->peer);
-    snprintf(text, size, "%s", addr.length ? mw_addr_format(&addr, name) : "pipe");
+    snprintf(text, size, "%s", stream->peer.family ? mw_addr_format(&addr, name) : "pipe");
     return text;
 }
 

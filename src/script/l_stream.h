@@ -2,6 +2,7 @@
 #ifndef MW_SCRIPT_L_STREAM_H
 #define MW_SCRIPT_L_STREAM_H
 
+#include "base/addr.h"
 #include "net/stream.h"
 #include "script/task.h"
 

@@ -46,12 +46,11 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
         lua_pushstring(L, code);
         set_results(L, task, 3);
     }
-    if (!task->connection) { /* a connection that fails closes; the others go on */
-        if (task->home->owner || task == task->sched->main) { /* connections of the service fail alone */
+    bool is_cancelled = strcmp(code, "cancelled") == 0;
+    if (!is_cancelled && !task->connection) { /* a connection fails alone, and whoever cancels a task means it */
         mw_group_note_failure(L, task->home, code, message);
     }
-    }
-    if (task == task->sched->main && strcmp(code, "cancelled") != 0) {
+    if (task == task->sched->main && !is_cancelled) {
         task->sched->exit_status = 1;
     }
 }

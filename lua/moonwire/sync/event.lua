@@ -51,7 +51,7 @@ end
 ---@param seconds? number how long at most; 0: does not wait; default: for ever
 ---@return true? set
 ---@return string? err
----@return string? code "timeout"
+---@return moonwire.code? code "timeout"
 function Event:wait(seconds)
   check.object(self, Event, "wait")
   check.optional_seconds(seconds, 1, "wait")

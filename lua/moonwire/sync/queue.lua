@@ -61,7 +61,7 @@ end
 ---@param value any not nil
 ---@return true? pushed
 ---@return string? err
----@return string? code "closed"
+---@return moonwire.code? code "closed"
 function Queue:push(value)
   check.object(self, Queue, "push")
   refuse_nil(value, "push")
@@ -77,7 +77,7 @@ end
 ---@param value any not nil
 ---@return true? pushed
 ---@return string? err
----@return string? code "full", "closed"
+---@return moonwire.code? code "full", "closed"
 function Queue:try_push(value)
   check.object(self, Queue, "try_push")
   refuse_nil(value, "try_push")
@@ -96,7 +96,7 @@ end
 ---@param seconds? number how long to wait at most; 0: does not wait; default: for ever
 ---@return any value nil on failure
 ---@return string? err
----@return string? code "timeout"; "closed": closed, and nothing is left
+---@return moonwire.code? code "timeout"; "closed": closed, and nothing is left
 function Queue:pop(seconds)
   check.object(self, Queue, "pop")
   check.optional_seconds(seconds, 1, "pop")

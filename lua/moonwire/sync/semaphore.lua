@@ -19,7 +19,7 @@ end
 ---@param seconds? number how long to wait at most; 0: does not wait; default: for ever
 ---@return true? taken
 ---@return string? err
----@return string? code "timeout"
+---@return moonwire.code? code "timeout"
 function Semaphore:acquire(seconds)
   check.object(self, Semaphore, "acquire")
   check.optional_seconds(seconds, 1, "acquire")

@@ -223,7 +223,7 @@ void witness_own(struct witness *witness, struct mw_stream *stream) {
 }
 
 void witness_open(struct witness *witness, int fd, const struct mw_stream_ops *ops, void *transport) {
-    witness_own(witness, mw_stream_new(world.net, fd, ops, transport, NULL));
+    witness_own(witness, mw_stream_new(world.net, fd, ops, transport));
 }
 
 void witness_take(struct witness *witness) {

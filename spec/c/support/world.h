@@ -5,6 +5,7 @@
 
 #include "net/stream.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 

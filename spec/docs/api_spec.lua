@@ -1,0 +1,395 @@
+-- The documentation, the annotations and what is there at run time name the same functions with the same parameters.
+local annotations = require "spec.docs.annotations"
+local lfs = require "lfs"
+
+-- Called by the process itself, not by scripts.
+local ENTRY_POINTS <const> = { ["test.main"] = true }
+
+local function files(folder, pattern)
+  local found = {}
+  for name in lfs.dir(folder) do
+    if name:find(pattern) then
+      found[#found + 1] = folder .. "/" .. name
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+-- The comment at the head of a file says so.
+local function is_internal(path)
+  local head = read(path):match("^(.-)\nlocal ") or ""
+  return head:find("Not for scripts.", 1, true) ~= nil or head:find("Internal:", 1, true) ~= nil
+    or read(path):find("^%-%-%-@meta moonwire%.core") ~= nil
+end
+
+local function module_of(path)
+  return path:match("^lua/moonwire/(.*)%.lua$"):gsub("/", ".")
+end
+
+local function key(entry)
+  return entry.receiver .. (entry.is_method and ":" or ".") .. entry.name
+end
+
+local function show(parameters)
+  local names = {}
+  for i, parameter in ipairs(parameters) do
+    names[i] = parameter.optional and "[" .. parameter.name .. "]" or parameter.name
+  end
+  return table.concat(names, ", ")
+end
+
+local function merge(found, more)
+  table.move(more.functions, 1, #more.functions, #found.functions + 1, found.functions)
+  for name, class in pairs(more.classes) do
+    found.classes[name] = class
+  end
+end
+
+-- Public annotations, and those of internal files.
+local function read_all_code()
+  local public, internal = { functions = {}, classes = {} }, { functions = {}, classes = {} }
+  local paths = files("lua/moonwire", "%.lua$")
+  table.move(files("lua/meta", "%.lua$"), 1, 100, #paths + 1, paths)
+  table.move(files("lua/moonwire/sync", "%.lua$"), 1, 100, #paths + 1, paths)
+  for _, path in ipairs(paths) do
+    merge(is_internal(path) and internal or public, annotations.read_code(path))
+  end
+  return public, internal
+end
+
+local function public_modules()
+  local modules = {}
+  for _, path in ipairs(files("lua/moonwire", "%.lua$")) do
+    if not is_internal(path) then
+      modules[#modules + 1] = module_of(path)
+    end
+  end
+  return modules
+end
+
+describe("the documentation of the API", function()
+  local public, internal, by_key, pages, headings
+
+  setup(function()
+    public, internal = read_all_code()
+    by_key, pages, headings = {}, {}, {}
+    for _, entry in ipairs(public.functions) do
+      by_key[key(entry)] = entry
+    end
+    for _, path in ipairs(files("docs/api", "%.md$")) do
+      local page = annotations.read_page(path)
+      pages[path] = page
+      for _, heading in ipairs(page.headings) do
+        headings[key(heading)] = heading
+      end
+    end
+  end)
+
+  -- Shown at once, so that a run tells all that is missing.
+  local function expect_none(problems)
+    table.sort(problems)
+    assert.are.equal("", table.concat(problems, "\n"))
+  end
+
+  local function is_public(entry)
+    return not entry.hidden and not ENTRY_POINTS[key(entry)]
+      and not (entry.receiver:find("^%u") or entry.name == "new" and not entry.is_method)
+  end
+
+  it("is found at all", function()
+    assert.is_true(#public.functions > 60)
+    assert.is_true(#internal.functions > 20)
+    assert.is_not_nil(by_key["stream:read_until"])
+    assert.is_not_nil(by_key["task.spawn"])
+    assert.is_not_nil(by_key["queue:push"])
+    assert.are.equal("[seconds]", show(by_key["queue:pop"].parameters))
+    assert.are.same({ "full", "closed" }, by_key["queue:try_push"].codes)
+    assert.is_not_nil(headings["stream:read"])
+  end)
+
+  it("names the parameters of each function as its code does", function()
+    local problems = {}
+    for _, entry in ipairs(public.functions) do
+      local names = {}
+      for i, parameter in ipairs(entry.parameters) do
+        names[i] = parameter.name
+      end
+      if entry.signature and is_public(entry)
+        and table.concat(names, ", ") ~= table.concat(entry.signature, ", ") then
+        problems[#problems + 1] = ("%s: %s: ---@param says (%s), the code (%s)"):format(
+          entry.place, key(entry), table.concat(names, ", "), table.concat(entry.signature, ", "))
+      end
+    end
+    expect_none(problems)
+  end)
+
+  it("says what each function is for", function()
+    local problems = {}
+    for _, entry in ipairs(public.functions) do
+      if is_public(entry) and entry.text == "" then
+        problems[#problems + 1] = entry.place .. ": no description of " .. key(entry)
+      end
+    end
+    for name, heading in pairs(headings) do
+      if not heading.text:find("%a") then
+        problems[#problems + 1] = heading.place .. ": nothing is said of " .. name
+      end
+    end
+    expect_none(problems)
+  end)
+
+  it("has a heading for every function, with its parameters", function()
+    local problems = {}
+    for _, entry in ipairs(public.functions) do
+      local heading = headings[key(entry)]
+      if not is_public(entry) then
+        if heading then
+          problems[#problems + 1] = heading.place .. ": not for scripts: " .. key(entry)
+        end
+      elseif not heading then
+        problems[#problems + 1] = ("%s: not in docs/api: ### `%s(%s)`"):format(
+          entry.place, key(entry), show(entry.parameters))
+      elseif show(heading.parameters) ~= show(entry.parameters) then
+        problems[#problems + 1] = ("%s: (%s), but the annotation has (%s)"):format(
+          heading.place, show(heading.parameters), show(entry.parameters))
+      end
+    end
+    expect_none(problems)
+  end)
+
+  it("has no heading of a function that does not exist", function()
+    local problems = {}
+    for name, heading in pairs(headings) do
+      if not by_key[name] then
+        problems[#problems + 1] = heading.place .. ": no such function: " .. name
+      end
+    end
+    expect_none(problems)
+  end)
+
+  it("tells of each function the codes that its annotation tells", function()
+    local problems = {}
+    for _, entry in ipairs(public.functions) do
+      local heading = headings[key(entry)]
+      for _, code in ipairs(heading and entry.codes or {}) do
+        if not heading.text:find("`" .. code .. "`", 1, true) then
+          problems[#problems + 1] = ("%s: %s may fail with `%s`"):format(heading.place, key(entry), code)
+        end
+      end
+    end
+    expect_none(problems)
+  end)
+
+  it("has a page for every module, and of every class with methods", function()
+    local problems = {}
+    local function expect_page(name)
+      if not pages[("docs/api/%s.md"):format(name)] then
+        problems[#problems + 1] = ("docs/api/%s.md is missing"):format(name)
+      end
+    end
+    for _, module in ipairs(public_modules()) do
+      expect_page(module)
+    end
+    for _, name in ipairs { "stream", "listener", "datagram", "service" } do
+      expect_page(name)
+    end
+    expect_none(problems)
+  end)
+
+  it("tells every field of every table that scripts give or get", function()
+    local all, problems = "", {}
+    for _, page in pairs(pages) do
+      all = all .. page.text
+    end
+    for _, class in pairs(public.classes) do
+      for _, field in ipairs(class.fields) do
+        if not all:find("`" .. field .. "`", 1, true) then
+          problems[#problems + 1] = ("%s: no page of docs/api tells of `%s` of moonwire.%s"):format(
+            class.place, field, class.name)
+        end
+      end
+    end
+    expect_none(problems)
+  end)
+
+  it("has examples that are Lua, and that require modules which exist", function()
+    local problems, count = {}, 0
+    for _, page in pairs(pages) do
+      for _, block in ipairs(page.blocks) do
+        count = count + 1
+        local chunk, message = load(block.text, "=" .. block.place, "t")
+        if not chunk then
+          problems[#problems + 1] = message
+        end
+        for name in block.text:gmatch('require "(moonwire%.[%w_.]+)"') do
+          if not package.searchpath(name, package.path) then
+            problems[#problems + 1] = block.place .. ": no module " .. name
+          end
+        end
+      end
+    end
+    assert.is_true(count > 20)
+    expect_none(problems)
+  end)
+
+  describe("covers what is there at run time:", function()
+    local function expect_annotated(problems, receiver, separator, functions, known)
+      for name, value in pairs(functions) do
+        if type(name) == "string" and not name:find("^__") and type(value) == "function"
+          and not known[receiver .. separator .. name] then
+          problems[#problems + 1] = ("%s%s%s has no annotation"):format(receiver, separator, name)
+        end
+      end
+    end
+
+    local function known_keys(...)
+      local known = {}
+      for _, found in ipairs { ... } do
+        for _, entry in ipairs(found.functions) do
+          known[key(entry)] = true
+        end
+      end
+      return known
+    end
+
+    it("the functions of modules", function()
+      local problems, known = {}, known_keys(public)
+      for _, module in ipairs(public_modules()) do
+        local loaded = require("moonwire." .. module)
+        expect_annotated(problems, module, ".", loaded, known)
+        for _, entry in ipairs(public.functions) do
+          if entry.receiver == module and not entry.is_method and not loaded[entry.name] then
+            problems[#problems + 1] = ("%s: %s is not there at run time"):format(entry.place, key(entry))
+          end
+        end
+      end
+      expect_none(problems)
+    end)
+
+    it("the functions of the core", function()
+      local problems, known = {}, {}
+      for _, entry in ipairs(internal.functions) do
+        known[entry.receiver .. "." .. entry.name] = true
+      end
+      local core = require "moonwire.core"
+      expect_annotated(problems, "core", ".", core, known)
+      for name, part in pairs(core) do
+        if type(part) == "table" then
+          expect_annotated(problems, "core." .. name, ".", part, known)
+        end
+      end
+      expect_none(problems)
+    end)
+
+    local function expect_methods(problems, class, methods, known)
+      expect_annotated(problems, class, ":", methods, known)
+      for name in pairs(known) do
+        local receiver, method = name:match("^(.-):(.*)$")
+        if receiver == class and not methods[method] then
+          problems[#problems + 1] = ("%s is not there at run time"):format(name)
+        end
+      end
+    end
+
+    it("the methods of userdata", function()
+      local problems, known, count = {}, known_keys(public, internal), 0
+      for name, metatable in pairs(debug.getregistry()) do
+        local class = type(name) == "string" and name:match("^moonwire%.([%w_.]+)$")
+        local methods = class and type(metatable) == "table" and metatable.__index
+        if type(methods) == "table" then
+          count = count + 1
+          expect_methods(problems, class, methods, known)
+        end
+      end
+      assert.is_true(count >= 7)
+      expect_none(problems)
+    end)
+
+    it("the methods of tables", function()
+      local sync, timer, signal = require "moonwire.sync", require "moonwire.timer", require "moonwire.signal"
+      local problems, known = {}, known_keys(public)
+      for _, object in ipairs {
+        sync.queue(1), sync.semaphore(1), sync.event(), timer.after(0, function() end),
+        signal.on("usr1", function() end),
+      } do
+        local metatable = getmetatable(object)
+        local methods = {}
+        for name, value in pairs(metatable.__index) do
+          methods[name] = name ~= "new" and value or nil
+        end
+        expect_methods(problems, metatable.__name:match("^moonwire%.(.*)$"), methods, known)
+      end
+      expect_none(problems)
+    end)
+  end)
+
+  describe("names the options that are known:", function()
+    local net, dns = require "moonwire.net", require "moonwire.dns"
+    local a, b = net.pair()
+
+    -- A call with an unknown option tells those that are known.
+    local function known_options(call)
+      local ok, message = pcall(call, { no_such_option = true })
+      assert.is_false(ok)
+      local list = assert(message:match("%(known: (.-)%)"), message)
+      local known = {}
+      for name in list:gmatch("[%w_]+") do
+        known[#known + 1] = name
+      end
+      table.sort(known)
+      return known
+    end
+
+    local function annotated_options(name)
+      local fields = {}
+      while name do
+        local class = public.classes[name]
+        table.move(class.fields, 1, #class.fields, #fields + 1, fields)
+        name = class.parent
+      end
+      table.sort(fields)
+      return fields
+    end
+
+    local CALLS <const> = {
+      listen_options = function(options) net.listen("tcp://127.0.0.1:0", options) end,
+      serve_options = function(options) net.serve("tcp://127.0.0.1:0", print, options) end,
+      connect_options = function(options) net.connect("tcp://127.0.0.1:1", options) end,
+      datagram_options = function(options) net.datagram("udp://127.0.0.1:0", options) end,
+      connect_datagram_options = function(options) net.connect_datagram("udp://127.0.0.1:1", options) end,
+      relay_options = function(options) net.relay(a, b, options) end,
+      stream_options = function(options) a:configure(options) end,
+      iteration_options = function(options) a:lines(options) end,
+      dns_addresses_options = function(options) dns.addresses("127.0.0.1", options) end,
+      dns_options = function(options) dns.configure(options) end,
+    }
+
+    for name, call in pairs(CALLS) do
+      it(name, function()
+        local known, annotated = known_options(call), annotated_options(name)
+        -- The C code of listen and serve reads one list; listen refuses `defer` by itself.
+        if name == "listen_options" then
+          table.insert(annotated, "defer")
+          table.sort(annotated)
+        end
+        assert.are.same(annotated, known)
+      end)
+    end
+
+    it("and no options are left out here", function()
+      local problems = {}
+      for name in pairs(public.classes) do
+        if name:find("_options$") and not CALLS[name] and name ~= "select_options" then
+          problems[#problems + 1] = name
+        end
+      end
+      expect_none(problems)
+    end)
+  end)
+end)
