@@ -2,7 +2,8 @@
 -- luacheck: ignore 212 241
 
 --- What a script returns: a table of functions that are called when something
---- happens. Each call is a task of its own and may wait.
+--- happens. All may wait. Each connection and datagram has a task of its own;
+--- start and stop run in the task of the service, where what is opened stays.
 ---
 ---     ---@type moonwire.service
 ---     local service = {}

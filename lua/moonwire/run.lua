@@ -3,11 +3,13 @@
 local core = require "moonwire.core"
 local log = require "moonwire.log"
 local net = require "moonwire.net"
+local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 
 local run = {}
 
 local STOP_SECONDS <const> = 5 -- what a service's stop function may take
+local DATAGRAM_TASKS <const> = 1000 -- at the same time, of one address
 
 local FIELDS <const> = {
   start = "function", connect = "function", datagram = "function", resume = "function", handoff = "function",
@@ -95,11 +97,23 @@ local function to_service(value)
   return value
 end
 
+-- Tasks for datagrams are bounded: what comes while all are busy waits in the
+-- kernel, which drops what it cannot keep.
 local function serve_datagrams(address, service, ctx)
-  local socket = assert(net.datagram(address, service.options))
+  local socket, message = net.datagram(address, service.options)
+  if not socket then
+    return nil, message
+  end
+  local places = sync.semaphore(DATAGRAM_TASKS)
+  local leave = setmetatable({}, { __close = function() places:release() end })
+  local function answer(...)
+    local _ <close> = leave
+    service.datagram(socket, ...)
+  end
   task.spawn(function()
     for data, peer in socket:datagrams() do
-      task.spawn(service.datagram, socket, data, peer, ctx)
+      places:acquire()
+      task.spawn(answer, data, peer, ctx)
     end
   end)
   return socket

@@ -591,7 +591,7 @@ static void a_stream_that_is_faulty_or_ended_already_is_told_of_later(void **sta
     relay_both();
     peer_send(&client, 10);
     world_run_until(end.calls > 0);
-    assert_ended(0, 0, EPIPE);
+    assert_ended(0, 0, ESHUTDOWN);
     close_ends();
     open_ends(world_tcp_pair, &mw_plain_ops);
     peer_reset(&client);

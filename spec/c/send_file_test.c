@@ -305,7 +305,7 @@ static void a_faulty_stream_is_told_of_later(void **state) {
     assert_int_equal(mw_stream_shutdown(witness.stream), 0);
     send_part(0, SIZE);
     world_run_until(end.calls > 0);
-    assert_ended(0, EPIPE);
+    assert_ended(0, ESHUTDOWN);
 }
 
 static void the_owner_may_close_in_the_end(void **state) {

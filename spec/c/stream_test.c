@@ -459,7 +459,7 @@ static void our_end_goes_out_behind_the_last_byte_and_input_goes_on(void **state
     (void)state;
     size_t queued = queue_to_the_high_mark(10 * KIB);
     assert_int_equal(mw_stream_shutdown(witness.stream), 0);
-    assert_int_equal(witness_queue(&witness, queued, 1), EPIPE);
+    assert_int_equal(witness_queue(&witness, queued, 1), ESHUTDOWN);
     world_run_until(peer_at_end(&peer));
     assert_int_equal(peer.fault, 0);
     assert_int_equal(peer.received, queued);

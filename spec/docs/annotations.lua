@@ -66,8 +66,8 @@ local function read_function(line)
 end
 
 local function add_class(found, line, place)
-  local name, parent = line:match("^%-%-%-@class moonwire%.([%w_]+)[: ]*m?o?o?n?w?i?r?e?%.?([%w_]*)")
-  local class = { name = name, parent = parent ~= "" and parent or nil, fields = {}, place = place }
+  local name, rest = line:match("^%-%-%-@class moonwire%.([%w_.]+)(.*)$")
+  local class = { name = name, parent = rest:match("^: moonwire%.([%w_]+)"), fields = {}, place = place }
   found.classes[name] = class
   return class
 end

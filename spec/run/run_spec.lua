@@ -216,6 +216,13 @@ describe("a script that cannot run", function()
     fails("\ncount = 1", "FILE:2:", "'count'", "declare it local")
   end)
 
+  it("may require installed modules that make globals", function()
+    local status, errors = moonwire.run [[
+      print(require "lfs".currentdir())
+      assert(_G.lfs)]]
+    assert.are.equal(0, status, errors)
+  end)
+
   it("may not wait while a module of its own is being required, and is told so", function()
     local place <close> = folder.new()
     place:write("waits.lua", "require 'moonwire.task'.sleep(0.1)")

@@ -92,7 +92,7 @@ static int output_error(const struct mw_stream *stream) {
     if (stream->output_fault) {
         return stream->output_fault;
     }
-    return stream->ending ? EPIPE : 0;
+    return stream->ending ? ESHUTDOWN : 0;
 }
 
 static void on_room(struct mw_source *source) {

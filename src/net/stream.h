@@ -96,7 +96,7 @@ int mw_stream_input_fault(const struct mw_stream *stream);
 /* --- output --- */
 
 /* Queues a copy of the bytes for the next mw_net_flush; a large piece is sent
- * at once, together with what is queued. 0, or errno: EPIPE after
+ * at once, together with what is queued. 0, or errno: ESHUTDOWN after
  * mw_stream_shutdown, ENOBUFS past the cap, ENOMEM, or the fault. */
 int mw_stream_queue(struct mw_stream *stream, const char *bytes, size_t size);
 

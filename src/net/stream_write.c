@@ -126,7 +126,7 @@ static int refusal(const struct mw_stream *stream, size_t size) {
         return stream->output_fault;
     }
     if (stream->ending) {
-        return EPIPE;
+        return ESHUTDOWN;
     }
     size_t pending = mw_buf_size(stream->out);
     if (pending <= stream->marks->high) {

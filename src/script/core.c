@@ -42,7 +42,10 @@ static int core_now(lua_State *L) {
 
 /* usage() → { tasks, streams, timers }: what is alive, for specs and status */
 static int core_usage(lua_State *L) {
-    const struct mw_sched *sched = mw_sched_of(L);
+    struct mw_sched *sched = mw_sched_of(L);
+    if (sched->running) {
+        mw_timer_clear(&sched->running->timer); /* of its last wait, see on_timer_due */
+    }
     lua_createtable(L, 0, 3);
     lua_pushinteger(L, (lua_Integer)sched->tasks);
     lua_setfield(L, -2, "tasks");

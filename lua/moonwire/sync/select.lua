@@ -1,4 +1,4 @@
---- Waiting for the first of several. Scripts get it from moonwire.sync.
+--- Waiting for the first of several. Scripts get it from moonwire.sync. Not for scripts.
 local List = require "moonwire.sync.list"
 local Waiter = require "moonwire.sync.waiter"
 local core = require "moonwire.core"
