@@ -401,11 +401,28 @@ for kind, connect in pairs(streams.kinds) do
     end)
 
     it("refuses what its queue cannot take, and takes none of it", function()
-      a:configure { high_mark = 1000, low_mark = 1, queue_limit = 4 * MEGABYTE }
-      assert.same(failure "too_large", results(a:write("head", ("x"):rep(20 * MEGABYTE))))
-      assert.same(failure "too_large", results(a:try_write("head", ("x"):rep(20 * MEGABYTE))))
-      a:write("fine")
+      a:configure { high_mark = 1000, low_mark = 1, queue_limit = 50000, write_timeout = 0 }
+      b:configure { input_mark = 1000 }
+      local queued = 0
+      local result = results(a:write(("x"):rep(10000)))
+      while result[2] ~= "too_large" do
+        queued = queued + 10000
+        assert.is_true(result[1] or result[2] == "timeout")
+        result = results(a:write("head ", ("x"):rep(9995)))
+      end
+      assert.same(failure "too_large", result)
+      assert.is_true(a:counters().pending <= 50000)
+      assert.equal(queued, #b:read(queued))
+      a:configure { write_timeout = 5 }
+      assert.is_true(a:write("fine"))
       assert.equal("fine", b:read(4))
+    end)
+
+    it("takes one piece of any size when little is queued", function()
+      local size = 20 * MEGABYTE
+      local writer = task.spawn(function() return a:write("head", ("x"):rep(size)) end)
+      assert.equal(size + 4, #b:read(size + 4))
+      assert.is_true(writer:join())
     end)
 
     it("flush waits until nothing is pending", function()

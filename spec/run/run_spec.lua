@@ -265,6 +265,25 @@ describe("the end of a service", function()
     assert.are.equal(128 + 15, server.process:wait(2))
   end)
 
+  it("ends what was kept for the service, too", function()
+    local server <close> = moonwire.serve [[
+      local net, task = require "moonwire.net", require "moonwire.task"
+      local kept
+      return {
+        start = function()
+          task.spawn(function()
+            kept = net.serve("tcp://127.0.0.1:0", function(conn) conn:write("hi\n") task.sleep(100) end):keep()
+          end):join()
+        end,
+        connect = function(conn) conn:write(kept:local_address(), "\n") end,
+      }]]
+    local first <close> = assert(net.connect(server.address))
+    local second <close> = assert(net.connect("tcp://" .. first:read_line()))
+    assert.are.equal("hi", second:read_line())
+    server.process:signal "TERM"
+    assert.are.equal(0, server.process:wait(5))
+  end)
+
   it("comes by itself when a program has nothing left to do", function()
     local status, errors = moonwire.run [[
       local net, task = require "moonwire.net", require "moonwire.task"

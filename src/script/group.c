@@ -1,6 +1,5 @@
 #include "script/group.h"
 
-#include "script/l_main.h"
 #include "script/sched.h"
 
 #include <lauxlib.h>
@@ -71,9 +70,6 @@ void mw_group_forget(struct mw_group *group, struct mw_task *task) {
     mw_list_remove(&task->sibling);
     if (mw_list_empty(&group->tasks)) {
         wake_waiters(group);
-        if (group->owner && group->owner == group->owner->sched->main) {
-            mw_main_note(group->owner->sched);
-        }
     }
 }
 

@@ -22,7 +22,7 @@ static int noted(lua_State *L, int status, lua_KContext context) {
 }
 
 /* wait() → whether to stop: returns at every end of a listener, of the last
- * child, and when a stop is asked for. Main task only. */
+ * other task, and when a stop is asked for. Main task only. */
 static int main_wait_for_news(lua_State *L) {
     struct mw_sched *sched = mw_sched_of(L);
     if (sched->stopping) {
@@ -37,10 +37,10 @@ static int main_wait_for_news(lua_State *L) {
     return mw_task_wait(task, &main_wait, sched, 0, noted);
 }
 
-/* is_busy() → whether listeners are open or children of the main task run */
+/* is_busy() → whether listeners are open or other tasks run */
 static int main_is_busy(lua_State *L) {
     const struct mw_sched *sched = mw_sched_of(L);
-    lua_pushboolean(L, sched->listeners > 0 || mw_task_has_children(sched->main));
+    lua_pushboolean(L, sched->listeners > 0 || sched->tasks > 1);
     return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "script/fault.h"
+#include "script/l_main.h"
 #include "script/task_internal.h"
 
 #include <lauxlib.h>
@@ -211,7 +212,7 @@ static void wake_joiners(struct mw_task *task) {
     }
 }
 
-bool mw_task_has_children(const struct mw_task *task) {
+static bool has_children(const struct mw_task *task) {
     for (const struct mw_group *group = task->group; group; group = group->outer) {
         if (!mw_list_empty(&group->tasks)) {
             return true;
@@ -220,24 +221,35 @@ bool mw_task_has_children(const struct mw_task *task) {
     return false;
 }
 
+/* What the end of a task means for the service: it ends with its main task. */
+static void tell_service(struct mw_sched *sched, bool main_ended) {
+    if (main_ended) {
+        sched->main = NULL;
+        mw_group_cancel(&sched->service);
+    } else if (sched->main && sched->tasks == 1) {
+        mw_main_note(sched);
+    }
+    if (sched->tasks == 0) {
+        sched->on_idle(sched->idle_context);
+    }
+}
+
 /* The end of a task whose children are gone. The owner when it waited for that. */
 static struct mw_task *finish(struct mw_task *task) {
     struct mw_sched *sched = task->sched;
     struct mw_group *home = task->home;
+    bool is_main = task == sched->main;
     close_groups(task);
     mw_task_close_owned(task);
     wake_joiners(task);
     mw_group_forget(home, task);
     recycle(task);
-    if (mw_list_empty(&sched->service.tasks)) {
-        sched->main = NULL;
-        sched->on_idle(sched->idle_context);
-    }
+    tell_service(sched, is_main);
     return home->owner && home->owner->state == MW_TASK_ENDING ? home->owner : NULL;
 }
 
 void mw_task_finish(struct mw_task *task) {
-    while (task && !mw_task_has_children(task)) {
+    while (task && !has_children(task)) {
         task = finish(task);
     }
 }

@@ -23,9 +23,6 @@ void mw_task_end(struct mw_task *task, int status, int count);
 /* Goes on with the end of a task as soon as no task of its groups is left. */
 void mw_task_finish(struct mw_task *task);
 
-/* Whether a task of its groups is alive. */
-bool mw_task_has_children(const struct mw_task *task);
-
 /* Frees the struct and the groups it opened. Its thread must not run any more. */
 void mw_task_free(struct mw_task *task);
 

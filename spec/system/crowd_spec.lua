@@ -1,0 +1,79 @@
+local moonwire = require "spec.support.moonwire"
+local peer = require "spec.system.peer"
+local process = require "spec.support.process"
+local test = require "moonwire.test"
+local vitals = require "spec.system.vitals"
+
+local CROWD <const> = 10000
+local AT_ONCE <const> = 5000
+local SPARE_DESCRIPTORS <const> = 100
+local NEIGHBOUR_SECONDS <const> = 0.05
+local GROWTH <const> = 256 * 1024 -- from the first crowd to the second, bytes: less than 30 a connection
+
+test.deadline(60)
+
+local SCRIPT <const> = [[
+return {
+  start = dofile "spec/fixtures/status.lua",
+  connect = function(conn)
+    for line in conn:lines() do
+      conn:write(line, "\n")
+    end
+  end,
+}]]
+
+-- Why so many connections cannot be tried here; nil: they can.
+local function obstacle(count)
+  local _, limit = process.run { "sh", "-c", "ulimit -Hn" }
+  if limit ~= "unlimited\n" and tonumber(limit) < count + SPARE_DESCRIPTORS then
+    return ("%d descriptors are allowed here, %d are needed"):format(limit, count + SPARE_DESCRIPTORS)
+  end
+end
+
+describe("a server with ten thousand idle connections", function()
+  local function visit(server)
+    local crowd <close> = peer.crowd("hold", server.port, CROWD)
+    peer.await_output(crowd, "open " .. CROWD, 30)
+    local status, slowest = vitals.status(server), 0
+    for _ = 1, 200 do
+      slowest = math.max(slowest, peer.echo(server.address))
+    end
+    return status, slowest, vitals.resident(server.process:pid())
+  end
+
+  it("answers a neighbour at once, lets them all go, and costs no more the second time", function()
+    if obstacle(CROWD) then
+      return pending(obstacle(CROWD))
+    end
+    local server <close> = moonwire.serve(SCRIPT)
+    peer.echo(server.address)
+    local baseline, resident = vitals.status(server), {}
+    for round = 1, 2 do
+      local status, slowest
+      status, slowest, resident[round] = visit(server)
+      assert.are.equal(CROWD, status.streams - baseline.streams)
+      assert.is_true(slowest < NEIGHBOUR_SECONDS, ("a neighbour waited %g s"):format(slowest))
+      vitals.await_baseline(server, baseline, 20)
+    end
+    if not vitals.is_sanitized(server.process:pid()) then
+      local grown = resident[2] - resident[1]
+      assert.is_true(grown < GROWTH, ("grown by %d bytes"):format(grown))
+    end
+    assert.is_nil(server:log():find(" warn ", 1, true) or server:log():find(" error ", 1, true), server:log())
+  end)
+end)
+
+describe("a server to which five thousand connect at once", function()
+  it("answers them all", function()
+    if obstacle(AT_ONCE) then
+      return pending(obstacle(AT_ONCE))
+    end
+    local server <close> = moonwire.serve(SCRIPT)
+    local baseline = vitals.status(server)
+    local crowd <close> = peer.crowd("burst", server.port, AT_ONCE)
+    assert.are.equal(0, crowd:wait(40), crowd:errors())
+    assert.are.equal(("answered %d \n"):format(AT_ONCE), crowd:output())
+    vitals.await_baseline(server, baseline, 20)
+    assert.is_nil(server:log():find(" warn ", 1, true) or server:log():find(" error ", 1, true), server:log())
+  end)
+end)
