@@ -611,6 +611,7 @@ describe("the life of a stream", function()
     local err, code = writer:join()
     assert.equal("reset", code)
     assert.is_true(err == "reset" or err:find(a:peer_address(), 1, true) ~= nil, err)
+    a:close()
   end)
 end)
 

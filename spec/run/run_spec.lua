@@ -272,7 +272,10 @@ describe("the end of a service", function()
       return {
         start = function()
           task.spawn(function()
-            kept = net.serve("tcp://127.0.0.1:0", function(conn) conn:write("hi\n") task.sleep(100) end):keep()
+            kept = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+              conn:write("hi\n")
+              task.sleep(100)
+            end)):keep()
           end):join()
         end,
         connect = function(conn) conn:write(kept:local_address(), "\n") end,

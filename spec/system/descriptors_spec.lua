@@ -41,7 +41,8 @@ describe("a server whose descriptors are exhausted", function()
 
   local function await_exhaustion(server)
     condition.wait_until(function()
-      return vitals.descriptors(server.process:pid()) == LIMIT
+      -- At least, because those that were inherited may have higher numbers.
+      return vitals.descriptors(server.process:pid()) >= LIMIT
     end)
     return server:wait_for_log("accepting rests")
   end

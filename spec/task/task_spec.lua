@@ -182,8 +182,9 @@ describe("join", function()
   end)
 
   it("tells of a fault that was raised", function()
-    local child = task.spawn(function() error(core.fault("refused", "connect 10.0.0.1:25: connection refused")) end)
-    assert.same({ n = 3, nil, "connect 10.0.0.1:25: connection refused", "refused" }, table.pack(child:join()))
+    local message = "connect 10.0.0.1:25: connection refused"
+    local child = task.spawn(function() error(core.fault("refused", message)) end)
+    assert.same({ n = 3, nil, message, "refused" }, table.pack(child:join()))
   end)
 
   it("waits at most that long", function()
@@ -615,7 +616,10 @@ end)
 
 describe("task.with_timeout", function()
   it("gives what the function returns", function()
-    assert.same({ n = 3, 1, nil, "x" }, table.pack(task.with_timeout(1, function(...) return ... end, 1, nil, "x")))
+    local function same(...)
+      return ...
+    end
+    assert.same({ n = 3, 1, nil, "x" }, table.pack(task.with_timeout(1, same, 1, nil, "x")))
   end)
 
   it("gives nil, timeout past the deadline", function()
@@ -755,7 +759,8 @@ describe("waiting where nobody can", function()
   end)
 
   it("in a sort comparator says so", function()
-    assert.matches("cannot wait here: .*sort", message_of(table.sort, { 1, 2, 3 }, function() task.yield() end))
+    local message = message_of(table.sort, { 1, 2, 3 }, function() task.yield() end)
+    assert.matches("cannot wait here: .*sort", message)
   end)
 
   it("in a gsub callback says so", function()
@@ -765,7 +770,8 @@ describe("waiting where nobody can", function()
   it("while a module is required says so", function()
     package.preload["spec.waits"] = function() task.sleep(0) end
     finally(function() package.preload["spec.waits"] = nil end)
-    assert.matches("cannot wait here: a module that is being required", message_of(require, "spec.waits"), 1, true)
+    local message = message_of(require, "spec.waits")
+    assert.matches("cannot wait here: a module that is being required", message, 1, true)
   end)
 
   it("leaves the task able to wait elsewhere", function()

@@ -178,9 +178,10 @@ describe("a case", function()
   end)
 
   it("fails when finally or after_each raise", function()
+    local after = 'after_each(function() error("not tidy") end)\n' .. case("", "b")
     local result = run {
       ["a_spec.lua"] = case('finally(function() error("not clean") end)')
-        .. 'describe("b", function() after_each(function() error("not tidy") end)\n' .. case("", "b") .. "end)",
+        .. 'describe("b", function()\n' .. after .. "end)",
     }
     assert.equal("0 passed, 2 failed, 0 skipped", result.last_line)
     assert.matches("not clean", result.output, 1, true)

@@ -78,7 +78,9 @@ static void fail(struct mw_connector *connector, const struct mw_fault *fault) {
 static void fail_early(struct mw_connector *connector, const char *why) {
     const struct mw_address *target = &connector->options.target;
     struct mw_fault fault;
-    mw_fault_format(&fault, "invalid", "connect %s:%u: %s", target->host, target->port, why);
+    bool bracketed = strchr(target->host, ':');
+    mw_fault_format(&fault, "invalid", "connect %s%s%s:%u: %s", bracketed ? "[" : "", target->host,
+                    bracketed ? "]" : "", target->port, why);
     fail(connector, &fault);
 }
 

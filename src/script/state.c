@@ -24,22 +24,13 @@ static int panic(lua_State *L) {
     return 0;
 }
 
-/* load(chunk, name, mode, env): the original, but only text. */
+/* load or loadfile, the first upvalue, but only text: the mode, whose place
+ * among the arguments is the second upvalue, is always "t". */
 static int load_text(lua_State *L) {
-    lua_settop(L, lua_gettop(L) < 3 ? 3 : lua_gettop(L));
+    int mode = (int)lua_tointeger(L, lua_upvalueindex(2));
+    lua_settop(L, lua_gettop(L) < mode ? mode : lua_gettop(L));
     lua_pushliteral(L, "t");
-    lua_replace(L, 3);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    return lua_gettop(L);
-}
-
-/* loadfile(name, mode, env) */
-static int loadfile_text(lua_State *L) {
-    lua_settop(L, lua_gettop(L) < 2 ? 2 : lua_gettop(L));
-    lua_pushliteral(L, "t");
-    lua_replace(L, 2);
+    lua_replace(L, mode);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
@@ -81,15 +72,16 @@ static int search_lua(lua_State *L) {
     return 2;
 }
 
-static void wrap_global(lua_State *L, const char *name, lua_CFunction wrapper) {
+static void wrap_loader(lua_State *L, const char *name, int mode) {
     lua_getglobal(L, name);
-    lua_pushcclosure(L, wrapper, 1);
+    lua_pushinteger(L, mode);
+    lua_pushcclosure(L, load_text, 2);
     lua_setglobal(L, name);
 }
 
 static void allow_text_only(lua_State *L) {
-    wrap_global(L, "load", load_text);
-    wrap_global(L, "loadfile", loadfile_text);
+    wrap_loader(L, "load", 3);
+    wrap_loader(L, "loadfile", 2);
     lua_register(L, "dofile", dofile_text);
     lua_getglobal(L, "string");
     lua_pushnil(L);
@@ -124,7 +116,17 @@ static bool is_installed(const lua_Debug *level) {
            strncmp(level->source, "@/usr/local/share/lua/", 22) == 0;
 }
 
+/* A C module that names itself, as luafilesystem does, does so on purpose. */
+static bool is_set_by_c(lua_State *L) {
+    lua_Debug setter;
+    return !lua_getstack(L, 1, &setter) || (lua_getinfo(L, "S", &setter) && *setter.what == 'C');
+}
+
 static int refuse_global(lua_State *L) {
+    if (is_set_by_c(L)) {
+        lua_rawset(L, 1);
+        return 0;
+    }
     lua_Debug level;
     if (lua_getstack(L, 1, &level) && lua_getinfo(L, "S", &level) && is_installed(&level)) {
         lua_rawset(L, 1);
