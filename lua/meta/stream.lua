@@ -81,11 +81,12 @@ function stream:chunks(options) end
 --- Writes all its arguments, or none of them. They are queued and leave when the
 --- task waits or ends, in one system call with what is queued besides. Waits only
 --- when more than high_mark bytes are queued, until low_mark are left; after a
---- timeout they are queued still. Nothing is queued above queue_limit.
+--- timeout they are queued still. "too_large": more than high_mark bytes are queued
+--- and these would pass queue_limit, nothing was queued.
 ---@param ... string|number
 ---@return true? written
 ---@return string? err
----@return moonwire.code? code "timeout", "too_large" (above queue_limit), "reset", "closed", "busy"
+---@return moonwire.code? code "timeout", "too_large", "reset", "closed", "busy"
 function stream:write(...) end
 
 --- The same without ever waiting, for one who writes to many and does not wait
@@ -112,7 +113,7 @@ function stream:flush() end
 ---@param length? integer bytes at most; default: to the end of the file
 ---@return integer? sent bytes; fewer than length when the file ends earlier
 ---@return string? err
----@return moonwire.code? code "not_found", "denied", "invalid" (no file), "timeout", "reset", "closed", "busy"
+---@return moonwire.code? code "not_found", "denied", "invalid", "timeout", "reset", "closed", "busy"
 function stream:send_file(file, offset, length) end
 
 --- Ends the sending direction once everything that was written has left: the
@@ -140,7 +141,7 @@ function stream:keep() end
 function stream:is_open() end
 
 --- The address of the peer, also after close.
----@return string address "127.0.0.1:40123", "[::1]:40123", "unix://" of a Unix socket, "pipe" without a socket
+---@return string address "127.0.0.1:40123", "[::1]:40123", "unix://" of a Unix socket, "pipe" without one
 function stream:peer_address() end
 
 --- The address of this side.

@@ -9,7 +9,7 @@ local net = {}
 ---@field input_mark? integer bytes read ahead of the script at most; default 65536
 ---@field high_mark? integer queued bytes above which write waits; default 65536
 ---@field low_mark? integer queued bytes at which it goes on; default 16384
----@field queue_limit? integer queued bytes above which a write is refused; default 4194304
+---@field queue_limit? integer bytes that a queue above high_mark may grow to; default 4194304
 
 ---@class moonwire.listen_options: moonwire.stream_options
 ---@field backlog? integer connections that the kernel keeps until they are accepted; default 4096
@@ -17,7 +17,7 @@ local net = {}
 ---@field v6_only? boolean an IPv6 socket takes no IPv4; default false
 ---@field nodelay? boolean small writes leave at once (TCP_NODELAY); default true
 ---@field keepalive? boolean the kernel probes idle peers (SO_KEEPALIVE); default false
----@field mode? integer permission bits of a Unix path, such as tonumber("660", 8); default: as the umask has it
+---@field mode? integer permission bits of a Unix path, as tonumber("660", 8); default: what the umask leaves
 
 ---@class moonwire.serve_options: moonwire.listen_options
 --- The handler starts when the peer has sent something: a silent connection has

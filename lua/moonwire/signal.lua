@@ -7,7 +7,9 @@ local core = require "moonwire.core"
 local signal = {}
 
 ---@alias moonwire.signal_name
----| "hup" | "int" | "quit" | "usr1" | "usr2" | "term" | "chld" | "winch" | "cont" | "tstp" | "ttin" | "ttou" | "alrm"
+---| "hup" | "int" | "quit" | "usr1" | "usr2" | "term" | "chld" | "winch" | "cont" | "tstp" | "ttin" | "ttou"
+---| "alrm"
+---| "chld" | "winch" | "cont" | "tstp" | "ttin" | "ttou" | "alrm"
 
 ---@class moonwire.signal_handler
 ---@field private signals table

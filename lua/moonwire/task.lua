@@ -30,7 +30,7 @@ task.yield = core.task.yield
 --- Opens a group: tasks that end together. `local group <close> = task.group()`
 --- cancels and awaits them at the end of the block. When one of them fails, the
 --- others are cancelled. Until it is closed, task.spawn of this task puts tasks
---- into it, and past its deadline all waits of this task and of theirs raise "timeout".
+--- into it, and past its deadline every wait of this task raises "timeout".
 ---@param seconds? number from now to the deadline; default: none
 ---@return moonwire.group
 task.group = core.task.group

@@ -294,7 +294,8 @@ describe("an address that cannot be listened on", function()
 
   it("raises when it is none, and says how one looks", function()
     for _, address in ipairs {
-      "127.0.0.1", "tcp://127.0.0.1:x", "tcp://127.0.0.1:70000", "tcp://127.0.0.1", "unix://", "", "http://x:80",
+      "127.0.0.1", "tcp://127.0.0.1:x", "tcp://127.0.0.1:70000", "tcp://127.0.0.1", "unix://", "",
+      "http://x:80",
     } do
       assert.error_matches(function() net.listen(address) end, "is no address: ")
     end

@@ -27,10 +27,11 @@ void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, s
     *sched = (struct mw_sched){.L = L, .loop = loop, .net = net, .name = "script"};
     mw_list_init(&sched->ready);
     mw_list_init(&sched->spare);
-    sched->traceback = sched->traceback_of = LUA_NOREF;
     init_root(sched);
     lua_newtable(L);
     sched->threads = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_newtable(L);
+    sched->tracebacks = luaL_ref(L, LUA_REGISTRYINDEX);
     mw_loop_set_work(loop, settle, sched);
 }
 
@@ -84,17 +85,47 @@ void mw_sched_free_tasks(struct mw_sched *sched) {
 }
 
 int mw_sched_keep_traceback(lua_State *L) {
-    struct mw_sched *sched = mw_sched_of(L);
+    struct mw_task *task = mw_task_of(L);
     const char *code, *message;
     lua_settop(L, 1);
     if (mw_is_fault_object(L, 1, &code, &message)) {
         return 1;
     }
-    luaL_unref(L, LUA_REGISTRYINDEX, sched->traceback);
-    luaL_unref(L, LUA_REGISTRYINDEX, sched->traceback_of);
-    mw_report_traceback(L, L);
-    sched->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->sched->tracebacks);
+    lua_createtable(L, 2, 0);
     lua_pushvalue(L, 1);
-    sched->traceback_of = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawseti(L, -2, 1);
+    mw_report_traceback(L, L);
+    lua_rawseti(L, -2, 2);
+    lua_rawsetp(L, 2, task);
+    task->kept_traceback = true;
+    lua_settop(L, 1);
     return 1;
+}
+
+/* Pushes the traceback that was kept for the value at `value`, or nothing. */
+static bool push_kept(lua_State *L, const struct mw_task *task, int value) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->sched->tracebacks);
+    lua_rawgetp(L, -1, task);
+    lua_rawgeti(L, -1, 1);
+    bool same = lua_rawequal(L, -1, value);
+    lua_rawgeti(L, -2, 2);
+    lua_replace(L, -4);
+    lua_pop(L, same ? 2 : 3);
+    return same;
+}
+
+void mw_sched_push_traceback(lua_State *L, const struct mw_task *task) {
+    if (!task->kept_traceback || !push_kept(L, task, lua_gettop(L))) {
+        mw_report_traceback(L, task->thread);
+    }
+}
+
+void mw_sched_forget_traceback(struct mw_task *task) {
+    lua_State *L = task->sched->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->sched->tracebacks);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, task);
+    lua_pop(L, 1);
+    task->kept_traceback = false;
 }

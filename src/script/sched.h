@@ -28,7 +28,7 @@ struct mw_sched {
     uint32_t last_id;
     int threads; /* registry reference of the table that anchors threads */
     int slots;   /* used up in it */
-    int traceback, traceback_of; /* registry references: see mw_sched_keep_traceback */
+    int tracebacks; /* registry reference of a table, task → { error value, its traceback } */
     void (*on_idle)(void *context); /* the main task has ended; set before it starts */
     void *idle_context;
 };
@@ -49,6 +49,13 @@ void mw_sched_settle(struct mw_sched *sched);
 /* Message handler for protected calls that will raise the error again: keeps
  * the traceback that the death of the task will be logged with. */
 int mw_sched_keep_traceback(lua_State *L);
+
+/* Pushes the traceback of the error value on top of L that the task dies of:
+ * the one that was kept, or else that of its dead thread. */
+void mw_sched_push_traceback(lua_State *L, const struct mw_task *task);
+
+/* Forgets what was kept for a task. */
+void mw_sched_forget_traceback(struct mw_task *task);
 
 static inline struct mw_sched *mw_sched_of(lua_State *L) {
     return mw_task_of(L)->sched;

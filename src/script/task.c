@@ -98,6 +98,9 @@ void mw_task_free(struct mw_task *task) {
 
 static void recycle(struct mw_task *task) {
     struct mw_sched *sched = task->sched;
+    if (task->kept_traceback) {
+        mw_sched_forget_traceback(task);
+    }
     lua_settop(task->thread, 0);
     mw_timer_clear(&task->timer);
     task->home = NULL;

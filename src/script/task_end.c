@@ -55,27 +55,6 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
     }
 }
 
-/* The traceback of the error value on top of L: the one that was kept when the
- * value passed a protected call of ours, or that of the dead thread. */
-static const char *traceback_of(lua_State *L, struct mw_task *task) {
-    struct mw_sched *sched = task->sched;
-    bool kept = false;
-    if (sched->traceback_of != LUA_NOREF) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, sched->traceback_of);
-        kept = lua_rawequal(L, -1, -2);
-        lua_pop(L, 1);
-    }
-    if (kept) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, sched->traceback);
-    } else {
-        mw_report_traceback(L, task->thread);
-    }
-    luaL_unref(L, LUA_REGISTRYINDEX, sched->traceback);
-    luaL_unref(L, LUA_REGISTRYINDEX, sched->traceback_of);
-    sched->traceback = sched->traceback_of = LUA_NOREF;
-    return lua_tostring(L, -1);
-}
-
 /* Runs the pending <close> variables of the dead thread. A fault of theirs, any
  * but the one at `value` that killed it, is an entry of its own. */
 static void close_thread(lua_State *L, struct mw_task *task, int value) {
@@ -111,7 +90,8 @@ static int conclude_failure(lua_State *L) {
         }
     } else {
         code = "error";
-        const char *traceback = traceback_of(L, task);
+        mw_sched_push_traceback(L, task);
+        const char *traceback = lua_tostring(L, -1);
         message = mw_report_text(L, value);
         mw_report_death(task, message, traceback);
     }
