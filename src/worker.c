@@ -185,6 +185,10 @@ static int run_service(struct worker *worker, const struct mw_worker_options *op
         return 1;
     }
     mw_loop_run(worker->loop);
+    if (sched->main && !worker->stopping) {
+        mw_log(MW_LOG_ERROR, "service %s: every task waits for another, and nothing can wake any", worker->name);
+        return 1;
+    }
     return sched->exit_status;
 }
 

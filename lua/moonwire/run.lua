@@ -12,8 +12,7 @@ local STOP_SECONDS <const> = 5 -- what a service's stop function may take
 local DATAGRAM_TASKS <const> = 1000 -- at the same time, of one address
 
 local FIELDS <const> = {
-  start = "function", connect = "function", datagram = "function", resume = "function", handoff = "function",
-  adopt = "function", stop = "function", options = "table",
+  start = "function", connect = "function", datagram = "function", stop = "function", options = "table",
 }
 
 local function fail(message)

@@ -378,7 +378,6 @@ for kind, connect in pairs(streams.kinds) do
       end)
       assert.same(failure "busy", results(a:write("x")))
       assert.same(failure "busy", results(a:flush()))
-      assert.same(failure "busy", results(a:try_write("x")))
       writer:cancel()
       a:abort()
     end)

@@ -265,6 +265,12 @@ describe("the end of a service", function()
     assert.are.equal(128 + 15, server.process:wait(2))
   end)
 
+  it("comes with an error when no task can ever run again", function()
+    local status, errors = moonwire.run 'require "moonwire.sync".event():wait()'
+    assert.are.equal(1, status)
+    assert.is_truthy(errors:find("every task waits for another", 1, true), errors)
+  end)
+
   it("ends what was kept for the service, too", function()
     local server <close> = moonwire.serve [[
       local net, task = require "moonwire.net", require "moonwire.task"

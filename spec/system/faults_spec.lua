@@ -97,6 +97,35 @@ describe("a handler that fails", function()
   end
 end)
 
+describe("handlers that fail together", function()
+  it("are told of with a traceback each, also when they die slowly", function()
+    local server <close> = moonwire.serve [[
+      local task = require "moonwire.task"
+      local function fail_inside(n)
+        local group <close> = task.group()
+        group:spawn(task.sleep, 60)
+        error { n }
+      end
+      return function(conn)
+        local n = conn:read_line()
+        task.with_timeout(5, fail_inside, n)
+      end]]
+    local conns = {}
+    for i = 1, 20 do
+      conns[i] = assert(net.connect(server.address))
+    end
+    for i, conn in ipairs(conns) do
+      assert(conn:write(i, "\n"))
+    end
+    for _, conn in ipairs(conns) do
+      assert.are.equal("", conn:read_all())
+      conn:close()
+    end
+    local _, entries = server:log():gsub("error object is a table value[^\n]+\n\t[^\n]+script%.lua:5: in ", "")
+    assert.are.equal(20, entries, server:log())
+  end)
+end)
+
 describe("a service that fails", function()
   local function run(place, script)
     local path = place.path .. "/" .. script

@@ -118,6 +118,7 @@ int mw_l_connect(lua_State *L) {
     struct mw_state *state = mw_state_of(L);
     struct mw_resolver *resolver = NULL;
     mw_check_address(L, 1, &options.target);
+    luaL_argcheck(L, options.target.scheme != MW_SCHEME_TLS, 1, "tls connections are not available");
     if (options.target.scheme == MW_SCHEME_UDP) {
         return mw_l_connect_datagram(L);
     }

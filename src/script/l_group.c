@@ -74,9 +74,21 @@ static int waited(lua_State *L, int status, lua_KContext context) {
     return verdict(L, check_group(L)->group);
 }
 
+/* A task that awaited its own end, or that of a task above it, would wait for ever. */
+static void refuse_member(lua_State *L, const struct mw_group *group) {
+    const struct mw_task *task = mw_sched_of(L)->running;
+    while (task && task->home) {
+        if (task->home == group) {
+            luaL_error(L, "a task cannot wait for the group that it runs in; group:cancel() does not wait");
+        }
+        task = task->home->owner;
+    }
+}
+
 static int group_wait(lua_State *L) {
     struct mw_group *group = open_group(L, check_group(L));
     double seconds = lua_isnoneornil(L, 2) ? MW_TIMER_NEVER : mw_check_seconds(L, 2);
+    refuse_member(L, group);
     if (mw_list_empty(&group->tasks)) {
         return verdict(L, group);
     }
@@ -111,6 +123,7 @@ static int group_close(lua_State *L) {
     if (!group) {
         return 0;
     }
+    refuse_member(L, group);
     mw_group_cancel(group);
     if (mw_list_empty(&group->tasks)) {
         mw_group_close(mw_sched_of(L)->L, group);

@@ -85,13 +85,14 @@ void mw_sched_free_tasks(struct mw_sched *sched) {
 }
 
 int mw_sched_keep_traceback(lua_State *L) {
-    struct mw_task *task = mw_task_of(L);
+    struct mw_sched *sched = mw_sched_of(L);
+    struct mw_task *task = sched->running ? sched->running : &sched->root;
     const char *code, *message;
     lua_settop(L, 1);
     if (mw_is_fault_object(L, 1, &code, &message)) {
         return 1;
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, task->sched->tracebacks);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, sched->tracebacks);
     lua_createtable(L, 2, 0);
     lua_pushvalue(L, 1);
     lua_rawseti(L, -2, 1);
