@@ -19,7 +19,7 @@ enum { MULTIPLE_MAX = 64 }; /* how often an option that may be repeated can be *
 static const char usage[] =
     "usage: moonwire run SCRIPT.lua [options] [-- ARGUMENT...]   run a script as server or program\n"
     "       moonwire run -e CODE [options] [-- ARGUMENT...]      the same with the script on the command line\n"
-    "       moonwire test [PATH...]                              run specs (default: spec)\n"
+    "       moonwire test [--filter PATTERN] [PATH...]           run specs (default: spec)\n"
     "       moonwire --help | --version\n"
     "\n"
     "options of run:\n"

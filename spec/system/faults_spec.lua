@@ -121,8 +121,53 @@ describe("handlers that fail together", function()
       assert.are.equal("", conn:read_all())
       conn:close()
     end
-    local _, entries = server:log():gsub("error object is a table value[^\n]+\n\t[^\n]+script%.lua:5: in ", "")
-    assert.are.equal(20, entries, server:log())
+    local entry = "error object is a table value[^\n]+\n\t[^\n]+script%.lua:5: in "
+    assert.are.equal(20, select(2, server:log():gsub(entry, "")), server:log())
+  end)
+end)
+
+describe("a handler that forgets its connection", function()
+  it("keeps it open until it returns, and is named by it in the log", function()
+    local server <close> = moonwire.serve [[
+      local log = require "moonwire.log"
+      return function(conn)
+        conn:write("welcome\n")
+        conn = nil
+        collectgarbage()
+        collectgarbage()
+        log.info("forgotten")
+        require "moonwire.task".sleep(0.1)
+        error "and failed"
+      end]]
+    local conn <close> = assert(net.connect(server.address))
+    assert.are.equal("welcome", conn:read_line())
+    local origin = "connection=" .. conn:local_address()
+    assert.is_truthy(server:wait_for_log("forgotten"):find(origin, 1, true))
+    assert.are.equal("timeout", select(3, conn:configure({ read_timeout = 0.01 }):read(1)))
+    assert.is_truthy(server:wait_for_log("and failed"):find(origin, 1, true))
+    assert.is_nil(server:log():find("left open", 1, true))
+    assert.are.equal("eof", select(3, conn:configure({ read_timeout = 5 }):read(1)))
+  end)
+
+  it("is not taken for one that leaves things open, when it waits for its children at its end", function()
+    local server <close> = moonwire.serve [[
+      local net, task = require "moonwire.net", require "moonwire.task"
+      local function collect()
+        local ending <close> = setmetatable({}, { __close = function()
+          collectgarbage()
+          collectgarbage()
+        end })
+        task.sleep(60)
+      end
+      return function(conn)
+        local left = { net.listen("tcp://127.0.0.1:0"), net.datagram("udp://127.0.0.1:0"), net.pair() }
+        task.spawn(collect)
+        task.yield()
+        conn:write(#left)
+      end]]
+    local conn <close> = assert(net.connect(server.address))
+    assert.are.equal("4", conn:read_all())
+    assert.is_nil(server:log():find("left open", 1, true), server:log())
   end)
 end)
 

@@ -559,9 +559,10 @@ describe("a group", function()
   end)
 
   it("may be closed while another task waits for it", function()
-    local group = task.group()
-    group:spawn(task.sleep, 10)
+    local group
     local waiter = task.spawn(function() return group:wait() end)
+    group = task.group()
+    group:spawn(task.sleep, 10)
     task.yield()
     group:close()
     assert.is_true(waiter:join())

@@ -1,6 +1,5 @@
 #include "script/l_dgram.h"
 
-#include "base/log.h"
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_dgram_open.h"
@@ -78,8 +77,7 @@ static int dgram_gc(lua_State *L) {
     struct mw_l_dgram *socket = mw_l_dgram_check(L, 1);
     if (socket->dgram) {
         char text[MW_ADDR_TEXT];
-        mw_log(MW_LOG_WARN, "datagram socket %s was left open without a reference to it: close it or keep it",
-               local_name(socket, text));
+        mw_sched_warn_of_lost(mw_sched_of(L), "datagram socket", local_name(socket, text));
         close_socket(socket);
     }
     return 0;

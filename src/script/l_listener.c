@@ -1,6 +1,5 @@
 #include "script/l_listener_internal.h"
 
-#include "base/log.h"
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_main.h"
@@ -36,15 +35,19 @@ struct arrival {
     struct mw_task *task;        /* set on success */
 };
 
+/* The handler may forget its connection, which is open all the same until the
+ * handler returns: hence the stream is on the thread's stack below the function,
+ * too, and with it the name that the log has for the task. */
 static int start_connection(lua_State *L) {
     struct arrival *arrival = lua_touserdata(L, 1);
     struct mw_l_listener *listener = arrival->listener;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
     struct mw_l_stream *stream = mw_l_stream_push(L, arrival->transport, arrival->peer, listener->profile);
     arrival->transport = NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
+    lua_pushvalue(L, -2);
     lua_rawgeti(L, LUA_REGISTRYINDEX, listener->context);
     struct mw_task *task = mw_task_new(L, listener->sched, listener->group);
-    lua_xmove(L, task->thread, 3);
+    lua_xmove(L, task->thread, 4);
     mw_list_append(&task->owned, &stream->resource.node);
     task->connection = stream;
     arrival->task = task;
@@ -270,7 +273,10 @@ static int listener_close(lua_State *L) {
 static int listener_gc(lua_State *L) {
     struct mw_l_listener *listener = check_listener(L);
     if (listener->listener) {
-        mw_log(MW_LOG_WARN, "a listener was left open without a reference to it: close it or keep it");
+        struct mw_addr local;
+        char text[MW_ADDR_TEXT];
+        mw_listener_local(listener->listener, &local);
+        mw_sched_warn_of_lost(listener->sched, "listener", mw_addr_format(&local, text));
         close_listener(listener);
     }
     return 0;

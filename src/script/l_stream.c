@@ -1,6 +1,5 @@
 #include "script/l_stream.h"
 
-#include "base/log.h"
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_stream_relay.h"
@@ -121,8 +120,7 @@ static int stream_gc(lua_State *L) {
     }
     if (stream->stream) {
         char name[MW_ADDR_TEXT];
-        mw_log(MW_LOG_WARN, "stream %s was left open without a reference to it: close it or keep it",
-               mw_l_stream_name(stream, name, sizeof name));
+        mw_sched_warn_of_lost(mw_sched_of(L), "stream", mw_l_stream_name(stream, name, sizeof name));
         close_stream(stream);
     }
     return 0;

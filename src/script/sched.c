@@ -1,5 +1,6 @@
 #include "script/sched.h"
 
+#include "base/log.h"
 #include "script/fault.h"
 #include "script/report.h"
 #include "script/task_internal.h"
@@ -81,6 +82,12 @@ void mw_sched_free_tasks(struct mw_sched *sched) {
     for (struct mw_list *node = sched->spare.next, *next; node != &sched->spare; node = next) {
         next = node->next;
         mw_task_free(mw_list_owner(node, struct mw_task, node));
+    }
+}
+
+void mw_sched_warn_of_lost(const struct mw_sched *sched, const char *kind, const char *name) {
+    if (sched->lingering == 0) {
+        mw_log(MW_LOG_WARN, "%s %s was left open without a reference to it: close it or keep it", kind, name);
     }
 }
 

@@ -19,6 +19,7 @@ struct mw_sched {
     struct mw_list ready, spare;
     unsigned spares;
     size_t tasks;       /* alive */
+    unsigned lingering; /* tasks that have ended but for their children */
     size_t listeners;   /* open */
     struct mw_task *main; /* NULL before and after its life */
     const void *served;   /* userdata of the stream that was read last: known to be one */
@@ -45,6 +46,11 @@ void mw_sched_free_tasks(struct mw_sched *sched);
 /* Runs the tasks that are ready and sends what they wrote. Once a tick: what
  * becomes ready meanwhile waits for the next, so that no task starves a socket. */
 void mw_sched_settle(struct mw_sched *sched);
+
+/* Logs that the collector found what nobody can close any more: "stream", its
+ * address. It says nothing while a task lingers, whose variables are gone and
+ * whose resources close at its end. */
+void mw_sched_warn_of_lost(const struct mw_sched *sched, const char *kind, const char *name);
 
 /* Message handler for protected calls that will raise the error again: keeps
  * the traceback that the death of the task will be logged with. */

@@ -105,7 +105,7 @@ static void recycle(struct mw_task *task) {
     mw_timer_clear(&task->timer);
     task->home = NULL;
     task->connection = NULL;
-    task->cancelled = task->expired = task->dying = false;
+    task->cancelled = task->expired = task->dying = task->lingers = false;
     task->state = MW_TASK_FREE;
     sched->tasks--;
     if (sched->spares < SPARE_LIMIT) {
@@ -244,6 +244,7 @@ static struct mw_task *finish(struct mw_task *task) {
     bool is_main = task == sched->main;
     close_groups(task);
     mw_task_close_owned(task);
+    sched->lingering -= task->lingers;
     wake_joiners(task);
     mw_group_forget(home, task);
     recycle(task);
@@ -254,5 +255,9 @@ static struct mw_task *finish(struct mw_task *task) {
 void mw_task_finish(struct mw_task *task) {
     while (task && !has_children(task)) {
         task = finish(task);
+    }
+    if (task && !task->lingers) {
+        task->lingers = true;
+        task->sched->lingering++;
     }
 }

@@ -55,6 +55,7 @@ struct mw_task {
     bool cancelled : 1; /* raised at every wait from now on */
     bool expired : 1;   /* the present wait ran into the deadline of a scope */
     bool dying : 1;     /* its closing values run: no waits any more */
+    bool lingers : 1;   /* has returned or died, and awaits the end of its children */
     bool kept_traceback : 1; /* see mw_sched_keep_traceback */
 };
 

@@ -111,6 +111,9 @@ static int conclude_success(lua_State *L) {
 void mw_task_end(struct mw_task *task, int status, int count) {
     struct ending ending = {.task = task, .status = status, .count = count};
     task->state = MW_TASK_ENDING;
+    if (status == LUA_OK && task->connection) {
+        ending.count--; /* the stream below the handler is not a result */
+    }
     if (status == LUA_OK && task->handle) {
         mw_task_protected(task->sched, conclude_success, &ending);
     } else if (status != LUA_OK) {
@@ -118,6 +121,7 @@ void mw_task_end(struct mw_task *task, int status, int count) {
         if (lua_status(task->thread) != LUA_OK) {
             lua_resetthread(task->thread); /* memory was out before it came to that */
         }
+        task->connection = NULL; /* nothing refers to it any more */
     }
     for (struct mw_group *group = task->group; group; group = group->outer) {
         mw_group_cancel(group);
