@@ -97,7 +97,7 @@ describe("a server that has served two thousand connections", function()
     assert.is_nil(server:log():find("left open", 1, true), server:log())
   end)
 
-  -- The least that was in use in any of these rounds: in between it goes up and down with the sizes of tables.
+  -- The least that was in use in these rounds: it goes up and down with the sizes of tables.
   local function least(memory, first, last)
     return math.min(table.unpack(memory, first, last))
   end
@@ -114,6 +114,7 @@ describe("a server that has served two thousand connections", function()
       memory[round] = vitals.status(server).memory
     end
     local grown = (least(memory, 16, 20) - least(memory, 6, 10)) / 2000
-    assert.is_true(grown < 16, ("grown by %.1f bytes a connection"):format(grown)) -- no object of Lua is smaller
+    -- No object of Lua is smaller.
+    assert.is_true(grown < 16, ("grown by %.1f bytes a connection"):format(grown))
   end)
 end)
