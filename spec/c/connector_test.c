@@ -523,7 +523,7 @@ static void asks_only_for_the_family_of_the_local_address(void **state) {
     options = to("[::1]:80");
     options.local = numeric("127.0.0.1", 0);
     attempt(f, &options);
-    assert_fault(f, "invalid", "connect ::1:80: the local address is of another family");
+    assert_fault(f, "invalid", "connect [::1]:80: the local address is of another family");
 }
 
 /* --- failures --- */

@@ -3,6 +3,8 @@ local net = require "moonwire.net"
 local task = require "moonwire.task"
 local vitals = require "spec.system.vitals"
 
+local LEAST_OBJECT <const> = 16 -- bytes; nothing that Lua allocates is smaller
+
 -- Some connections end well, some die of an error, of a reset, or of silence; some leave things open.
 local SCRIPT <const> = [[
 local net = require "moonwire.net"
