@@ -149,6 +149,28 @@ describe("a handler that forgets its connection", function()
     assert.are.equal("eof", select(3, conn:configure({ read_timeout = 5 }):read(1)))
   end)
 
+  it("may fail while its children still work at their end", function()
+    local server <close> = moonwire.serve [[
+      local log, task = require "moonwire.log", require "moonwire.task"
+      local function collect()
+        local ending <close> = setmetatable({}, { __close = function()
+          collectgarbage()
+          collectgarbage()
+          log.info("the child ends")
+        end })
+        task.sleep(60)
+      end
+      return function()
+        task.spawn(collect)
+        task.yield()
+        error "on purpose"
+      end]]
+    local conn <close> = assert(net.connect(server.address))
+    assert.are.equal("", conn:read_all())
+    assert.matches(" info  the child ends service=script task=%d+$", server:wait_for_log("the child ends"))
+    assert.is_nil(server:log():find("left open", 1, true), server:log())
+  end)
+
   it("is not taken for one that leaves things open, when it waits for its children at its end", function()
     local server <close> = moonwire.serve [[
       local net, task = require "moonwire.net", require "moonwire.task"

@@ -116,7 +116,6 @@ describe("a server that has served two thousand connections", function()
       memory[round] = vitals.status(server).memory
     end
     local grown = (least(memory, 16, 20) - least(memory, 6, 10)) / 2000
-    -- No object of Lua is smaller.
-    assert.is_true(grown < 16, ("grown by %.1f bytes a connection"):format(grown))
+    assert.is_true(grown < LEAST_OBJECT, ("grown by %.1f bytes a connection"):format(grown))
   end)
 end)
