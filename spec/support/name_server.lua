@@ -15,9 +15,18 @@ local name_server = {}
 local Server = {}
 Server.__index = Server
 
+-- Below the ports that the kernel gives to clients: of those one may be taken, or
+-- rest after use, for TCP only.
 local function free_port()
-  local socket <close> = assert(net.datagram "udp://127.0.0.1:0")
-  return socket:local_address():match ":(%d+)$"
+  for _ = 1, 1000 do
+    local port = math.random(10000, 29999)
+    local socket <close> = net.datagram("udp://127.0.0.1:" .. port)
+    local listener <close> = net.listen("tcp://127.0.0.1:" .. port)
+    if socket and listener then
+      return port
+    end
+  end
+  error "no free port"
 end
 
 --- Starts it and waits until it answers.

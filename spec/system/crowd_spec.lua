@@ -1,3 +1,4 @@
+local condition = require "spec.support.condition"
 local moonwire = require "spec.support.moonwire"
 local peer = require "spec.system.peer"
 local process = require "spec.support.process"
@@ -31,14 +32,18 @@ local function obstacle(count)
 end
 
 describe("a server with ten thousand idle connections", function()
-  local function visit(server)
+  local function visit(server, baseline)
     local crowd <close> = peer.crowd("hold", server.port, CROWD)
     peer.await_output(crowd, "open " .. CROWD, 30)
-    local status, slowest = vitals.status(server), 0
-    for _ = 1, 200 do
-      slowest = math.max(slowest, peer.echo(server.address))
+    condition.wait_until(function()
+      return vitals.status(server).streams == baseline.streams + CROWD
+    end, 20)
+    local times = {}
+    for i = 1, 200 do
+      times[i] = peer.echo(server.address)
     end
-    return status, slowest, vitals.resident(server.process:pid())
+    table.sort(times)
+    return times[190], vitals.resident(server.process:pid())
   end
 
   it("answers a neighbour at once, lets them all go, and costs no more the second time", function()
@@ -49,10 +54,9 @@ describe("a server with ten thousand idle connections", function()
     peer.echo(server.address)
     local baseline, resident = vitals.status(server), {}
     for round = 1, 2 do
-      local status, slowest
-      status, slowest, resident[round] = visit(server)
-      assert.are.equal(CROWD, status.streams - baseline.streams)
-      assert.is_true(slowest < NEIGHBOUR_SECONDS, ("a neighbour waited %g s"):format(slowest))
+      local seconds
+      seconds, resident[round] = visit(server, baseline)
+      assert.is_true(seconds < NEIGHBOUR_SECONDS, ("one of twenty echoes took %g s"):format(seconds))
       vitals.await_baseline(server, baseline, 20)
     end
     if not vitals.is_sanitized(server.process:pid()) then
