@@ -8,7 +8,7 @@
 #include "script/task.h"
 
 struct mw_sched {
-    lua_State *L;     /* the main thread */
+    lua_State *L;        /* the main thread */
     const char *name;    /* of the service, for the log */
     const char *library; /* folder of Moonwire's own Lua modules */
     struct mw_loop *loop;
@@ -28,7 +28,6 @@ struct mw_sched {
     int exit_status;
     uint32_t last_id;
     int threads; /* registry reference of the table that anchors threads */
-    int slots;   /* used up in it */
     int tracebacks; /* registry reference of a table, task → { error value, its traceback } */
     void (*on_idle)(void *context); /* the main task has ended; set before it starts */
     void *idle_context;

@@ -1,6 +1,5 @@
 #include "script/task.h"
 
-#include "base/log.h"
 #include "script/fault.h"
 #include "script/l_main.h"
 #include "script/task_internal.h"

@@ -1,5 +1,4 @@
 /* Waiting: who may, until when, and what ends it. */
-#include "base/log.h"
 #include "script/fault.h"
 #include "script/task_internal.h"
 
