@@ -5,8 +5,10 @@
 #include <ares.h>
 #include <ev.h>
 #include <getopt.h>
-#include <stdarg.h>
+#include <math.h>
 #include <lua.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,10 @@
 #define MW_VERSION "0.1.0"
 
 enum { MULTIPLE_MAX = 64 }; /* how often an option that may be repeated can be */
+
+/* What a script may use by default. */
+#define CPU_SECONDS 1.0
+#define MEMORY_BYTES ((size_t)1 << 30)
 
 static const char usage[] =
     "usage: moonwire run SCRIPT.lua [options] [-- ARGUMENT...]   run a script as server or program\n"
@@ -28,6 +34,8 @@ static const char usage[] =
     "  -s, --set KEY=VALUE      a setting for the script: ctx.config.KEY; dots make nested tables\n"
     "  -e, --execute CODE       run this code instead of a file\n"
     "      --stdio              serve one connection on standard input and output\n"
+    "      --cpu-limit SECONDS  of the processor that a task may use without waiting; default 1, 0: no limit\n"
+    "      --memory-limit SIZE  of the script's memory: 64M, 2G; default 1G, 0: no limit\n"
     "      --log-level LEVEL    debug, info (default), warn or error\n"
     "      --log-format FORMAT  text (default) or json\n"
     "      --log-file PATH      append there instead of standard error\n"
@@ -36,13 +44,15 @@ static const char usage[] =
     "  printf 'return function(conn) for line in conn:lines() do conn:write(line, \"\\\\n\") end end' > echo.lua\n"
     "  moonwire run echo.lua --listen tcp://127.0.0.1:7000\n";
 
-enum { OPTION_STDIO = 256, OPTION_LEVEL, OPTION_FORMAT, OPTION_FILE };
+enum { OPTION_STDIO = 256, OPTION_CPU, OPTION_MEMORY, OPTION_LEVEL, OPTION_FORMAT, OPTION_FILE };
 
 static const struct option run_options[] = {
     {"listen", required_argument, NULL, 'l'},
     {"set", required_argument, NULL, 's'},
     {"execute", required_argument, NULL, 'e'},
     {"stdio", no_argument, NULL, OPTION_STDIO},
+    {"cpu-limit", required_argument, NULL, OPTION_CPU},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"log-format", required_argument, NULL, OPTION_FORMAT},
     {"log-file", required_argument, NULL, OPTION_FILE},
@@ -87,6 +97,25 @@ static void set_log_file(const char *path) {
     }
 }
 
+/* A number with an optional unit of `units`, each 1024 times the one before; 0 is for none. */
+static double read_amount(const char *option, const char *text, const char *units) {
+    char *end;
+    double amount = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (end == text || !(amount >= 0) || isinf(amount) || (*end && (!unit || end[1]))) {
+        fail("--%s: a number%s expected, such as %s, got '%s'", option, *units ? " with K, M or G behind it" : " of seconds",
+             *units ? "64M" : "0.5", text);
+    }
+    for (long i = unit ? unit - units + 1 : 0; i > 0; i--) {
+        amount *= 1024;
+    }
+    return amount == 0 ? HUGE_VAL : amount;
+}
+
+static size_t to_size(double bytes) {
+    return bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
 static void add(const char **list, size_t *count, const char *option, const char *value) {
     if (*count == MULTIPLE_MAX) {
         fail("--%s may be repeated %d times at most", option, MULTIPLE_MAX);
@@ -101,6 +130,8 @@ static void take_option(struct mw_worker_options *options, int option) {
     case 'e': options->code = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
     case OPTION_STDIO: options->stdio = true; break;
+    case OPTION_CPU: options->cpu_limit = read_amount("cpu-limit", optarg, ""); break;
+    case OPTION_MEMORY: options->memory_limit = to_size(read_amount("memory-limit", optarg, "KMG")); break;
     case OPTION_LEVEL: set_log_level(optarg); break;
     case OPTION_FORMAT: set_log_format(optarg); break;
     case OPTION_FILE: set_log_file(optarg); break;
@@ -111,7 +142,13 @@ static void take_option(struct mw_worker_options *options, int option) {
 /* `--` ends the options; what follows it is the script's. */
 static int run(int argc, char **argv) {
     const char *listen[MULTIPLE_MAX], *settings[MULTIPLE_MAX];
-    struct mw_worker_options options = {.module = "moonwire.run", .listen = listen, .settings = settings};
+    struct mw_worker_options options = {
+        .module = "moonwire.run",
+        .listen = listen,
+        .settings = settings,
+        .cpu_limit = CPU_SECONDS,
+        .memory_limit = MEMORY_BYTES,
+    };
     int option, end = 1;
     while (end < argc && strcmp(argv[end], "--") != 0) {
         end++;
@@ -132,7 +169,12 @@ static int run(int argc, char **argv) {
 }
 
 static int test(char **argv) {
-    struct mw_worker_options options = {.module = "moonwire.test", .arguments = argv + 1};
+    struct mw_worker_options options = {
+        .module = "moonwire.test",
+        .arguments = argv + 1,
+        .cpu_limit = HUGE_VAL,
+        .memory_limit = SIZE_MAX,
+    };
     return mw_worker_run(&options);
 }
 

@@ -5,6 +5,7 @@
 #include "loop/loop.h"
 #include "loop/signal.h"
 #include "net/net.h"
+#include "script/guard.h"
 #include "script/l_main.h"
 #include "script/paths.h"
 #include "script/state.h"
@@ -19,6 +20,7 @@
 struct worker {
     struct mw_loop *loop;
     struct mw_net *net;
+    struct mw_guard *guard;
     struct mw_state *state;
     struct mw_signal *term, *interrupt;
     struct mw_timer drain_limit;
@@ -97,7 +99,7 @@ static void on_stop_signal(void *context, int number) {
     mw_main_stop(&worker->state->sched);
 }
 
-static bool open_worker(struct worker *worker) {
+static bool open_worker(struct worker *worker, const struct mw_worker_options *options) {
     char library[PATH_MAX];
     mw_timer_init(&worker->drain_limit, on_drain_limit);
     if (!mw_find_library(library, sizeof library)) {
@@ -111,6 +113,14 @@ static bool open_worker(struct worker *worker) {
         mw_log(MW_LOG_ERROR, "cannot start: not enough memory, or no epoll");
         return false;
     }
+    worker->guard = mw_guard_new(worker->loop);
+    if (!worker->guard) {
+        mw_log(MW_LOG_ERROR, "cannot start: not enough memory, or no timers");
+        return false;
+    }
+    struct mw_state_limits limits = {.cpu = options->cpu_limit, .memory = options->memory_limit};
+    mw_state_set_limits(worker->state, &limits);
+    mw_guard_add(worker->guard, &worker->state->sched);
     worker->state->sched.on_idle = on_idle;
     worker->state->sched.idle_context = worker;
     worker->term = mw_signal_watch(worker->loop, SIGTERM, on_stop_signal, worker);
@@ -122,6 +132,7 @@ static void close_worker(struct worker *worker) {
     if (worker->state) {
         mw_state_free(worker->state);
     }
+    mw_guard_free(worker->guard);
     if (worker->term) {
         mw_signal_unwatch(worker->term);
     }
@@ -198,7 +209,7 @@ int mw_worker_run(const struct mw_worker_options *options) {
     ignore_broken_pipes();
     raise_descriptor_limit();
     keep_freed_memory();
-    if (open_worker(&worker)) {
+    if (open_worker(&worker, options)) {
         status = run_service(&worker, options);
     }
     close_worker(&worker);

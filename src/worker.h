@@ -14,6 +14,8 @@ struct mw_worker_options {
     size_t listeners, setting_count;
     char **arguments; /* for the script, NULL-terminated */
     bool stdio;
+    double cpu_limit;    /* seconds, see struct mw_state_limits */
+    size_t memory_limit; /* bytes */
 };
 
 /* Runs until the service ends or a signal asks for it. The exit status of the

@@ -26,6 +26,10 @@ function core.now() end
 ---@return { tasks: integer, streams: integer, timers: integer }
 function core.usage() end
 
+--- How much memory the scripts of this service use.
+---@return moonwire.memory_use
+function core.memory() end
+
 --- Tasks that wait for something that happens in Lua.
 ---@class moonwire.waiters
 local waiters = {}

@@ -20,6 +20,7 @@
 ---| "exists" # already there
 ---| "invalid" # cannot be done with this kind of thing
 ---| "descriptors" # no more files can be opened
+---| "limit" # only of join and wait: the task has used more than it may
 ---| "memory" # none left
 ---| "system" # anything else; err says what
 ---| "error" # a task raised an error; err says which

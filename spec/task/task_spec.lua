@@ -773,13 +773,6 @@ describe("waiting where nobody can", function()
     return message
   end
 
-  it("in a coroutine of the script's own names the remedy", function()
-    local own = coroutine.create(function() task.sleep(0) end)
-    local ok, message = coroutine.resume(own)
-    assert.is_false(ok)
-    assert.matches("cannot wait inside a coroutine of the script's own; use task.spawn", message, 1, true)
-  end)
-
   it("in a sort comparator says so", function()
     local message = message_of(table.sort, { 1, 2, 3 }, function() task.yield() end)
     assert.matches("cannot wait here: .*sort", message)

@@ -20,6 +20,10 @@ struct mw_loop {
     ev_idle restless; /* while active, libev polls without sleeping */
     void (*work)(void *context);
     void *work_context;
+    void (*on_busy)(void *context); /* NULL: nobody looks after the loop */
+    void *busy_context;
+    volatile bool polling; /* in the kernel, or about to be */
+    volatile bool unwatched; /* on_busy is wanted when a turn begins */
     bool woken, stopped;
 };
 
@@ -33,7 +37,12 @@ static void on_tick_begins(struct ev_loop *ev, ev_check *head, int events) {
     (void)ev;
     (void)events;
     struct mw_loop *loop = head->data;
+    loop->polling = false;
     loop->now = loop->tick = read_clock();
+    if (loop->unwatched) {
+        loop->unwatched = false;
+        loop->on_busy(loop->busy_context);
+    }
 }
 
 static void on_alarm(struct ev_loop *ev, ev_timer *alarm, int events) {
@@ -77,6 +86,7 @@ static void on_tick_ends(struct ev_loop *ev, ev_prepare *tail, int events) {
     if (loop->next != loop->armed) {
         arm(loop);
     }
+    loop->polling = true;
 }
 
 static void on_idle(struct ev_loop *ev, ev_idle *restless, int events) {
@@ -171,6 +181,24 @@ void mw_loop_run(struct mw_loop *loop) {
 void mw_loop_stop(struct mw_loop *loop) {
     loop->stopped = true;
     ev_break(loop->ev, EVBREAK_ALL);
+}
+
+unsigned mw_loop_turn(const struct mw_loop *loop) {
+    return ev_iteration(loop->ev);
+}
+
+bool mw_loop_is_polling(const struct mw_loop *loop) {
+    return loop->polling;
+}
+
+void mw_loop_on_busy(struct mw_loop *loop, void (*on_busy)(void *context), void *context) {
+    loop->on_busy = on_busy;
+    loop->busy_context = context;
+    loop->unwatched = on_busy != NULL;
+}
+
+void mw_loop_look_away(struct mw_loop *loop) {
+    loop->unwatched = true;
 }
 
 void mw_loop_set_work(struct mw_loop *loop, void (*run)(void *context), void *context) {

@@ -41,4 +41,14 @@ void mw_loop_set_work(struct mw_loop *loop, void (*run)(void *context), void *co
 /* Makes sure that the job runs before the loop sleeps. */
 void mw_loop_wake(struct mw_loop *loop);
 
+/* For those who look after the loop from a signal handler: the number of its
+ * present turn, and whether it is with the kernel. */
+unsigned mw_loop_turn(const struct mw_loop *loop);
+bool mw_loop_is_polling(const struct mw_loop *loop);
+
+/* Calls on_busy at the beginning of the next turn that handles events, once;
+ * again after mw_loop_look_away, which a signal handler may call. NULL: never. */
+void mw_loop_on_busy(struct mw_loop *loop, void (*on_busy)(void *context), void *context);
+void mw_loop_look_away(struct mw_loop *loop);
+
 #endif

@@ -56,6 +56,23 @@ static int core_usage(lua_State *L) {
     return 1;
 }
 
+/* memory() → { used, taken, limit } in bytes */
+static int core_memory(lua_State *L) {
+    const struct mw_memory *memory = mw_sched_of(L)->quota.memory;
+    size_t limit = mw_memory_limit(memory);
+    lua_Integer used = (lua_Integer)lua_gc(L, LUA_GCCOUNT) * 1024 + lua_gc(L, LUA_GCCOUNTB);
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, used);
+    lua_setfield(L, -2, "used");
+    lua_pushinteger(L, (lua_Integer)mw_memory_taken(memory));
+    lua_setfield(L, -2, "taken");
+    if (limit != SIZE_MAX) {
+        lua_pushinteger(L, (lua_Integer)limit);
+        lua_setfield(L, -2, "limit");
+    }
+    return 1;
+}
+
 static const luaL_Reg net_functions[] = {
     {"listen", mw_l_listen},
     {"serve", mw_l_serve},
@@ -69,7 +86,8 @@ static const luaL_Reg net_functions[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"fault", core_fault}, {"is_fault", core_is_fault}, {"now", core_now}, {"usage", core_usage}, {NULL, NULL},
+    {"fault", core_fault}, {"is_fault", core_is_fault}, {"now", core_now},
+    {"usage", core_usage}, {"memory", core_memory},     {NULL, NULL},
 };
 
 static int open_core(lua_State *L) {

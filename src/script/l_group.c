@@ -129,7 +129,7 @@ static int group_close(lua_State *L) {
         mw_group_close(mw_sched_of(L)->L, group);
         return 0;
     }
-    if (!lua_isyieldable(L) || mw_task_of(L)->dying) {
+    if (!mw_task_may_wait(L)) {
         return 0; /* the end of the task awaits them */
     }
     return wait_for(mw_task_begin_closing(L), group, emptied);

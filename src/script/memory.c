@@ -25,10 +25,38 @@ struct mw_memory {
     struct block *lists[LISTS]; /* free blocks of (index + 1) grains */
     char *fresh, *end;          /* of the newest region: not handed out yet */
     struct region *regions;
+    size_t taken, limit, lent;
+    void (*on_refused)(void *context); /* NULL: nobody wants to know */
+    void *refused_context;
 };
 
 struct mw_memory *mw_memory_new(void) {
-    return calloc(1, sizeof(struct mw_memory));
+    struct mw_memory *memory = calloc(1, sizeof *memory);
+    if (memory) {
+        memory->limit = SIZE_MAX;
+    }
+    return memory;
+}
+
+void mw_memory_set_limit(struct mw_memory *memory, size_t limit) {
+    memory->limit = limit;
+}
+
+size_t mw_memory_limit(const struct mw_memory *memory) {
+    return memory->limit;
+}
+
+void mw_memory_lend(struct mw_memory *memory, size_t lent) {
+    memory->lent = lent;
+}
+
+size_t mw_memory_taken(const struct mw_memory *memory) {
+    return memory->taken;
+}
+
+void mw_memory_on_refused(struct mw_memory *memory, void (*on_refused)(void *context), void *context) {
+    memory->on_refused = on_refused;
+    memory->refused_context = context;
 }
 
 void mw_memory_free(struct mw_memory *memory) {
@@ -54,6 +82,30 @@ static size_t list_of(size_t size) {
     return (size - 1) / GRAIN;
 }
 
+static bool may_take(const struct mw_memory *memory, size_t size) {
+    size_t limit = memory->limit > SIZE_MAX - memory->lent ? SIZE_MAX : memory->limit + memory->lent;
+    return memory->taken <= limit && size <= limit - memory->taken;
+}
+
+/* realloc within the limit, `old_size` 0 for a new block. */
+static void *take_large(struct mw_memory *memory, void *block, size_t old_size, size_t size) {
+    if (size > old_size && !may_take(memory, size - old_size)) {
+        return NULL;
+    }
+    void *taken = realloc(block, size);
+    if (taken) {
+        memory->taken = memory->taken - old_size + size;
+    }
+    return taken;
+}
+
+static void give(struct mw_memory *memory, void *bytes, size_t size) {
+    struct block *block = bytes;
+    size_t list = list_of(size);
+    block->next = memory->lists[list];
+    memory->lists[list] = block;
+}
+
 /* The rest of the old region becomes one block of the list that it fits. */
 static void retire_region(struct mw_memory *memory) {
     size_t left = (size_t)(memory->end - memory->fresh);
@@ -67,7 +119,7 @@ static void retire_region(struct mw_memory *memory) {
 
 static void *carve(struct mw_memory *memory, size_t size) {
     if ((size_t)(memory->end - memory->fresh) < size) {
-        struct region *region = malloc(REGION);
+        struct region *region = take_large(memory, NULL, 0, REGION);
         if (!region) {
             return NULL;
         }
@@ -82,38 +134,49 @@ static void *carve(struct mw_memory *memory, size_t size) {
     return block;
 }
 
-static void *take(struct mw_memory *memory, size_t size) {
-    size_t list = list_of(size);
+static struct block *pop(struct mw_memory *memory, size_t list) {
     struct block *block = memory->lists[list];
-    if (block) {
-        memory->lists[list] = block->next;
-        return block;
-    }
-    return carve(memory, (list + 1) * GRAIN);
+    memory->lists[list] = block->next;
+    return block;
 }
 
-static void give(struct mw_memory *memory, void *bytes, size_t size) {
-    struct block *block = bytes;
+/* When nothing more can be had: a larger block that is free, cut in two. */
+static void *split(struct mw_memory *memory, size_t list) {
+    for (size_t larger = list + 1; larger < LISTS; larger++) {
+        if (memory->lists[larger]) {
+            char *block = (char *)pop(memory, larger);
+            give(memory, block + (list + 1) * GRAIN, (larger - list) * GRAIN);
+            return block;
+        }
+    }
+    return NULL;
+}
+
+static void *take(struct mw_memory *memory, size_t size) {
     size_t list = list_of(size);
-    block->next = memory->lists[list];
-    memory->lists[list] = block;
+    if (memory->lists[list]) {
+        return pop(memory, list);
+    }
+    void *block = carve(memory, (list + 1) * GRAIN);
+    return block ? block : split(memory, list);
 }
 
 static void *allocate(struct mw_memory *memory, size_t size) {
-    return is_small(size) ? take(memory, size) : malloc(size);
+    return is_small(size) ? take(memory, size) : take_large(memory, NULL, 0, size);
 }
 
 static void release(struct mw_memory *memory, void *block, size_t size) {
     if (is_small(size)) {
         give(memory, block, size);
     } else {
+        memory->taken -= size;
         free(block);
     }
 }
 
 static void *resize(struct mw_memory *memory, void *block, size_t old_size, size_t size) {
     if (!is_small(old_size) && !is_small(size)) {
-        return realloc(block, size);
+        return take_large(memory, block, old_size, size);
     }
     if (is_small(old_size) && is_small(size) && list_of(old_size) == list_of(size)) {
         return block;
@@ -127,12 +190,16 @@ static void *resize(struct mw_memory *memory, void *block, size_t old_size, size
 }
 
 void *mw_memory_allocate(void *context, void *block, size_t old_size, size_t size) {
-    if (!block) {
-        return size ? allocate(context, size) : NULL;
-    }
+    struct mw_memory *memory = context;
     if (size == 0) {
-        release(context, block, old_size);
+        if (block) {
+            release(memory, block, old_size);
+        }
         return NULL;
     }
-    return resize(context, block, old_size, size);
+    void *allocated = block ? resize(memory, block, old_size, size) : allocate(memory, size);
+    if (!allocated && memory->on_refused) {
+        memory->on_refused(memory->refused_context);
+    }
+    return allocated;
 }

@@ -13,6 +13,21 @@ struct mw_memory;
 /* NULL when memory is out. */
 struct mw_memory *mw_memory_new(void);
 
+/* What it may take from the system, in bytes; SIZE_MAX, as at first: everything.
+ * An allocation past that fails. */
+void mw_memory_set_limit(struct mw_memory *memory, size_t limit);
+size_t mw_memory_limit(const struct mw_memory *memory);
+
+/* This much may be taken besides, until the next call. */
+void mw_memory_lend(struct mw_memory *memory, size_t lent);
+
+/* What it has taken. */
+size_t mw_memory_taken(const struct mw_memory *memory);
+
+/* Calls on_refused for every allocation that fails, amid that allocation: it may
+ * look at the Lua state, and must not change it. */
+void mw_memory_on_refused(struct mw_memory *memory, void (*on_refused)(void *context), void *context);
+
 /* Frees everything at once; the state must be closed. */
 void mw_memory_free(struct mw_memory *memory);
 

@@ -67,7 +67,7 @@ const char *mw_report_text(lua_State *L, int index) {
 }
 
 /* Levels of our own library say nothing to a script author. */
-static bool is_library(const lua_Debug *level, const char *library) {
+bool mw_report_is_library(const lua_Debug *level, const char *library) {
     size_t length = strlen(library);
     return *level->source == '@' && strncmp(level->source + 1, library, length) == 0 && level->source[1 + length] == '/';
 }
@@ -118,7 +118,7 @@ static int last_script_level(lua_State *thread, const char *library) {
     int number = outermost_level(thread);
     for (; number >= 0 && lua_getstack(thread, number, &level); number--) {
         lua_getinfo(thread, "S", &level);
-        if (*level.what != 'C' && !is_library(&level, library)) {
+        if (*level.what != 'C' && !mw_report_is_library(&level, library)) {
             break;
         }
     }
@@ -133,7 +133,7 @@ void mw_report_traceback(lua_State *L, lua_State *thread) {
     luaL_buffinit(L, &buffer);
     for (int number = 0; number <= last && lua_getstack(thread, number, &level); number++) {
         lua_getinfo(thread, "Slnt", &level);
-        if ((printed == 0 && *level.what == 'C') || is_library(&level, library)) {
+        if ((printed == 0 && *level.what == 'C') || mw_report_is_library(&level, library)) {
             continue;
         }
         if (printed > 0) {

@@ -21,6 +21,9 @@ void mw_report_context(struct mw_report_context *context, const struct mw_sched 
  * (NULL), a fault of the world that ended it, which is told at level info. */
 void mw_report_death(const struct mw_task *task, const char *message, const char *traceback);
 
+/* Whether a function belongs to Moonwire's own Lua library, whose folder is `library`. */
+bool mw_report_is_library(const lua_Debug *level, const char *library);
+
 /* The text of any error value: a string as it is, a table or userdata through
  * its __tostring when that works, "(error object is a table value)" otherwise.
  * Pushed on L. */

@@ -28,6 +28,7 @@ void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, s
     *sched = (struct mw_sched){.L = L, .loop = loop, .net = net, .name = "script"};
     mw_list_init(&sched->ready);
     mw_list_init(&sched->spare);
+    mw_preempt_init(&sched->preempt);
     init_root(sched);
     lua_newtable(L);
     sched->threads = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -36,14 +37,31 @@ void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, s
     mw_loop_set_work(loop, settle, sched);
 }
 
-void mw_sched_settle(struct mw_sched *sched) {
+/* Runs those that are ready now. After one that had to be interrupted the others
+ * have their turn when the sockets were asked again: it may not be the only one. */
+static void run_ready(struct mw_sched *sched) {
     struct mw_list batch;
     mw_list_init(&batch);
     mw_list_splice(&batch, &sched->ready);
-    while (!mw_list_empty(&batch)) {
+    double ended = sched->preempt.ended;
+    while (!mw_list_empty(&batch) && sched->preempt.ended == ended) {
         struct mw_task *task = mw_list_owner(batch.next, struct mw_task, node);
         mw_list_remove(&task->node);
         mw_task_run(task);
+    }
+    if (!mw_list_empty(&batch)) {
+        mw_list_splice(&batch, &sched->ready);
+        mw_list_splice(&sched->ready, &batch);
+    }
+}
+
+void mw_sched_settle(struct mw_sched *sched) {
+    run_ready(sched);
+    if (sched->quota.refused) {
+        mw_quota_settle(sched);
+    }
+    if (!mw_list_empty(&sched->preempt.waiting)) {
+        mw_preempt_settle(sched);
     }
     if (sched->net->dirty) {
         mw_net_flush(sched->net);
@@ -66,7 +84,9 @@ static void flatten(struct mw_sched *sched) {
 
 void mw_sched_close(struct mw_sched *sched) {
     struct mw_list *all = &sched->service.tasks;
+    sched->closed = true;
     mw_loop_set_work(sched->loop, NULL, NULL);
+    mw_timer_remove(mw_loop_timers(sched->loop), &sched->preempt.look);
     flatten(sched);
     for (struct mw_list *node = all->next; node != all; node = node->next) {
         mw_task_close_owned(mw_list_owner(node, struct mw_task, sibling));
@@ -82,6 +102,34 @@ void mw_sched_free_tasks(struct mw_sched *sched) {
     for (struct mw_list *node = sched->spare.next, *next; node != &sched->spare; node = next) {
         next = node->next;
         mw_task_free(mw_list_owner(node, struct mw_task, node));
+    }
+}
+
+static struct mw_task *last_of(const struct mw_list *tasks) {
+    return mw_list_empty(tasks) ? NULL : mw_list_owner(tasks->previous, struct mw_task, sibling);
+}
+
+static struct mw_task *last_child(const struct mw_task *task) {
+    struct mw_task *child = NULL;
+    for (const struct mw_group *group = task->group; group && !child; group = group->outer) {
+        child = last_of(&group->tasks);
+    }
+    return child;
+}
+
+/* A task of the service that has no children; NULL: there is none but main. The
+ * search goes through the list from the end, where main, the oldest, comes last. */
+static struct mw_task *find_leaf(const struct mw_sched *sched) {
+    struct mw_task *leaf = NULL;
+    for (struct mw_task *task = last_of(&sched->service.tasks); task; task = last_child(task)) {
+        leaf = task;
+    }
+    return leaf == sched->main ? NULL : leaf;
+}
+
+void mw_sched_drop_tasks(struct mw_sched *sched) {
+    for (struct mw_task *leaf = find_leaf(sched); leaf; leaf = find_leaf(sched)) {
+        mw_task_drop(leaf, "limit", NULL);
     }
 }
 

@@ -5,6 +5,8 @@
 
 #include "net/net.h"
 #include "script/group.h"
+#include "script/preempt.h"
+#include "script/quota.h"
 #include "script/task.h"
 
 struct mw_sched {
@@ -14,6 +16,7 @@ struct mw_sched {
     struct mw_loop *loop;
     struct mw_net *net;
     struct mw_task *running;
+    lua_State *innermost; /* the coroutine of the script's that runs in it; NULL: the task's own thread */
     struct mw_task root;     /* stands for the service: owns its resources; never runs */
     struct mw_group service; /* the tasks that belong to nobody else */
     struct mw_list ready, spare;
@@ -26,6 +29,11 @@ struct mw_sched {
     bool main_waits;      /* it waits for news */
     bool stopping;
     int exit_status;
+    struct mw_preempt preempt;
+    struct mw_quota quota;
+    struct mw_guard *guard; /* NULL: nobody interrupts tasks */
+    struct mw_sched *next_guarded;
+    bool closed; /* no task runs any more */
     uint32_t last_id;
     int threads; /* registry reference of the table that anchors threads */
     int tracebacks; /* registry reference of a table, task → { error value, its traceback } */
@@ -45,6 +53,9 @@ void mw_sched_free_tasks(struct mw_sched *sched);
 /* Runs the tasks that are ready and sends what they wrote. Once a tick: what
  * becomes ready meanwhile waits for the next, so that no task starves a socket. */
 void mw_sched_settle(struct mw_sched *sched);
+
+/* Ends all tasks but the main one, without a word in the log. */
+void mw_sched_drop_tasks(struct mw_sched *sched);
 
 /* Logs that the collector found what nobody can close any more: "stream", its
  * address. It says nothing while a task lingers, whose variables are gone and

@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "script/core.h"
 #include "script/fault.h"
+#include "script/finalizer.h"
+#include "script/guard.h"
+#include "script/l_coroutine.h"
 #include "script/memory.h"
 
 #include <lauxlib.h>
@@ -175,8 +178,11 @@ static int open_state(lua_State *L) {
     }
     set_paths(L, opening->state->library);
     mw_sched_init(&opening->state->sched, opening->state->sched.L, opening->loop, opening->net);
+    mw_quota_init(&opening->state->sched, opening->state->memory);
     opening->state->sched.library = opening->state->library;
     mw_fault_open(L);
+    mw_l_coroutine_open(L);
+    mw_finalizer_open(L);
     mw_core_open(L);
     mw_state_set_strict(opening->state, true);
     return 0;
@@ -199,6 +205,7 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const ch
     lua_pushcfunction(L, open_state);
     lua_pushlightuserdata(L, &opening);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        mw_memory_on_refused(memory, NULL, NULL);
         lua_close(L);
         mw_memory_free(memory);
         free(state->library);
@@ -208,9 +215,18 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const ch
     return state;
 }
 
+void mw_state_set_limits(struct mw_state *state, const struct mw_state_limits *limits) {
+    state->sched.preempt.cpu_limit = limits->cpu;
+    mw_memory_set_limit(state->memory, limits->memory);
+}
+
 void mw_state_free(struct mw_state *state) {
     mw_sched_close(&state->sched);
+    mw_memory_on_refused(state->memory, NULL, NULL);
     lua_close(state->sched.L);
+    if (state->sched.guard) {
+        mw_guard_forget(state->sched.guard, &state->sched);
+    }
     mw_memory_free(state->memory);
     free(state->library);
     mw_sched_free_tasks(&state->sched);

@@ -15,6 +15,14 @@ struct mw_state {
     struct mw_resolver *resolver; /* NULL until it is needed */
 };
 
+struct mw_state_limits {
+    double cpu;    /* see mw_preempt.cpu_limit */
+    size_t memory; /* bytes; SIZE_MAX: no limit */
+};
+
+/* Sets what the scripts of the state may use; at first there are no limits. */
+void mw_state_set_limits(struct mw_state *state, const struct mw_state_limits *limits);
+
 /* A state with the standard library, moonwire.core and the module paths preset;
  * `library` is the folder of Moonwire's own Lua modules. NULL when memory is out. */
 struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const char *library);

@@ -107,7 +107,7 @@ static void recycle(struct mw_task *task) {
     task->cancelled = task->expired = task->dying = task->lingers = false;
     task->state = MW_TASK_FREE;
     sched->tasks--;
-    if (sched->spares < SPARE_LIMIT) {
+    if (sched->spares < SPARE_LIMIT && !task->hookless) {
         sched->spares++;
         mw_list_append(&sched->spare, &task->node);
         return;
@@ -118,18 +118,32 @@ static void recycle(struct mw_task *task) {
     mw_task_free(task);
 }
 
-void mw_task_run(struct mw_task *task) {
+static inline void run(lua_State *from, struct mw_task *task) {
     struct mw_sched *sched = task->sched;
     int count, arguments = task->arguments;
     task->arguments = 0;
     task->wait = NULL;
     task->state = MW_TASK_RUNNING;
     sched->running = task;
-    int status = lua_resume(task->thread, sched->L, arguments, &count);
+    int status = lua_resume(task->thread, from, arguments, &count);
     sched->running = NULL;
     if (status != LUA_YIELD || !task->wait) {
-        mw_task_end(task, status, count);
+        mw_task_left(task, status, count);
     }
+}
+
+void mw_task_run(struct mw_task *task) {
+    run(task->sched->L, task);
+}
+
+void mw_task_run_within(lua_State *L, struct mw_task *task) {
+    struct mw_sched *sched = task->sched;
+    struct mw_task *running = sched->running;
+    lua_State *innermost = sched->innermost;
+    sched->innermost = NULL;
+    run(L, task);
+    sched->innermost = innermost;
+    sched->running = running;
 }
 
 void mw_task_resume(struct mw_task *task, int arguments) {
@@ -161,6 +175,14 @@ void mw_task_cancel(struct mw_task *task) {
     if (task->state == MW_TASK_WAITING) {
         abandon_wait(task);
         mw_task_ready(task, 0);
+    }
+}
+
+void mw_task_unqueue(struct mw_task *task) {
+    if (task->state == MW_TASK_WAITING) {
+        abandon_wait(task);
+    } else if (task->state == MW_TASK_READY) {
+        mw_list_remove(&task->node);
     }
 }
 

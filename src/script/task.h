@@ -44,7 +44,10 @@ struct mw_task {
     struct mw_group *group; /* the innermost group it opened; NULL: none */
     struct mw_timer timer;  /* of the present wait */
     const struct mw_wait *wait;
-    void *subject;
+    union {
+        void *subject; /* of the wait */
+        double spent;  /* of an interrupted task: seconds of the processor that it has used */
+    };
     struct mw_task_handle *handle; /* the script's view; NULL: none */
     void *connection;              /* the stream it serves (struct mw_l_stream), for the log; NULL: none */
     uint32_t id;
@@ -57,13 +60,19 @@ struct mw_task {
     bool dying : 1;     /* its closing values run: no waits any more */
     bool lingers : 1;   /* has returned or died, and awaits the end of its children */
     bool kept_traceback : 1; /* see mw_sched_keep_traceback */
+    bool hookless : 1; /* an error raised in a hook may have left its thread without hooks: not to be reused */
 };
 
-/* The task of a thread: its own, or the root task for the main thread and for
- * coroutines of the script's own. */
+/* The task of a thread: its own. Of a coroutine of the script's the task that runs
+ * it, as long as that can be made to yield there (see l_coroutine); else the root
+ * task, as of the main thread. */
 static inline struct mw_task *mw_task_of(lua_State *L) {
     return *(struct mw_task **)lua_getextraspace(L);
 }
+
+/* Whether the code that runs on L may wait: it is in a task that is alive, and not in
+ * a function that C called and cannot leave. */
+bool mw_task_may_wait(lua_State *L);
 
 /* The running task, about to wait at most `seconds` (MW_TIMER_NEVER: for ever;
  * the deadline of the nearest scope holds in any case). Raises when nobody may

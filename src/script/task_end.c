@@ -10,6 +10,7 @@
 struct ending {
     struct mw_task *task;
     int status, count;
+    const char *code, *message; /* what it is dropped for; code NULL: it ends by itself */
 };
 
 void mw_task_protected(struct mw_sched *sched, lua_CFunction run, void *context) {
@@ -63,6 +64,7 @@ static void close_thread(lua_State *L, struct mw_task *task, int value) {
     sched->running = task;
     int status = lua_resetthread(task->thread);
     sched->running = NULL;
+    lua_sethook(task->thread, NULL, 0, 0); /* left there for what would not end */
     if (status == LUA_OK) {
         return;
     }
@@ -77,7 +79,9 @@ static int conclude_failure(lua_State *L) {
     struct ending *ending = lua_touserdata(L, 1);
     struct mw_task *task = ending->task;
     const char *code, *message;
-    if (ending->status == LUA_YIELD) {
+    if (ending->code) {
+        lua_pushstring(L, ending->message ? ending->message : "ended");
+    } else if (ending->status == LUA_YIELD) {
         lua_pushliteral(L, "coroutine.yield outside a coroutine of the script's own; use task.yield");
     } else {
         lua_pushvalue(task->thread, -1);
@@ -89,11 +93,13 @@ static int conclude_failure(lua_State *L) {
             mw_report_death(task, message, NULL);
         }
     } else {
-        code = "error";
+        code = ending->code ? ending->code : "error";
         mw_sched_push_traceback(L, task);
         const char *traceback = lua_tostring(L, -1);
         message = mw_report_text(L, value);
-        mw_report_death(task, message, traceback);
+        if (!ending->code || ending->message) {
+            mw_report_death(task, message, traceback);
+        }
     }
     set_failure(L, task, message, code);
     close_thread(L, task, value);
@@ -108,23 +114,38 @@ static int conclude_success(lua_State *L) {
     return 0;
 }
 
-void mw_task_end(struct mw_task *task, int status, int count) {
-    struct ending ending = {.task = task, .status = status, .count = count};
+static void end(struct ending *ending) {
+    struct mw_task *task = ending->task;
     task->state = MW_TASK_ENDING;
-    if (status == LUA_OK && task->connection) {
-        ending.count--; /* the stream below the handler is not a result */
+    if (ending->status == LUA_OK && task->connection) {
+        ending->count--; /* the stream below the handler is not a result */
     }
-    if (status == LUA_OK && task->handle) {
-        mw_task_protected(task->sched, conclude_success, &ending);
-    } else if (status != LUA_OK) {
-        mw_task_protected(task->sched, conclude_failure, &ending);
+    if (ending->status == LUA_OK && task->handle) {
+        mw_task_protected(task->sched, conclude_success, ending);
+    } else if (ending->status != LUA_OK) {
+        mw_quota_lend(task->sched, true);
+        mw_task_protected(task->sched, conclude_failure, ending);
         if (lua_status(task->thread) != LUA_OK) {
             lua_resetthread(task->thread); /* memory was out before it came to that */
         }
+        mw_quota_lend(task->sched, false);
         task->connection = NULL; /* nothing refers to it any more */
     }
     for (struct mw_group *group = task->group; group; group = group->outer) {
         mw_group_cancel(group);
     }
     mw_task_finish(task);
+}
+
+void mw_task_left(struct mw_task *task, int status, int count) {
+    if (status != LUA_YIELD || !mw_preempt_take(task)) {
+        struct ending ending = {.task = task, .status = status, .count = count};
+        end(&ending);
+    }
+}
+
+void mw_task_drop(struct mw_task *task, const char *code, const char *message) {
+    struct ending ending = {.task = task, .status = LUA_YIELD, .code = code, .message = message};
+    mw_task_unqueue(task);
+    end(&ending);
 }

@@ -16,9 +16,21 @@ struct mw_task_handle {
 /* Runs a ready task until it waits or ends. */
 void mw_task_run(struct mw_task *task);
 
-/* The task has returned (`status` LUA_OK, `count` results on its thread) or
- * died: frees what it had, and its thread for the next. */
-void mw_task_end(struct mw_task *task, int status, int count);
+/* The same from within other code of the state, running or not, on its stack: what
+ * runs is as it was when this returns. For code that the collector calls. */
+void mw_task_run_within(lua_State *L, struct mw_task *task);
+
+/* The task's thread was left, and not for a wait. It was interrupted, or it has
+ * returned (`status` LUA_OK, `count` results on its thread) or died: then what it
+ * had is freed, and its thread is kept for the next. */
+void mw_task_left(struct mw_task *task, int status, int count);
+
+/* Ends a task that does not run: closes its thread, and logs the message as what
+ * it died of (NULL: nothing). `code` is what those who join it get. */
+void mw_task_drop(struct mw_task *task, const char *code, const char *message);
+
+/* Takes a task that does not run off whatever it waits for, or has its turn in. */
+void mw_task_unqueue(struct mw_task *task);
 
 /* Goes on with the end of a task as soon as no task of its groups is left. */
 void mw_task_finish(struct mw_task *task);

@@ -10,27 +10,28 @@ static int raise_fault(lua_State *L, const char *code) {
 }
 
 /* Says why nobody may wait here. */
-static int refuse(lua_State *L, const struct mw_task *task, const struct mw_sched *sched) {
+static int refuse(lua_State *L, const struct mw_sched *sched) {
     if (!sched->running) {
         return luaL_error(L, "cannot wait here: no task is running");
     }
-    if (task->dying) {
+    if (sched->running->dying) {
         return luaL_error(L, "cannot wait while a task that failed is being closed");
-    }
-    if (sched->running->thread != L) {
-        return luaL_error(L, "cannot wait inside a coroutine of the script's own; use task.spawn instead of "
-                             "coroutine.create");
     }
     return luaL_error(L, "cannot wait here: a module that is being required, a sort or gsub callback, or a "
                          "metamethod called from C must return at once");
+}
+
+bool mw_task_may_wait(lua_State *L) {
+    const struct mw_task *task = mw_task_of(L);
+    return task->sched->running == task && !task->dying && lua_isyieldable(L);
 }
 
 /* The running task, if it may wait here. */
 static inline struct mw_task *about_to_wait(lua_State *L) {
     struct mw_task *task = mw_task_of(L);
     struct mw_sched *sched = task->sched;
-    if (sched->running != task || task->dying || !lua_isyieldable(L)) {
-        refuse(L, task, sched);
+    if (!mw_task_may_wait(L)) {
+        refuse(L, sched);
     }
     return task;
 }
@@ -67,7 +68,8 @@ int mw_task_wait(struct mw_task *task, const struct mw_wait *wait, void *subject
     task->wait = wait;
     task->subject = subject;
     task->state = MW_TASK_WAITING;
-    return lua_yieldk(task->thread, 0, context, k);
+    lua_State *coroutine = task->sched->innermost;
+    return lua_yieldk(coroutine ? coroutine : task->thread, 0, context, k);
 }
 
 enum mw_outcome mw_task_outcome(lua_State *L) {
