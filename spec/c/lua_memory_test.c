@@ -101,11 +101,83 @@ static void out_of_memory_changes_nothing(void **state) {
     mw_memory_free(memory);
 }
 
+static unsigned refused;
+
+static void on_refused(void *context) {
+    (void)context;
+    refused++;
+}
+
+static void a_limit_holds_for_small_and_large_blocks(void **state) {
+    struct mw_memory *memory = mw_memory_new();
+    (void)state;
+    refused = 0;
+    mw_memory_set_limit(memory, 1024 * 1024);
+    mw_memory_on_refused(memory, on_refused, NULL);
+    void *large = mw_memory_allocate(memory, NULL, 0, 600000);
+    assert_non_null(large);
+    assert_null(mw_memory_allocate(memory, NULL, 0, 600000));
+    assert_int_equal(refused, 1);
+    void *small[10000];
+    unsigned count = 0;
+    while (count < 10000 && (small[count] = mw_memory_allocate(memory, NULL, 0, 100))) {
+        count++;
+    }
+    assert_true(count > 3000 && count < 5000);
+    assert_int_equal(refused, 2);
+    assert_true(mw_memory_taken(memory) <= 1024 * 1024);
+    mw_memory_lend(memory, 200000);
+    void *lent = mw_memory_allocate(memory, NULL, 0, 150000);
+    assert_non_null(lent);
+    mw_memory_lend(memory, 0);
+    mw_memory_allocate(memory, lent, 150000, 0);
+    mw_memory_allocate(memory, large, 600000, 0);
+    large = mw_memory_allocate(memory, NULL, 0, 500000);
+    assert_non_null(large);
+    mw_memory_allocate(memory, large, 500000, 0);
+    while (count > 0) {
+        mw_memory_allocate(memory, small[--count], 100, 0);
+    }
+    mw_memory_free(memory);
+}
+
+static void at_the_limit_what_is_free_serves_smaller_blocks(void **state) {
+    struct mw_memory *memory = mw_memory_new();
+    struct block blocks[64];
+    unsigned count = 0;
+    (void)state;
+    mw_memory_set_limit(memory, 200 * 1024);
+    for (; count < 64; count++) {
+        blocks[count] = (struct block){.bytes = NULL};
+        unsigned char *bytes = mw_memory_allocate(memory, NULL, 0, 4000);
+        if (!bytes) {
+            break;
+        }
+        blocks[count].bytes = bytes;
+    }
+    assert_true(count > 40 && count < 64);
+    for (unsigned i = 0; i < count; i++) {
+        mw_memory_allocate(memory, blocks[i].bytes, 4000, 0);
+    }
+    struct block small[1000];
+    for (unsigned i = 0; i < 1000; i++) {
+        small[i] = (struct block){.bytes = NULL};
+        resize(memory, &small[i], 112 + i % 16, (unsigned char)i);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_intact(&small[i], small[i].size);
+        resize(memory, &small[i], 0, 0);
+    }
+    mw_memory_free(memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_keep_their_content),
         cmocka_unit_test(a_freed_block_serves_the_next_of_its_size),
         cmocka_unit_test(out_of_memory_changes_nothing),
+        cmocka_unit_test(a_limit_holds_for_small_and_large_blocks),
+        cmocka_unit_test(at_the_limit_what_is_free_serves_smaller_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,8 @@ local function is_internal(path)
 end
 
 local function module_of(path)
-  return path == "lua/moonwire/init.lua" and "moonwire" or path:match("^lua/moonwire/(.*)%.lua$"):gsub("/", ".")
+  local name = path:match("^lua/moonwire/(.*)%.lua$"):gsub("/", ".")
+  return name == "init" and "moonwire" or name
 end
 
 local function key(entry)

@@ -33,13 +33,13 @@ static double read_clock(void) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+/* A turn without an event was caused by a signal, such as that of an alarm. */
 static void on_tick_begins(struct ev_loop *ev, ev_check *head, int events) {
-    (void)ev;
     (void)events;
     struct mw_loop *loop = head->data;
     loop->polling = false;
     loop->now = loop->tick = read_clock();
-    if (loop->unwatched) {
+    if (loop->unwatched && ev_pending_count(ev) > 0) {
         loop->unwatched = false;
         loop->on_busy(loop->busy_context);
     }

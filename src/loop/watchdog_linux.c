@@ -20,17 +20,19 @@ static bool is_power_of_two(unsigned number) {
     return (number & (number - 1)) == 0;
 }
 
+enum { OWN_TURNS = 2 }; /* that a look causes itself, by its signal, at most */
+
 /* In a signal handler. A loop that has slept since the last look is left alone
  * until it is busy again. */
 static void look(struct mw_alarm *alarm) {
     struct mw_watchdog *watchdog = mw_list_owner(alarm, struct mw_watchdog, alarm);
-    unsigned turn = mw_loop_turn(watchdog->loop);
-    if (turn != watchdog->turn) {
-        watchdog->turn = turn;
-        watchdog->looks = 0;
-    } else if (mw_loop_is_polling(watchdog->loop)) {
+    unsigned turn = mw_loop_turn(watchdog->loop), turns = turn - watchdog->turn;
+    if (turns <= OWN_TURNS && mw_loop_is_polling(watchdog->loop)) {
         mw_alarm_set(alarm, 0);
         mw_loop_look_away(watchdog->loop);
+    } else if (turns > 0) {
+        watchdog->turn = turn;
+        watchdog->looks = 0;
     } else if (++watchdog->looks > 1 && is_power_of_two(watchdog->looks)) {
         watchdog->on_stuck(watchdog->context, watchdog->looks * LOOK_SECONDS);
     }
@@ -38,6 +40,7 @@ static void look(struct mw_alarm *alarm) {
 
 static void on_busy(void *context) {
     struct mw_watchdog *watchdog = context;
+    watchdog->turn = mw_loop_turn(watchdog->loop);
     watchdog->looks = 0;
     mw_alarm_set(&watchdog->alarm, LOOK_SECONDS);
 }

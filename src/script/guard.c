@@ -69,8 +69,12 @@ lua_State *mw_guard_thread(const struct mw_sched *sched) {
     return sched->running ? sched->running->thread : sched->L;
 }
 
+/* Setting a hook visits every call on the stack, of which there may be 200,000. */
 void mw_guard_interrupt(struct mw_sched *sched) {
-    lua_sethook(mw_guard_thread(sched), on_hook, LUA_MASKCOUNT, 1);
+    lua_State *L = mw_guard_thread(sched);
+    if (lua_gethookmask(L) == 0) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+    }
 }
 
 /* --- the ticker, in a signal handler --- */

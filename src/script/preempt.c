@@ -128,10 +128,10 @@ void mw_preempt_settle(struct mw_sched *sched) {
     if (mw_list_empty(&preempt->waiting)) {
         return;
     }
-    if (preempt->quiet) {
+    bool looks = preempt->look.due != MW_TIMER_NEVER;
+    double next = mw_loop_now(sched->loop) + LOOK_SECONDS;
+    /* Without memory for the timer it looks all the time. */
+    if (preempt->quiet || (!looks && !mw_timer_set(mw_loop_timers(sched->loop), &preempt->look, next))) {
         mw_loop_wake(sched->loop);
-    } else if (preempt->look.due == MW_TIMER_NEVER &&
-               !mw_timer_set(mw_loop_timers(sched->loop), &preempt->look, mw_loop_now(sched->loop) + LOOK_SECONDS)) {
-        mw_loop_wake(sched->loop); /* without a timer it looks all the time */
     }
 }
