@@ -2,6 +2,7 @@
 
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_codec.h"
 #include "script/l_connect.h"
 #include "script/l_dgram.h"
 #include "script/l_listener.h"
@@ -98,6 +99,7 @@ static int open_core(lua_State *L) {
     mw_l_signal_open(L);
     mw_l_main_open(L);
     mw_l_resolver_open(L);
+    mw_l_codec_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }
