@@ -40,6 +40,7 @@ lua_headers := $(shell pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/inc
 folder_release := $(BUILD)
 folder_test := $(BUILD)/test
 folder_asan := $(BUILD)/asan
+folder_tsan := $(BUILD)/tsan
 folder_coverage := $(BUILD)/coverage
 folder_gcc := $(BUILD)/gcc-werror
 folder_clang := $(BUILD)/clang
@@ -57,6 +58,7 @@ optimised := -O2 -g -fno-semantic-interposition -U_FORTIFY_SOURCE -D_FORTIFY_SOU
 flags_release := $(optimised) $(if $(findstring clang,$(CC)),,-flto=auto)
 flags_test := -O1 -g
 flags_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 flags_coverage := -O0 -g --coverage
 flags_gcc := $(optimised) -Werror
 flags_clang := $(optimised) -Werror
@@ -191,7 +193,7 @@ units: $(UNITS:%=$(out)/spec/%)
 
 # --- Running and testing ------------------------------------------------------------------------------------------
 
-.PHONY: run test asan coverage bench
+.PHONY: run test asan tsan coverage bench
 
 run: ## install what is missing, build, and start the demo (ARGS= goes to the script)
 	@sh .make/packages build
@@ -214,6 +216,22 @@ asan: ## all tests under AddressSanitizer and UBSan, with leak check
 	-+@$(call build_units,asan)
 	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:$$ASAN_OPTIONS \
 	  UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS $(call suites,$(folder_asan),$(folder_asan)/spec)
+
+# What threads touch; UNITS and SPECS choose others.
+tsan: ## the tests of what threads do, under ThreadSanitizer
+	@sh .make/packages build test
+	@$(MAKE) VARIANT=tsan all
+	-+@$(call build_units,tsan)
+	@TSAN_OPTIONS=halt_on_error=1:$$TSAN_OPTIONS $(call suites,$(folder_tsan),$(folder_tsan)/spec)
+
+ifeq ($(MAKECMDGOALS),tsan)
+ifeq ($(origin UNITS),file)
+UNITS := $(filter pool_test file_% file_test,$(units))
+endif
+ifeq ($(origin SPECS),file)
+SPECS := spec/file
+endif
+endif
 
 coverage: ## lines and branches of src/ that the tests reach
 	@sh .make/packages build test coverage

@@ -4,7 +4,11 @@
 
 #include <stdlib.h>
 
-enum { POOLED_BUFFERS = 64 };
+enum {
+    POOLED_BUFFERS = 64,
+    THREADS = 4,
+    WAITING_JOBS = 64 * 1024, /* above this something is wrong, and refused */
+};
 
 struct mw_net *mw_net_new(struct mw_loop *loop) {
     struct mw_net *net = calloc(1, sizeof *net);
@@ -12,7 +16,10 @@ struct mw_net *mw_net_new(struct mw_loop *loop) {
         return NULL;
     }
     net->scratch = mw_buf_new(MW_NET_SCRATCH);
-    if (!net->scratch) {
+    net->threads = mw_pool_new(loop, THREADS, WAITING_JOBS);
+    if (!net->scratch || !net->threads) {
+        mw_pool_free(net->threads);
+        free(net->scratch);
         free(net);
         return NULL;
     }
@@ -24,6 +31,7 @@ struct mw_net *mw_net_new(struct mw_loop *loop) {
 
 void mw_net_free(struct mw_net *net) {
     net->on_drained = NULL;
+    mw_pool_free(net->threads);
     while (!mw_list_empty(&net->closing)) {
         mw_stream_destroy(mw_list_owner(net->closing.next, struct mw_farewell, node)->stream);
     }

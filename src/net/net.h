@@ -1,5 +1,5 @@
-/* What all sockets of a worker share: the loop, the buffer pool, and the one
- * scratch buffer that reads land in. The process must ignore SIGPIPE: sendfile,
+/* What all sockets and files of a worker share: the loop, the buffer pool, the
+ * one scratch buffer that reads land in, and the threads for what would block. The process must ignore SIGPIPE: sendfile,
  * splice and writev know no MSG_NOSIGNAL. */
 #ifndef MW_NET_NET_H
 #define MW_NET_NET_H
@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "loop/loop.h"
+#include "loop/pool.h"
 #include "net/pipe.h"
 
 enum { MW_NET_SCRATCH = 64 * 1024 }; /* bytes taken from a socket in one call */
@@ -18,6 +19,7 @@ struct mw_net {
     struct mw_buf *scratch;
     struct mw_buf_pool pool;
     struct mw_pipe_pool pipes;
+    struct mw_pool *threads;  /* outlive every Lua state, and end before the loop does */
     struct mw_stream *served; /* whose event is being handled; NULL once it is freed */
     struct mw_stream *dirty;  /* streams with output that was not sent yet */
     unsigned dirty_count;

@@ -5,6 +5,7 @@
 #include "script/l_codec.h"
 #include "script/l_connect.h"
 #include "script/l_dgram.h"
+#include "script/l_job.h"
 #include "script/l_listener.h"
 #include "script/l_log.h"
 #include "script/l_main.h"
@@ -111,6 +112,7 @@ void mw_core_open(lua_State *L) {
     mw_l_stream_relay_open(L);
     mw_l_stream_send_file_open(L);
     mw_l_dgram_open(L);
+    mw_l_job_open(L);
     luaL_requiref(L, "moonwire.core", open_core, 0);
     lua_pop(L, 1);
 }
