@@ -6,6 +6,7 @@
 #include "script/l_connect.h"
 #include "script/l_dgram.h"
 #include "script/l_job.h"
+#include "script/l_json.h"
 #include "script/l_listener.h"
 #include "script/l_log.h"
 #include "script/l_main.h"
@@ -101,6 +102,7 @@ static int open_core(lua_State *L) {
     mw_l_main_open(L);
     mw_l_resolver_open(L);
     mw_l_codec_open(L);
+    mw_l_json_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }

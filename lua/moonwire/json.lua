@@ -1,0 +1,125 @@
+--- JSON (RFC 8259), whole texts and one value a line. Integers stay integers of
+--- 64 bits, and what is no JSON is refused with its place.
+local core = require "moonwire.core"
+
+local json = {}
+
+--- Stands for null, which nil cannot: a field that is nil is not there.
+json.null = core.json.null
+
+---@class moonwire.json_decode_options
+---@field max? integer bytes of the text at most; default 1048576
+---@field depth? integer arrays and objects within each other at most, up to 1000; default 128
+---@field replace? boolean bytes that are no UTF-8 become U+FFFD; default false: they are refused
+
+---@class moonwire.json_encode_options
+---@field sorted? boolean keys in the order of their bytes: equal values give equal texts; default false
+---@field indent? integer spaces for each level, on lines of their own; default 0: all in one line
+---@field depth? integer arrays and objects within each other at most, up to 1000; default 128
+---@field replace? boolean bytes that are no UTF-8 become U+FFFD; default false: they raise
+
+---@class moonwire.json_lines_options
+---@field max? integer bytes of a line at most; default 65536
+---@field depth? integer arrays and objects within each other at most, up to 1000; default 128
+---@field replace? boolean bytes that are no UTF-8 become U+FFFD; default false: they are refused
+
+--- Reads a text that is one value. A number without fraction and exponent is an
+--- integer, if 64 bits hold it; arrays are marked as of json.array.
+---@param text string
+---@param options? moonwire.json_decode_options
+---@return any value json.null for null
+---@return string? err with line and column
+---@return moonwire.code? code "invalid"; "too_large": above `max` or `depth`
+---@return integer? place of the byte that is wrong, from 1
+json.decode = core.json.decode
+
+--- Writes a value. A table is an array if its keys are 1 to n, or if it is marked
+--- as one, else an object. Raises for what JSON has not, naming the way to it:
+--- functions, NaN, arrays with gaps, other keys than strings, bytes that are no
+--- UTF-8.
+---@param value any
+---@param options? moonwire.json_encode_options
+---@return string text
+json.encode = core.json.encode
+
+--- Marks a table as an array, so that it is `[]` and not `{}` when it is empty.
+---@generic T: table
+---@param list T without a metatable
+---@return T list
+json.array = core.json.array
+
+-- The options of decode, and how long a line may be. The line in which an option is unknown is that of
+-- the public function's caller.
+local function split(name, position, options)
+  local decoding, max = {}, nil
+  for key, value in pairs(options or decoding) do
+    if key == "max" then
+      max = value
+    else
+      decoding[key] = value
+    end
+  end
+  local ok, message = pcall(core.json.decode, "null", decoding)
+  if not ok then
+    local problem = message:match("%((.*)%)$"):gsub("known: ", "known: max, "):gsub("max, max", "max")
+    error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 3)
+  end
+  decoding.max = math.maxinteger -- the line is within its limit
+  return decoding, max
+end
+
+--- Reads a line that is one value.
+---@param conn moonwire.stream
+---@param options? moonwire.json_lines_options
+---@return any value json.null for null
+---@return string? err
+---@return moonwire.code? code "invalid": that line is used up; and as of stream:read_line
+function json.read_line(conn, options)
+  local decoding, max = split("read_line", 2, options)
+  local line, err, code = conn:read_line(max)
+  if not line then
+    return nil, err, code
+  end
+  return json.decode(line, decoding)
+end
+
+--- Iterates over the values of a stream that has one in each line. Lines of
+--- blanks are skipped.
+---@param conn moonwire.stream
+---@param options? moonwire.json_lines_options
+---@return fun(): any
+function json.lines(conn, options)
+  local decoding, max = split("lines", 2, options)
+  local next_line, state = conn:lines { max = max }
+  local number = 0
+  return function()
+    for line in next_line, state do
+      number = number + 1
+      if line:find("[^ \t\r]") then
+        local value, err, code = json.decode(line, decoding)
+        if value == nil then
+          error(core.fault(code, ("line %d: %s"):format(number, err)), 0)
+        end
+        return value
+      end
+    end
+  end
+end
+
+--- Writes a value as one line. Raises for what JSON has not, as encode does.
+---@param conn moonwire.stream
+---@param value any
+---@param options? moonwire.json_encode_options without indent
+---@return true?
+---@return string? err
+---@return moonwire.code? code as of stream:write
+function json.write_line(conn, value, options)
+  local ok, text = pcall(core.json.encode, value, options)
+  if not ok then
+    local problem = text:match("#%d+ to '[^']*' (.*)$") or text
+    error(("bad argument #%d to 'write_line' %s"):format(text:find("#2 to", 1, true) and 3 or 2, problem), 2)
+  end
+  return conn:write(text, "\n")
+end
+
+return json
