@@ -63,6 +63,13 @@ function stream:read_all(max) end
 ---@return moonwire.code? code "eof" (fewer are left), "timeout", "reset", "closed", "busy"
 function stream:peek(count) end
 
+--- Returns what is there and leaves it unread; waits only when there is nothing.
+---@param max? integer bytes at most; default 65536
+---@return string? bytes one at least
+---@return string? err
+---@return moonwire.code? code "eof", "timeout", "reset", "closed", "busy"
+function stream:peek_some(max) end
+
 --- Iterates over lines, as read_line gives them: `for line in conn:lines() do`.
 --- Ends when the peer has ended its data after a line, raises a fault otherwise,
 --- "eof" for data that does not end with a line.

@@ -75,6 +75,66 @@ function check.callable(value, position, name)
   expect(type(value) == "function", value, "function", position, name)
 end
 
+--- A value of a type of Lua's.
+---@param value any
+---@param expected string "string", "table", …
+---@param position integer of the argument
+---@param name string the function
+function check.type(value, expected, position, name)
+  expect(type(value) == expected, value, expected, position, name)
+end
+
+--- A stream, or another userdata that reads and writes like one.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.stream(value, position, name)
+  expect(type(value) == "userdata", value, "stream", position, name)
+end
+
+local function sorted_names(set)
+  local names = {}
+  for name in pairs(set) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+-- What is wrong with an option; nil: nothing.
+local function problem_of(key, value, kind)
+  if kind == "integer" and math.type(value) == "integer" and value > 0 then
+    return nil
+  elseif kind == "integer" then
+    return ("option '%s': an integer above 0 expected, got %s"):format(key, describe(value))
+  elseif type(kind) == "table" and not kind[value] then
+    return ("option '%s': one of %s expected, got %s"):format(key, sorted_names(kind), tostring(value))
+  elseif type(kind) == "string" and type(value) ~= kind then
+    return ("option '%s': %s expected, got %s"):format(key, kind, describe(value))
+  end
+end
+
+--- A table of options, or nil.
+---@param options any
+---@param known table<string, string|table> option → its type, where "integer" is one above 0; or the table whose
+--- keys it may be
+---@param position integer of the argument
+---@param name string the function
+function check.options(options, known, position, name)
+  expect(options == nil or type(options) == "table", options, "table", position, name)
+  for key, value in pairs(options or {}) do
+    local problem
+    if known[key] then
+      problem = problem_of(key, value, known[key])
+    else
+      problem = ("unknown option '%s' (known: %s)"):format(tostring(key), sorted_names(known))
+    end
+    if problem then
+      refuse(position, name, problem)
+    end
+  end
+end
+
 --- Refuses an argument for a reason of the caller's.
 ---@param position integer of the argument
 ---@param name string the function

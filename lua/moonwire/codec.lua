@@ -1,14 +1,17 @@
 --- Bytes as text and back: base64, base64url, hex, percent encoding, forms,
 --- quoted-printable. Decoders are strict: what no encoder writes is refused with
 --- its place, so that every value has one text.
+local check = require "moonwire.check"
 local core = require "moonwire.core"
 
 local codec = {}
 
 local FIELDS_DEFAULT <const> = 1000
+local FORM_KNOWN <const> = { max = "integer" }
 
 ---@class moonwire.base64_encode_options
----@field line? integer characters in a line, a multiple of 4 up to 996, each line with CRLF; default: one line, no end
+--- Characters in a line, a multiple of 4 up to 996; each line ends with CRLF. Default: one line without an end.
+---@field line? integer
 
 ---@class moonwire.base64_decode_options
 ---@field spaced? boolean spaces, tabs and line ends are skipped, as in mail; default false
@@ -91,39 +94,32 @@ codec.quoted_printable_encode = core.codec.quoted_printable_encode
 ---@return integer? place of the byte that is wrong, from 1
 codec.quoted_printable_decode = core.codec.quoted_printable_decode
 
-local function is_field(value)
-  return type(value) == "string" or type(value) == "number" or type(value) == "boolean"
-end
+local FIELD_TYPES <const> = { string = true, number = true, boolean = true }
 
-local function add_field(parts, name, value)
-  if not is_field(value) then
-    error(("bad argument #1 to 'form_encode' (field '%s': string, number, boolean or a list of them expected, got %s)")
-      :format(name, type(value)), 3)
-  end
-  parts[#parts + 1] = codec.url_encode(name, { plus = true }) .. "="
-    .. codec.url_encode(tostring(value), { plus = true })
+local function encode_field(name, value)
+  return codec.url_encode(name, { plus = true }) .. "=" .. codec.url_encode(tostring(value), { plus = true })
 end
 
 --- The fields of a form as application/x-www-form-urlencoded, in the order of
 --- their names.
----@param fields table<string, string|number|boolean|(string|number|boolean)[]> a list: one field for each value
+---@param fields table<string, string|number|boolean|any[]> a list: one field for each value
 ---@return string text
 function codec.form_encode(fields)
-  if type(fields) ~= "table" then
-    error(("bad argument #1 to 'form_encode' (table expected, got %s)"):format(type(fields)), 2)
-  end
+  check.type(fields, "table", 1, "form_encode")
   local names, parts = {}, {}
   for name in pairs(fields) do
-    if type(name) ~= "string" then
-      error("bad argument #1 to 'form_encode' (names of fields must be strings)", 2)
-    end
+    check.type(name, "string", 1, "form_encode")
     names[#names + 1] = name
   end
   table.sort(names)
   for _, name in ipairs(names) do
     local value = fields[name]
     for _, one in ipairs(type(value) == "table" and value or { value }) do
-      add_field(parts, name, one)
+      if not FIELD_TYPES[type(one)] then
+        check.refuse(1, "form_encode", ("field '%s': string, number, boolean or a list of them expected, got %s")
+          :format(name, type(one)))
+      end
+      parts[#parts + 1] = encode_field(name, one)
     end
   end
   return table.concat(parts, "&")
@@ -131,19 +127,6 @@ end
 
 ---@class moonwire.form_decode_options
 ---@field max? integer fields at most; default 1000
-
-local function read_options(options)
-  for key in pairs(options or {}) do
-    if key ~= "max" then
-      error(("bad argument #2 to 'form_decode' (unknown option '%s' (known: max))"):format(tostring(key)), 3)
-    end
-  end
-  local max = options and options.max or FIELDS_DEFAULT
-  if math.type(max) ~= "integer" or max < 1 then
-    error("bad argument #2 to 'form_decode' (option 'max': an integer above 0 expected)", 3)
-  end
-  return max
-end
 
 -- Name and value of a field, which begins at byte `from` of the form.
 local function decode_field(field, from)
@@ -156,7 +139,8 @@ local function decode_field(field, from)
   end
   if not decoded_value then
     place = from + place - 1
-    return nil, ("decode form at byte %d: '%%' without two hexadecimal digits behind it"):format(place), "invalid", place
+    local err = ("decode form at byte %d: '%%' without two hexadecimal digits behind it"):format(place)
+    return nil, err, "invalid", place
   end
   return decoded_name, decoded_value
 end
@@ -171,10 +155,9 @@ end
 ---@return moonwire.code? code "invalid", "too_large" when there are more than `max`
 ---@return integer? place of the byte that is wrong, from 1
 function codec.form_decode(text, options)
-  if type(text) ~= "string" then
-    error(("bad argument #1 to 'form_decode' (string expected, got %s)"):format(type(text)), 2)
-  end
-  local max, count, fields, lists = read_options(options), 0, {}, {}
+  check.type(text, "string", 1, "form_decode")
+  check.options(options, FORM_KNOWN, 2, "form_decode")
+  local max, count, fields, lists = options and options.max or FIELDS_DEFAULT, 0, {}, {}
   for from, field in text:gmatch("()([^&]+)") do
     count = count + 1
     if count > max then

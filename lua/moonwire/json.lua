@@ -1,5 +1,6 @@
 --- JSON (RFC 8259), whole texts and one value a line. Integers stay integers of
 --- 64 bits, and what is no JSON is refused with its place.
+local check = require "moonwire.check"
 local core = require "moonwire.core"
 
 local json = {}
@@ -48,24 +49,12 @@ json.encode = core.json.encode
 ---@return T list
 json.array = core.json.array
 
--- The options of decode, and how long a line may be. The line in which an option is unknown is that of
--- the public function's caller.
-local function split(name, position, options)
-  local decoding, max = {}, nil
-  for key, value in pairs(options or decoding) do
-    if key == "max" then
-      max = value
-    else
-      decoding[key] = value
-    end
-  end
-  local ok, message = pcall(core.json.decode, "null", decoding)
-  if not ok then
-    local problem = message:match("%((.*)%)$"):gsub("known: ", "known: max, "):gsub("max, max", "max")
-    error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 3)
-  end
-  decoding.max = math.maxinteger -- the line is within its limit
-  return decoding, max
+local LINES_KNOWN <const> = { max = "integer", depth = "integer", replace = "boolean" }
+
+-- For the text of a line, which is within its limit.
+local function decoding_options(options)
+  options = options or {}
+  return { max = math.maxinteger, depth = options.depth, replace = options.replace }
 end
 
 --- Reads a line that is one value.
@@ -75,12 +64,13 @@ end
 ---@return string? err
 ---@return moonwire.code? code "invalid": that line is used up; and as of stream:read_line
 function json.read_line(conn, options)
-  local decoding, max = split("read_line", 2, options)
-  local line, err, code = conn:read_line(max)
+  check.stream(conn, 1, "read_line")
+  check.options(options, LINES_KNOWN, 2, "read_line")
+  local line, err, code = conn:read_line(options and options.max)
   if not line then
     return nil, err, code
   end
-  return json.decode(line, decoding)
+  return json.decode(line, decoding_options(options))
 end
 
 --- Iterates over the values of a stream that has one in each line. Lines of
@@ -89,9 +79,10 @@ end
 ---@param options? moonwire.json_lines_options
 ---@return fun(): any
 function json.lines(conn, options)
-  local decoding, max = split("lines", 2, options)
-  local next_line, state = conn:lines { max = max }
-  local number = 0
+  check.stream(conn, 1, "lines")
+  check.options(options, LINES_KNOWN, 2, "lines")
+  local next_line, state = conn:lines { max = options and options.max }
+  local decoding, number = decoding_options(options), 0
   return function()
     for line in next_line, state do
       number = number + 1
@@ -114,6 +105,7 @@ end
 ---@return string? err
 ---@return moonwire.code? code as of stream:write
 function json.write_line(conn, value, options)
+  check.stream(conn, 1, "write_line")
   local ok, text = pcall(core.json.encode, value, options)
   if not ok then
     local problem = text:match("#%d+ to '[^']*' (.*)$") or text

@@ -219,6 +219,7 @@ static const luaL_Reg methods[] = {
     {"read_until", mw_l_stream_read_until},
     {"read_all", mw_l_stream_read_all},
     {"peek", mw_l_stream_peek},
+    {"peek_some", mw_l_stream_peek_some},
     {"lines", mw_l_stream_lines},
     {"chunks", mw_l_stream_chunks},
     {"write", mw_l_stream_write},

@@ -54,6 +54,7 @@ int mw_l_stream_read_line(lua_State *L);
 int mw_l_stream_read_until(lua_State *L);
 int mw_l_stream_read_all(lua_State *L);
 int mw_l_stream_peek(lua_State *L);
+int mw_l_stream_peek_some(lua_State *L);
 int mw_l_stream_lines(lua_State *L);
 int mw_l_stream_chunks(lua_State *L);
 int mw_l_stream_write(lua_State *L);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    SOME_DEFAULT = 64 * 1024,   /* bytes, of read_some and chunks */
+    SOME_DEFAULT = 64 * 1024,   /* bytes, of read_some, peek_some and chunks */
     LINE_DEFAULT = 64 * 1024,   /* of read_line, lines and read_until */
     ALL_DEFAULT = 1024 * 1024,  /* of read_all */
     SHORT_LINE = 256,           /* see next_line_quick */
@@ -148,6 +148,12 @@ static int take_peek(lua_State *L, struct view *view, size_t limit) {
     return results;
 }
 
+static int take_glance(lua_State *L, struct view *view, size_t limit) {
+    int results = take_some(L, view, limit);
+    view->taken = 0;
+    return results;
+}
+
 static int take_line(lua_State *L, struct view *view, size_t limit) {
     size_t most = limit + 2 < view->size ? limit + 2 : view->size;
     const char *end = view->scanned < most
@@ -182,7 +188,7 @@ static int take_until(lua_State *L, struct view *view, size_t limit) {
     return 1;
 }
 
-static const struct reading some, exactly, peek, line, until, lines, chunks;
+static const struct reading some, exactly, peek, glance, line, until, lines, chunks;
 
 static int some_k(lua_State *L, int status, lua_KContext scanned) {
     (void)status;
@@ -197,6 +203,11 @@ static int exactly_k(lua_State *L, int status, lua_KContext scanned) {
 static int peek_k(lua_State *L, int status, lua_KContext scanned) {
     (void)status;
     return look_again(L, &peek, scanned);
+}
+
+static int glance_k(lua_State *L, int status, lua_KContext scanned) {
+    (void)status;
+    return look_again(L, &glance, scanned);
 }
 
 static int line_k(lua_State *L, int status, lua_KContext scanned) {
@@ -222,6 +233,7 @@ static int chunks_k(lua_State *L, int status, lua_KContext scanned) {
 static const struct reading some = {.take = take_some, .k = some_k};
 static const struct reading exactly = {.take = take_exactly, .k = exactly_k};
 static const struct reading peek = {.take = take_peek, .k = peek_k};
+static const struct reading glance = {.take = take_glance, .k = glance_k};
 static const struct reading line = {.take = take_line, .k = line_k};
 static const struct reading until = {.take = take_until, .k = until_k};
 static const struct reading lines = {.take = take_line, .k = lines_k, .iterates = true};
@@ -259,6 +271,11 @@ int mw_l_stream_peek(lua_State *L) {
 int mw_l_stream_read_some(lua_State *L) {
     settle_limit(L, SOME_DEFAULT);
     return look(L, &some, 0, true);
+}
+
+int mw_l_stream_peek_some(lua_State *L) {
+    settle_limit(L, SOME_DEFAULT);
+    return look(L, &glance, 0, true);
 }
 
 int mw_l_stream_read_line(lua_State *L) {
