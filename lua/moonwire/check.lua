@@ -116,8 +116,8 @@ end
 
 --- A table of options, or nil.
 ---@param options any
----@param known table<string, string|table> option → its type, where "integer" is one above 0; or the table whose
---- keys it may be
+--- For each option its type, where "integer" is one above 0, or a table whose keys it may be.
+---@param known table<string, string|table>
 ---@param position integer of the argument
 ---@param name string the function
 function check.options(options, known, position, name)

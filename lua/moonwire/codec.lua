@@ -10,7 +10,7 @@ local FIELDS_DEFAULT <const> = 1000
 local FORM_KNOWN <const> = { max = "integer" }
 
 ---@class moonwire.base64_encode_options
---- Characters in a line, a multiple of 4 up to 996; each line ends with CRLF. Default: one line without an end.
+--- Characters in a line, a multiple of 4 up to 996; each ends with CRLF. Default: one line without an end.
 ---@field line? integer
 
 ---@class moonwire.base64_decode_options
@@ -116,8 +116,8 @@ function codec.form_encode(fields)
     local value = fields[name]
     for _, one in ipairs(type(value) == "table" and value or { value }) do
       if not FIELD_TYPES[type(one)] then
-        check.refuse(1, "form_encode", ("field '%s': string, number, boolean or a list of them expected, got %s")
-          :format(name, type(one)))
+        local problem = "field '%s': string, number, boolean or a list of them expected, got %s"
+        check.refuse(1, "form_encode", problem:format(name, type(one)))
       end
       parts[#parts + 1] = encode_field(name, one)
     end

@@ -52,8 +52,7 @@ local function read(conn, kind)
   end
   local length = string.unpack(kind.format, head) - kind.own
   if length < 0 and kind.own > 0 then
-    local err = ("read frame: a length of %d bytes that counts its own %d"):format(length + kind.own, kind.own)
-    return nil, err, "invalid"
+    return nil, ("read frame: a length of %d that counts its own bytes"):format(length + kind.own), "invalid"
   elseif length < 0 or length > kind.max then
     return nil, "too_large", "too_large"
   end

@@ -4,6 +4,7 @@
 #include "script/fault.h"
 #include "script/l_codec.h"
 #include "script/l_connect.h"
+#include "script/l_crypto.h"
 #include "script/l_dgram.h"
 #include "script/l_job.h"
 #include "script/l_json.h"
@@ -103,6 +104,7 @@ static int open_core(lua_State *L) {
     mw_l_resolver_open(L);
     mw_l_codec_open(L);
     mw_l_json_open(L);
+    mw_l_crypto_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }
