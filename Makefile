@@ -196,7 +196,7 @@ units: $(UNITS:%=$(out)/spec/%)
 .PHONY: run test asan tsan coverage bench
 
 run: ## install what is missing, build, and start the demo (ARGS= goes to the script)
-	@sh .make/packages build
+	@sh .make/packages build run
 	@$(MAKE) all
 	@exec $(BUILD)/moonwire run examples/demo.lua $(if $(ARGS),-- $(ARGS))
 
@@ -205,13 +205,13 @@ build_units = rm -f $(folder_$1)/spec/.built; $(MAKE) -k VARIANT=$1 units
 suites = MOONWIRE=$(abspath $1/moonwire) sh .make/suites $2 "$(SPECS)" $(UNITS)
 
 test: ## install what is missing, build, and run all tests (UNITS=buf_test SPECS=spec/net run a part)
-	@sh .make/packages build test
+	@sh .make/packages build run test
 	@$(MAKE) all
 	-+@$(call build_units,test)
 	@$(call suites,$(folder_release),$(folder_test)/spec)
 
 asan: ## all tests under AddressSanitizer and UBSan, with leak check
-	@sh .make/packages build test
+	@sh .make/packages build run test
 	@$(MAKE) VARIANT=asan all
 	-+@$(call build_units,asan)
 	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:$$ASAN_OPTIONS \
@@ -219,7 +219,7 @@ asan: ## all tests under AddressSanitizer and UBSan, with leak check
 
 # What threads touch; UNITS and SPECS choose others.
 tsan: ## the tests of what threads do, under ThreadSanitizer
-	@sh .make/packages build test
+	@sh .make/packages build run test
 	@$(MAKE) VARIANT=tsan all
 	-+@$(call build_units,tsan)
 	@TSAN_OPTIONS=halt_on_error=1:$$TSAN_OPTIONS $(call suites,$(folder_tsan),$(folder_tsan)/spec)
@@ -234,7 +234,7 @@ endif
 endif
 
 coverage: ## lines and branches of src/ that the tests reach
-	@sh .make/packages build test coverage
+	@sh .make/packages build run test coverage
 	@$(MAKE) VARIANT=coverage all
 	-+@$(call build_units,coverage)
 	@find $(folder_coverage) -name '*.gcda' -delete

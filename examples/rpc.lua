@@ -5,9 +5,8 @@
 -- In another terminal; without --listen it is the client:
 --   build/moonwire run examples/rpc.lua --set server=tcp://127.0.0.1:7005 -- add 2 40
 --   build/moonwire run examples/rpc.lua --set server=tcp://127.0.0.1:7005 -- upper hello
+local frame = require "moonwire.frame"
 local net = require "moonwire.net"
-
-local MAX <const> = 65536 -- bytes in a frame: a length that the other side sends is not to be trusted
 
 local request = table.concat({ ... }, " ")
 local methods, rpc = { upper = string.upper }, {}
@@ -20,18 +19,6 @@ function methods.add(text)
   return sum
 end
 
-local function read_frame(conn)
-  local head, err = conn:read(4)
-  if not head then
-    return nil, err
-  end
-  local length = string.unpack(">I4", head)
-  if length > MAX then
-    return nil, "too_large"
-  end
-  return conn:read(length)
-end
-
 local function answer(text)
   local name, arguments = text:match("^(%S+)%s*(.*)$")
   if not methods[name] then
@@ -42,16 +29,16 @@ local function answer(text)
 end
 
 function rpc.connect(conn)
-  for text in function() return read_frame(conn) end do
-    conn:write(string.pack(">s4", answer(text)))
+  for text in frame.frames(conn, { length = "u32be", max = 65536 }) do
+    frame.write(conn, answer(text))
   end
 end
 
 function rpc.start(ctx)
   if ctx.config.server then
     local conn <close> = assert(net.connect(ctx.config.server))
-    conn:write(string.pack(">s4", request))
-    io.write(assert(read_frame(conn)), "\n")
+    frame.write(conn, request)
+    io.write(assert(frame.read(conn)), "\n")
   end
 end
 

@@ -182,6 +182,141 @@ function core.dns.reverse(address) end
 ---@return true?, string?, moonwire.code?
 function core.dns.configure(options) end
 
+core.codec = {}
+
+---@param data string
+---@param options? table
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.base64_encode(data, options) end
+
+---@param data string
+---@param options? table
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.base64_decode(data, options) end
+
+---@param data string
+---@param options? table
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.url_encode(data, options) end
+
+---@param data string
+---@param options? table
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.url_decode(data, options) end
+
+---@param data string
+---@param options? table
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.quoted_printable_encode(data, options) end
+
+---@param data string
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.base64url_encode(data) end
+
+---@param data string
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.base64url_decode(data) end
+
+---@param data string
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.hex_encode(data) end
+
+---@param data string
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.hex_decode(data) end
+
+---@param data string
+---@return string?, string?, moonwire.code?, integer?
+function core.codec.quoted_printable_decode(data) end
+
+core.json = { null = nil } ---@type any light userdata NULL, as lua-cjson has it
+
+---@param text string
+---@param options? moonwire.json_decode_options
+---@return any, string?, moonwire.code?, integer?
+function core.json.decode(text, options) end
+
+---@param value any
+---@param options? moonwire.json_encode_options
+---@return string
+function core.json.encode(value, options) end
+
+---@param list table
+---@return table
+function core.json.array(list) end
+
+core.crypto = {}
+
+---@param name moonwire.digest_name
+---@param data string
+---@return string
+function core.crypto.digest(name, data) end
+
+---@param name moonwire.digest_name
+---@return moonwire.digest
+function core.crypto.new_digest(name) end
+
+---@param name moonwire.digest_name
+---@param key string
+---@param data string
+---@return string
+function core.crypto.hmac(name, key, data) end
+
+---@param name moonwire.digest_name
+---@param key string
+---@param length integer
+---@param options? moonwire.hkdf_options
+---@return string
+function core.crypto.hkdf(name, key, length, options) end
+
+---@param password string
+---@param salt string
+---@param options? moonwire.pbkdf2_options
+---@return string?, string?, moonwire.code?
+function core.crypto.pbkdf2(password, salt, options) end
+
+---@param password string
+---@param salt string
+---@param options? moonwire.scrypt_options
+---@return string?, string?, moonwire.code?
+function core.crypto.scrypt(password, salt, options) end
+
+---@param key string
+---@param data string
+---@param options? moonwire.seal_options
+---@return string
+function core.crypto.seal(key, data, options) end
+
+---@param key string
+---@param sealed string
+---@param options? moonwire.seal_options
+---@return string?, string?, moonwire.code?
+function core.crypto.open(key, sealed, options) end
+
+---@param count integer
+---@return string
+function core.crypto.random_bytes(count) end
+
+---@param low integer
+---@param high integer
+---@return integer
+function core.crypto.random_integer(low, high) end
+
+---@param a string
+---@param b string
+---@return boolean
+function core.crypto.equal(a, b) end
+
+---@param kind "ed25519"|"rsa"|"ec"
+---@param options? moonwire.generate_key_options
+---@return moonwire.key?, string?, moonwire.code?
+function core.crypto.generate_key(kind, options) end
+
+---@param pem string
+---@param options? moonwire.key_password_options
+---@return moonwire.key?, string?, moonwire.code?
+function core.crypto.read_key(pem, options) end
+
 core.log = {}
 
 ---@param message string

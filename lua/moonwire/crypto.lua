@@ -81,7 +81,7 @@ crypto.scrypt = core.crypto.scrypt
 ---@field cipher? "aes-256-gcm"|"aes-128-gcm"|"chacha20-poly1305" default "aes-256-gcm"
 --- 12 bytes, never twice with one key; default: random ones, which stand before the result.
 ---@field nonce? string
----@field aad? string what is sealed with the data and not part of the result: opening needs the same; default ""
+---@field aad? string sealed with the data and not part of the result: opening needs the same; default ""
 
 --- Encrypts data so that nobody without the key can read or change it: nonce,
 --- ciphertext, 16 bytes of tag. With random nonces a key is good for 2^32 texts.

@@ -28,14 +28,7 @@ local KNOWN <const> = { length = LENGTHS, max = "integer", counts_itself = "bool
 ---@field max? integer bytes of data at most; default 65536: a length that a peer sends is not to be trusted
 ---@field counts_itself? boolean the length counts its own bytes too; default false
 
----@class moonwire.frame_kind
----@field format string
----@field size integer bytes of the length
----@field largest integer
----@field max integer
----@field own integer what the length counts of itself
-
----@return moonwire.frame_kind
+-- What options ask for: how the length is written, and `own`, what it counts of itself.
 local function kind_of(options)
   options = options or {}
   local length = LENGTHS[options.length or "u32be"]

@@ -3,10 +3,9 @@
 local check = require "moonwire.check"
 local core = require "moonwire.core"
 
-local json = {}
-
---- Stands for null, which nil cannot: a field that is nil is not there.
-json.null = core.json.null
+local json = {
+  null = core.json.null, -- stands for null, which nil cannot: a field that is nil is not there
+}
 
 ---@class moonwire.json_decode_options
 ---@field max? integer bytes of the text at most; default 1048576

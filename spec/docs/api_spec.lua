@@ -334,6 +334,9 @@ describe("the documentation of the API", function()
 
   describe("names the options that are known:", function()
     local net, dns = require "moonwire.net", require "moonwire.dns"
+    local codec, crypto, frame = require "moonwire.codec", require "moonwire.crypto", require "moonwire.frame"
+    local json, xml = require "moonwire.json", require "moonwire.xml"
+    local key
     local a, b = net.pair()
 
     -- A call with an unknown option tells those that are known.
@@ -371,6 +374,27 @@ describe("the documentation of the API", function()
       iteration_options = function(options) a:lines(options) end,
       dns_addresses_options = function(options) dns.addresses("127.0.0.1", options) end,
       dns_options = function(options) dns.configure(options) end,
+      json_decode_options = function(options) json.decode("1", options) end,
+      json_encode_options = function(options) json.encode(1, options) end,
+      json_lines_options = function(options) json.lines(a, options) end,
+      xml_options = function(options) xml.parse("<a/>", options) end,
+      base64_encode_options = function(options) codec.base64_encode("", options) end,
+      base64_decode_options = function(options) codec.base64_decode("", options) end,
+      url_code_options = function(options) codec.url_encode("", options) end,
+      quoted_printable_options = function(options) codec.quoted_printable_encode("", options) end,
+      form_decode_options = function(options) codec.form_decode("", options) end,
+      frame_options = function(options) frame.read(a, options) end,
+      record_options = function(options) frame.read_packed(a, "I1", options) end,
+      hkdf_options = function(options) crypto.hkdf("sha256", "key", 1, options) end,
+      pbkdf2_options = function(options) crypto.pbkdf2("", "", options) end,
+      scrypt_options = function(options) crypto.scrypt("", "", options) end,
+      seal_options = function(options) crypto.seal(("k"):rep(32), "", options) end,
+      generate_key_options = function(options) crypto.generate_key("rsa", options) end,
+      key_password_options = function(options) crypto.read_key("", options) end,
+      sign_options = function(options)
+        key = key or assert(crypto.generate_key("ed25519"))
+        key:sign("", options)
+      end,
     }
 
     for name, call in pairs(CALLS) do
