@@ -88,11 +88,11 @@ function xml.events(conn, options)
         return nil
       end
       local bytes, err, code = conn:read_some()
-      if not bytes and code ~= "eof" then
-        error(core.fault(code, err), 0)
+      if bytes then
+        events, err, code = parser:feed(bytes, false)
       end
-      events, err, code = parser:feed(bytes or "", not bytes)
-      if not events then
+      if not bytes or not events then
+        events = {}
         error(core.fault(code, err), 0)
       end
       at = 1
