@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#define BAD "\xEF\xBF\xBD"
+
 static struct mw_json reading(const char *text, size_t length) {
     return (struct mw_json){.text = text, .length = length, .depth_limit = 20};
 }
@@ -124,8 +126,7 @@ static void strings_are_unescaped(void **state) {
 static void what_is_no_utf8_is_replaced_when_that_is_wanted(void **state) {
     (void)state;
     static const char text[] = "\"a\xff\xc3\\ud800\\udc00\\udc00\\ud800x\xe2\x82\"";
-    static const char expected[] = "a" MW_UTF8_REPLACEMENT MW_UTF8_REPLACEMENT "\xf0\x90\x80\x80" MW_UTF8_REPLACEMENT
-        MW_UTF8_REPLACEMENT "x" MW_UTF8_REPLACEMENT MW_UTF8_REPLACEMENT;
+    static const char expected[] = "a" BAD BAD "\xf0\x90\x80\x80" BAD BAD "x" BAD BAD;
     char out[3 * sizeof text];
     struct mw_json json = reading(text, sizeof text - 1);
     json.replace = true;

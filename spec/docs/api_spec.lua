@@ -336,7 +336,7 @@ describe("the documentation of the API", function()
     local net, dns = require "moonwire.net", require "moonwire.dns"
     local codec, crypto, frame = require "moonwire.codec", require "moonwire.crypto", require "moonwire.frame"
     local json, xml = require "moonwire.json", require "moonwire.xml"
-    local key
+    local signer
     local a, b = net.pair()
 
     -- A call with an unknown option tells those that are known.
@@ -392,8 +392,8 @@ describe("the documentation of the API", function()
       generate_key_options = function(options) crypto.generate_key("rsa", options) end,
       key_password_options = function(options) crypto.read_key("", options) end,
       sign_options = function(options)
-        key = key or assert(crypto.generate_key("ed25519"))
-        key:sign("", options)
+        signer = signer or assert(crypto.generate_key("ed25519"))
+        signer:sign("", options)
       end,
     }
 

@@ -33,7 +33,8 @@ describe("examples/calculator.lua", function()
   end)
 
   it("knows names, and the last result, in one connection", function()
-    assert.are.same({ "3", "12", "24", "^ not understood" }, answers { "n = 3", "n * 4", "last * 2", "m + 1" })
+    local lines = { "n = 3", "n * 4", "last * 2", "m + 1" }
+    assert.are.same({ "3", "12", "24", "^ not understood" }, answers(lines))
     assert.are.same({ "^ not understood" }, answers { "n" })
   end)
 

@@ -24,7 +24,7 @@ size_t mw_base64_encode(const struct mw_base64 *kind, const char *data, size_t s
         *out++ = alphabet[in[2] & 63];
     }
     if (size) {
-        unsigned second = size == 2 ? in[1] : 0;
+        int second = size == 2 ? in[1] : 0;
         *out++ = alphabet[in[0] >> 2];
         *out++ = alphabet[(in[0] & 3) << 4 | second >> 4];
         if (size == 2) {

@@ -28,7 +28,10 @@ static void skip_space(struct mw_json *json) {
 
 /* The byte at `at`, 0 behind the end. */
 static char byte_at(const struct mw_json *json, size_t at) {
-    return at < json->length ? json->text[at] : '\0';
+    if (at < json->length) {
+        return json->text[at];
+    }
+    return '\0';
 }
 
 static bool in_object(const struct mw_json *json) {
@@ -154,12 +157,14 @@ static bool read_string(struct mw_json *json) {
 static char simple_escape(char c) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     const char *found = strchr(from, c);
-    return found ? to[found - from] : c;
+    if (found) {
+        return to[found - from];
+    }
+    return c;
 }
 
 static size_t write_replacement(char *out) {
-    memcpy(out, MW_UTF8_REPLACEMENT, 3);
-    return 3;
+    return mw_utf8_write(MW_UTF8_REPLACEMENT, out);
 }
 
 size_t mw_json_string(const struct mw_json *json, char *out) {
@@ -274,7 +279,7 @@ static enum mw_json_token read_word(struct mw_json *json, const char *word, enum
     return complete(json, token);
 }
 
-static enum mw_json_token open(struct mw_json *json, bool object) {
+static enum mw_json_token open_level(struct mw_json *json, bool object) {
     if (json->depth == json->depth_limit) {
         json->too_deep = true;
         return refuse(json, json->at, "nested too deeply");
@@ -287,7 +292,7 @@ static enum mw_json_token open(struct mw_json *json, bool object) {
     return object ? MW_JSON_OBJECT : MW_JSON_ARRAY;
 }
 
-static enum mw_json_token close(struct mw_json *json) {
+static enum mw_json_token close_level(struct mw_json *json) {
     bool object = in_object(json);
     json->depth--;
     json->at++;
@@ -297,9 +302,9 @@ static enum mw_json_token close(struct mw_json *json) {
 static enum mw_json_token read_value(struct mw_json *json) {
     switch (byte_at(json, json->at)) {
     case '{':
-        return open(json, true);
+        return open_level(json, true);
     case '[':
-        return open(json, false);
+        return open_level(json, false);
     case '"':
         return read_string(json) ? complete(json, MW_JSON_STRING) : MW_JSON_FAULT;
     case 'n':
@@ -337,7 +342,7 @@ static enum mw_json_token read_next(struct mw_json *json) {
     bool object = in_object(json);
     char c = byte_at(json, json->at);
     if (c == (object ? '}' : ']')) {
-        return close(json);
+        return close_level(json);
     }
     if (c != ',') {
         return refuse(json, json->at, object ? "a comma or '}' expected" : "a comma or ']' expected");
@@ -357,9 +362,9 @@ enum mw_json_token mw_json_next(struct mw_json *json) {
     char c = byte_at(json, json->at);
     switch (json->expects) {
     case VALUE_OR_END:
-        return c == ']' ? close(json) : read_value(json);
+        return c == ']' ? close_level(json) : read_value(json);
     case KEY_OR_END:
-        return c == '}' ? close(json) : read_key(json);
+        return c == '}' ? close_level(json) : read_key(json);
     case COMMA_OR_END:
         return read_next(json);
     case NOTHING:

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What stands for bytes that are no UTF-8. */
-#define MW_UTF8_REPLACEMENT "\xEF\xBF\xBD"
+/* The code point, of three bytes, that stands for bytes that are no UTF-8. */
+enum { MW_UTF8_REPLACEMENT = 0xFFFD };
 
 /* The number of bytes of the character at `text`, of which `size` are there, 1 to 4; 0: it is none. */
 size_t mw_utf8_length(const char *text, size_t size);

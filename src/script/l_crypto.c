@@ -104,7 +104,8 @@ static int random_integer(lua_State *L) {
         fill_random(L, &value, sizeof value);
         value &= mask;
     } while (value > span);
-    lua_pushinteger(L, (lua_Integer)((uint64_t)low + value));
+    value += (uint64_t)low;
+    lua_pushinteger(L, (lua_Integer)value);
     return 1;
 }
 

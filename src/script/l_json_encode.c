@@ -146,7 +146,8 @@ static void add_string(struct encoding *to, const struct level *level, const cha
         } else if (length == 1) {
             add_escape(to, (unsigned char)text[at]);
         } else if (to->replace) {
-            add(to, MW_UTF8_REPLACEMENT, 3);
+            reserve(to, 3);
+            to->size += mw_utf8_write(MW_UTF8_REPLACEMENT, to->text + to->size);
         } else {
             refuse(to, level, "a string that is not UTF-8; encode bytes with moonwire.codec, or set 'replace'");
         }
@@ -180,7 +181,8 @@ static void add_real(struct encoding *to, const struct level *level, double valu
 
 static void add_integer(struct encoding *to, lua_Integer value) {
     char text[32];
-    add(to, text, (size_t)snprintf(text, sizeof text, LUA_INTEGER_FMT, (LUAI_UACINT)value));
+    int length = snprintf(text, sizeof text, LUA_INTEGER_FMT, (LUAI_UACINT)value);
+    add(to, text, (size_t)length);
 }
 
 /* --- tables --- */
