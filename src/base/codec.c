@@ -157,10 +157,11 @@ bool mw_hex_decode(const char *text, size_t length, char *data, size_t *size, st
 
 /* The byte that the two digits at `at` stand for; -1: there are none. */
 static int hex_pair(const char *text, size_t length, size_t at) {
-    if (length - at < 2 || hex_value(text[at]) < 0 || hex_value(text[at + 1]) < 0) {
+    if (length - at < 2) {
         return -1;
     }
-    return hex_value(text[at]) << 4 | hex_value(text[at + 1]);
+    int high = hex_value(text[at]), low = hex_value(text[at + 1]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 static char *write_escaped(char *out, char mark, char c) {
@@ -248,8 +249,10 @@ size_t mw_qp_encode(bool binary, const char *data, size_t size, char *text) {
         bool plain = (data[i] > ' ' && data[i] <= '~' && data[i] != '=') || (is_blank(data[i]) && !last);
         /* The last column of a line that goes on belongs to the "=" of the soft break. */
         if (out - line + (plain ? 1 : 3) > (last ? QP_LINE : QP_LINE - 1)) {
-            memcpy(out, "=\r\n", 3);
-            line = out += 3;
+            *out++ = '=';
+            *out++ = '\r';
+            *out++ = '\n';
+            line = out;
         }
         if (plain) {
             *out++ = data[i];
