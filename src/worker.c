@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "base/log.h"
+#include "loop/child.h"
 #include "loop/loop.h"
 #include "loop/signal.h"
 #include "net/net.h"
@@ -24,6 +25,7 @@ struct worker {
     struct mw_state *state;
     struct mw_signal *term, *interrupt;
     struct mw_timer drain_limit;
+    rlim_t descriptors; /* soft limit of open files that this process began with */
     char name[64]; /* of the service: the script's, without folder and ending */
     bool stopping, ended;
 };
@@ -32,14 +34,18 @@ struct worker {
  * that ends by itself waits for as long as its streams linger. */
 #define DRAIN_SECONDS 1.5
 
-static void ignore_broken_pipes(void) {
+/* Who ignores the end of children, as our parent may, gets no status of theirs. */
+static void set_signals(void) {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
 }
 
-/* As many descriptors as the system allows: a server needs one a connection. */
-static void raise_descriptor_limit(void) {
+/* As many descriptors as the system allows: a server needs one a connection.
+ * Children get the limit that was there before: some count on a low one. */
+static void raise_descriptor_limit(struct worker *worker) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        worker->descriptors = limit.rlim_cur;
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
@@ -58,6 +64,12 @@ static void keep_freed_memory(void) {
 static void on_drained(void *context) {
     struct worker *worker = context;
     mw_loop_stop(worker->loop);
+}
+
+/* What is left are processes that were asked to end. */
+static void on_streams_drained(void *context) {
+    struct worker *worker = context;
+    mw_children_drain(mw_loop_children(worker->loop), on_drained, worker);
 }
 
 static void on_drain_limit(struct mw_timer *timer) {
@@ -80,7 +92,7 @@ static void on_idle(void *context) {
     if (worker->stopping) {
         limit_drain(worker);
     }
-    mw_net_drain(worker->net, on_drained, worker);
+    mw_net_drain(worker->net, on_streams_drained, worker);
 }
 
 /* The first signal asks the service to end, the second ends the process. */
@@ -121,6 +133,7 @@ static bool open_worker(struct worker *worker, const struct mw_worker_options *o
     struct mw_state_limits limits = {.cpu = options->cpu_limit, .memory = options->memory_limit};
     mw_state_set_limits(worker->state, &limits);
     mw_guard_add(worker->guard, &worker->state->sched);
+    mw_loop_children(worker->loop)->descriptors = worker->descriptors;
     worker->state->sched.on_idle = on_idle;
     worker->state->sched.idle_context = worker;
     worker->term = mw_signal_watch(worker->loop, SIGTERM, on_stop_signal, worker);
@@ -206,8 +219,8 @@ static int run_service(struct worker *worker, const struct mw_worker_options *op
 int mw_worker_run(const struct mw_worker_options *options) {
     struct worker worker = {.loop = NULL};
     int status = 1;
-    ignore_broken_pipes();
-    raise_descriptor_limit();
+    set_signals();
+    raise_descriptor_limit(&worker);
     keep_freed_memory();
     if (open_worker(&worker, options)) {
         status = run_service(&worker, options);

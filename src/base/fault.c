@@ -37,6 +37,7 @@ static const struct {
     {ECANCELED, "cancelled"},
     {EMSGSIZE, "too_large"},
     {EINVAL, "invalid"},
+    {ENOEXEC, "invalid"},
     {EAFNOSUPPORT, "invalid"},
     {EPROTONOSUPPORT, "invalid"},
     {ENOSPC, "full"},

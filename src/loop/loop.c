@@ -1,5 +1,7 @@
 #include "loop/loop.h"
 
+#include "loop/child.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -17,6 +19,7 @@ struct mw_loop {
     ev_check head;
     ev_prepare tail;
     ev_timer alarm;
+    struct mw_children children;
     ev_idle restless; /* while active, libev polls without sleeping */
     void (*work)(void *context);
     void *work_context;
@@ -130,12 +133,14 @@ struct mw_loop *mw_loop_new(void) {
         return NULL;
     }
     loop->now = loop->tick = read_clock();
+    mw_children_init(&loop->children, loop);
     start_watchers(loop);
     return loop;
 }
 
 void mw_loop_free(struct mw_loop *loop) {
     if (loop) {
+        mw_children_close(&loop->children);
         ev_loop_destroy(loop->ev);
         mw_timers_free(loop->timers);
         free(loop);
@@ -148,6 +153,10 @@ struct ev_loop *mw_loop_ev(const struct mw_loop *loop) {
 
 struct mw_timers *mw_loop_timers(const struct mw_loop *loop) {
     return loop->timers;
+}
+
+struct mw_children *mw_loop_children(struct mw_loop *loop) {
+    return &loop->children;
 }
 
 double mw_loop_now(const struct mw_loop *loop) {

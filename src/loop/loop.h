@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 struct mw_loop;
+struct mw_children;
 
 /* NULL when the kernel gives no epoll or memory is out. (libev itself aborts
  * the process with a message when it gets no memory.) */
@@ -21,6 +22,9 @@ void mw_loop_free(struct mw_loop *loop);
  * own for prepare watchers: it sees last what a tick has left behind. */
 struct ev_loop *mw_loop_ev(const struct mw_loop *loop);
 struct mw_timers *mw_loop_timers(const struct mw_loop *loop);
+
+/* The processes that were started on it; the loop's end kills those that are left. */
+struct mw_children *mw_loop_children(struct mw_loop *loop);
 
 /* Monotonic seconds as of this tick; mw_loop_update reads the clock anew. */
 double mw_loop_now(const struct mw_loop *loop);

@@ -1,4 +1,4 @@
-/* The plain transports: a socket, and a pair of descriptors of any kind. */
+/* The plain transports: a socket, a pair of descriptors of any kind, and one end of a pipe. */
 #include "net/stream_internal.h"
 
 #include <errno.h>
@@ -102,5 +102,43 @@ struct mw_stream *mw_stream_new_pair(struct mw_net *net, int input, int output) 
     stream->output_fd = output;
     fcntl(input, F_SETFL, pair->input_flags | O_NONBLOCK);
     fcntl(output, F_SETFL, pair->output_flags | O_NONBLOCK);
+    return stream;
+}
+
+static void pipe_close(struct mw_stream *stream) {
+    if (stream->input.fd >= 0) {
+        close(stream->input.fd);
+    }
+}
+
+/* The end of data is the end of the descriptor. */
+static int pipe_shutdown(struct mw_stream *stream) {
+    mw_stream_unwatch_output(stream);
+    close(stream->output_fd);
+    stream->input.fd = stream->output_fd = -1;
+    return 0;
+}
+
+static const struct mw_stream_ops pipe_ops = {
+    .name = "pipe",
+    .one_way = true,
+    .read = pair_read,
+    .write = pair_write,
+    .shutdown_write = pipe_shutdown,
+    .close = pipe_close,
+};
+
+struct mw_stream *mw_stream_new_pipe(struct mw_net *net, int fd, bool writes) {
+    struct mw_stream *stream = mw_stream_new(net, fd, &pipe_ops, NULL);
+    if (!stream) {
+        return NULL;
+    }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (writes) {
+        stream->at_end = true;
+        mw_stream_watch_input(stream);
+    } else {
+        stream->ending = stream->ended = true;
+    }
     return stream;
 }

@@ -19,6 +19,7 @@ enum { MW_WANT_READ = -100001, MW_WANT_WRITE = -100002 };
 /* A transport: how bytes get in and out. */
 struct mw_stream_ops {
     const char *name;
+    bool one_way; /* closing it takes nothing back from the peer, whatever is unread */
     /* Bytes read, 0 at the end of data, MW_WANT_*, or -errno. */
     ssize_t (*read)(struct mw_stream *stream, char *bytes, size_t size);
     /* Bytes written (maybe fewer), MW_WANT_*, or -errno. */
@@ -58,6 +59,10 @@ struct mw_stream *mw_stream_new(struct mw_net *net, int fd, const struct mw_stre
 /* A stream over two descriptors that need not be sockets: standard input and
  * output. They are put into non-blocking mode, and back when the stream closes. */
 struct mw_stream *mw_stream_new_pair(struct mw_net *net, int input, int output);
+
+/* A stream over our end of a pipe, which is put into non-blocking mode. One that
+ * writes is at the end of its input from the start, one that reads is shut down. */
+struct mw_stream *mw_stream_new_pipe(struct mw_net *net, int fd, bool writes);
 
 /* Two streams without descriptors, each the other's peer. False when memory is out. */
 bool mw_stream_new_memory(struct mw_net *net, struct mw_stream *ends[2]);

@@ -61,7 +61,7 @@ static bool begin_farewell(struct mw_stream *stream, double linger) {
 
 static bool has_unread(const struct mw_stream *stream) {
     int unread = 0;
-    if (stream->at_end || stream->input_fault) {
+    if (stream->at_end || stream->input_fault || stream->ops->one_way) {
         return false;
     }
     if (mw_buf_size(stream->in)) {

@@ -3,6 +3,7 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_codec.h"
+#include "script/l_child.h"
 #include "script/l_connect.h"
 #include "script/l_crypto.h"
 #include "script/l_dgram.h"
@@ -100,6 +101,7 @@ static int open_core(lua_State *L) {
     mw_l_waiters_open(L);
     mw_l_log_open(L);
     mw_l_signal_open(L);
+    mw_l_child_open(L);
     mw_l_main_open(L);
     mw_l_resolver_open(L);
     mw_l_codec_open(L);

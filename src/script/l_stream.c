@@ -120,7 +120,9 @@ static int stream_gc(lua_State *L) {
     }
     if (stream->stream) {
         char name[MW_ADDR_TEXT];
-        mw_sched_warn_of_lost(mw_sched_of(L), "stream", mw_l_stream_name(stream, name, sizeof name));
+        if (!stream->is_of_child) {
+            mw_sched_warn_of_lost(mw_sched_of(L), "stream", mw_l_stream_name(stream, name, sizeof name));
+        }
         close_stream(stream);
     }
     return 0;

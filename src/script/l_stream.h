@@ -20,6 +20,7 @@ struct mw_l_stream {
     struct mw_l_profile *profile;
     struct mw_resource resource;
     double read_due; /* when the present read times out */
+    bool is_of_child; /* a pipe to a process: the collector closes it without a word */
     struct mw_endpoint peer;
 };
 
