@@ -316,6 +316,11 @@ function core.crypto.generate_key(kind, options) end
 ---@param options? moonwire.key_password_options
 ---@return moonwire.key?, string?, moonwire.code?
 function core.crypto.read_key(pem, options) end
+core.process = {}
+
+---@param command moonwire.spawn_options|string[]
+---@return moonwire.child?, string?, moonwire.code?
+function core.process.spawn(command) end
 
 core.log = {}
 

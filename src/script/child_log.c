@@ -76,7 +76,7 @@ struct mw_child_log *mw_child_log_new(struct mw_sched *sched, int fd, const char
     snprintf(log->program, sizeof log->program, "%s", slash ? slash + 1 : program);
     mw_stream_set_owner(log->stream, &events, log);
     log->resource.close = close_resource;
-    mw_list_append(&sched->root.owned, &log->resource.node);
+    mw_list_append(&sched->last, &log->resource.node);
     return log;
 }
 

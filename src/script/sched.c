@@ -29,6 +29,7 @@ void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, s
     mw_list_init(&sched->ready);
     mw_list_init(&sched->spare);
     mw_preempt_init(&sched->preempt);
+    mw_list_init(&sched->last);
     init_root(sched);
     lua_newtable(L);
     sched->threads = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -95,6 +96,7 @@ void mw_sched_close(struct mw_sched *sched) {
 }
 
 void mw_sched_free_tasks(struct mw_sched *sched) {
+    mw_resources_close(&sched->last);
     for (struct mw_list *node = sched->service.tasks.next, *next; node != &sched->service.tasks; node = next) {
         next = node->next;
         mw_task_free(mw_list_owner(node, struct mw_task, sibling));

@@ -20,6 +20,7 @@ struct mw_sched {
     struct mw_task root;     /* stands for the service: owns its resources; never runs */
     struct mw_group service; /* the tasks that belong to nobody else */
     struct mw_list ready, spare;
+    struct mw_list last; /* of mw_resource: closed after all else, with the state */
     unsigned spares;
     size_t tasks;       /* alive */
     unsigned lingering; /* tasks that have ended but for their children */
