@@ -418,7 +418,8 @@ describe("ending a child", function()
   end)
 
   it("is any signal", function()
-    local child <close> = spawn { "sh", "-c", "trap 'echo got' USR1; echo ready; while :; do sleep 0.02; done" }
+    local child <close> = spawn { "sh", "-c", "trap 'echo got' USR1; echo ready; while :; do sleep 0.02; done",
+      stderr = "null" }
     child.stdout:read_line()
     assert.is_true(child:kill("usr1"))
     assert.are.equal("got", child.stdout:read_line())
