@@ -4,13 +4,16 @@ local stream = require "moonwire.compat.socket.stream"
 local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 
--- The socket behind what LuaSocket lets stand in such a list: whatever has getfd.
-local function socket_of(object)
-  local socket = stream.is_socket(object) and object or object:getfd()
-  if not stream.is_socket(socket) then
-    error("select: this is no socket of moonwire.compat.socket", 3)
+-- The sockets behind what LuaSocket lets stand in such a list: whatever has getfd.
+local function sockets_of(list)
+  local sockets = {}
+  for i, object in ipairs(list or {}) do
+    sockets[i] = stream.is_socket(object) and object or object:getfd()
+    if not stream.is_socket(sockets[i]) then
+      error("select: there is no socket of moonwire.compat.socket at place " .. i, 3)
+    end
   end
-  return socket
+  return sockets
 end
 
 local function add(ready, object)
@@ -20,20 +23,10 @@ local function add(ready, object)
   end
 end
 
-local function await(object, ready, news)
-  socket_of(object):await_input()
+local function await(object, socket, ready, news)
+  socket:await_input()
   add(ready, object)
   news:set()
-end
-
-local function writable(list)
-  local ready = {}
-  for _, object in ipairs(list or {}) do
-    if socket_of(object):has_room() then
-      add(ready, object)
-    end
-  end
-  return ready
 end
 
 --- Waits until one of the sockets can be read or written. Writing counts as
@@ -45,17 +38,25 @@ end
 ---@return table writable
 ---@return string? err "timeout"
 local function select_sockets(readers, writers, seconds)
-  local can_read, can_write, news = {}, writable(writers), sync.event()
-  local limit = seconds and seconds >= 0 and seconds or nil
-  if can_write[1] then
-    limit = 0
+  local can_read, can_write, news = {}, {}, sync.event()
+  for i, socket in ipairs(sockets_of(writers)) do
+    if socket:has_room() then
+      add(can_write, writers[i])
+    end
   end
+  local limit = seconds and seconds >= 0 and seconds or nil
+  limit = can_write[1] and 0 or limit
+  local sockets = sockets_of(readers)
   do
     local group <close> = task.group()
-    for _, object in ipairs(readers or {}) do
-      group:spawn(await, object, can_read, news)
+    for i, socket in ipairs(sockets) do
+      group:spawn(await, readers[i], socket, can_read, news)
     end
-    news:wait(limit)
+    if limit == 0 then
+      task.sleep(0) -- one turn of the loop shows what is there
+    else
+      news:wait(limit)
+    end
   end
   if not can_read[1] and not can_write[1] then
     return can_read, can_write, "timeout"

@@ -31,6 +31,8 @@ local OPTIONS <const> = {
 ---@field accepted? moonwire.stream that select has accepted
 ---@field block number|false seconds that one wait may take
 ---@field total number|false seconds that one call may take
+---@field counters? moonwire.stream_counters as of its close
+---@field broken? boolean it was reset
 ---@field limit number|false|nil what the stream was told last
 ---@field options table<string, any> for connect and listen
 local Socket = { __name = "moonwire.compat.socket" }
@@ -204,7 +206,13 @@ end
 -- --- sending and receiving ---
 
 local function check_client(self)
-  return self.state == "client" and self.stream:is_open()
+  return self.state == "client" and not self.broken and self.stream:is_open()
+end
+
+-- What LuaSocket says, of a fault in reading or writing.
+local function fault(self, message, code)
+  self.broken = self.broken or code == "reset"
+  return word(message, code)
 end
 
 --- Sends bytes i to j, and returns the index of the last one sent.
@@ -222,7 +230,7 @@ function Socket:send(data, i, j)
     local last = math.min(sent + PIECE_BYTES, j)
     local ok, message, code = self.stream:write(data:sub(sent + 1, last))
     if not ok and code ~= "timeout" then
-      return nil, word(message, code), sent
+      return nil, fault(self, message, code), sent
     end
     sent = last -- after a timeout it is queued still
     if not ok and sent < j then
@@ -250,7 +258,7 @@ local function receive_pieces(self, size, to_end, prefix)
     if code == "eof" and to_end then
       return table.concat(pieces)
     elseif not piece then
-      return nil, word(message, code), table.concat(pieces)
+      return nil, fault(self, message, code), table.concat(pieces)
     end
     pieces[#pieces + 1] = piece
     have = have + #piece
@@ -275,7 +283,7 @@ local function receive_line(self, prefix)
     local moves = open_still and self.stream:counters().received > before and left(self, due) ~= 0
     if not moves then
       local partial = code == "too_large" and "" or pending(self, LINE_BYTES):gsub("\r", "")
-      return nil, word(message, code), prefix .. partial
+      return nil, fault(self, message, code), prefix .. partial
     end
   until false
 end
@@ -358,9 +366,9 @@ end
 
 function Socket:getsockname()
   local holder = self.listener or self.stream
-  local address, message = (holder or net.pair()):local_address()
-  if not holder or not address then
-    return nil, holder and message or "closed"
+  local address = holder and holder:local_address()
+  if not address then
+    return nil, "closed"
   end
   return split(address)
 end
@@ -377,9 +385,9 @@ function Socket:getfamily()
   return family or "inet"
 end
 
---- Bytes received and sent, and its age in seconds.
+--- Bytes received and sent, and its age in seconds; of a closed one, as of then.
 function Socket:getstats()
-  local counters = self.stream and self.stream:counters()
+  local counters = self.stream and self.stream:counters() or self.counters
   if not counters then
     return 0, 0, 0
   end
@@ -397,6 +405,7 @@ function Socket:shutdown(how)
 end
 
 function Socket:close()
+  self.counters = self.stream and self.stream:counters() or self.counters
   for _, name in ipairs { "stream", "accepted", "listener" } do
     if self[name] then
       self[name]:close()
