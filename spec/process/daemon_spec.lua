@@ -59,14 +59,15 @@ describe("the children of a process", function()
 
   it("have a status also when our parent ignores the end of children", function()
     local code = [[io.stdout:write((require("moonwire.process").spawn { "sh", "-c", "exit 6" }):wait())]]
-    local result = assert(process.run { "sh", "-c", [[trap '' CHLD; exec "$0" run -e "$1"]], moonwire.binary, code })
+    local command = [[trap '' CHLD; exec "$0" run -e "$1"]]
+    local result = assert(process.run { "sh", "-c", command, moonwire.binary, code })
     assert.are.equal("6", result.output)
   end)
 
   it("do not hold up the end of a program", function()
     local status = moonwire.run [[
-      local child = require("moonwire.process").spawn { "sh", "-c", "trap '' TERM; echo; while :; do sleep 0.05; done",
-        kill_after = 0.05 }
+      local stubborn = "trap '' TERM; echo; while :; do sleep 0.05; done"
+      local child = require("moonwire.process").spawn { "sh", "-c", stubborn, kill_after = 0.05 }
       child.stdout:read_line()]]
     assert.are.equal(0, status)
   end)

@@ -66,10 +66,9 @@ describe("process.run", function()
 
   it("runs many at a time", function()
     local place <close> = folder.new()
-    local running = {}
+    local command, running = "touch started.$1; while [ ! -e go ]; do sleep 0.02; done; echo $1", {}
     for i = 1, 20 do
-      running[i] = task.spawn(process.run, {
-        "sh", "-c", "touch started.$1; while [ ! -e go ]; do sleep 0.02; done; echo $1", "sh", i, cwd = place.path })
+      running[i] = task.spawn(process.run, { "sh", "-c", command, "sh", i, cwd = place.path })
     end
     condition.wait_until(function()
       for i = 1, 20 do

@@ -1,6 +1,7 @@
 #include "script/state.h"
 
 #include "base/log.h"
+#include "script/blocking.h"
 #include "script/core.h"
 #include "script/fault.h"
 #include "script/finalizer.h"
@@ -172,6 +173,7 @@ static int open_state(lua_State *L) {
     struct opening *opening = lua_touserdata(L, 1);
     luaL_openlibs(L);
     allow_text_only(L);
+    mw_blocking_watch(L);
     lua_register(L, "print", print_to_stderr);
     if (!opening->state->library) {
         return luaL_error(L, "not enough memory");
