@@ -5,7 +5,6 @@
 ---     ann:type "hello"
 ---     ann:sees "bob: hello"
 local condition = require "spec.support.condition"
-local folder = require "spec.support.folder"
 local process = require "spec.support.process"
 
 local terminal = {}
@@ -19,20 +18,14 @@ Terminal.__index = Terminal
 ---@param command string
 ---@return spec.terminal
 function terminal.open(command)
-  local place = folder.new()
-  local path = place.path .. "/keys"
-  assert(os.execute("mkfifo " .. path))
-  local started = process.start { "sh", "-c", "exec " .. command, stdin_file = path }
-  -- Opened both ways, so that this does not wait for the program; after its start, so that it has no copy.
-  local keys = assert(io.open(path, "r+"))
-  keys:setvbuf("no")
-  return setmetatable({ folder = place, keys = keys, process = started, command = command }, Terminal)
+  local started = process.start { "sh", "-c", "exec " .. command, stdin = "stream" }
+  return setmetatable({ process = started, command = command }, Terminal)
 end
 
 --- Types a line.
 ---@param line string
 function Terminal:type(line)
-  assert(self.keys:write(line, "\n"))
+  assert(self.process.stdin:write(line, "\n"))
 end
 
 --- Waits until the output holds a text.
@@ -64,8 +57,6 @@ end
 --- Ends the program, if it still runs.
 function Terminal:close()
   self.process:stop()
-  self.keys:close()
-  self.folder:remove()
 end
 
 Terminal.__close = Terminal.close

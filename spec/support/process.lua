@@ -1,108 +1,62 @@
---- Foreign processes for specs. They run beside the loop: what they write goes
---- into files, and nothing here blocks for longer than a shell takes to start.
+--- Foreign processes for specs, over moonwire.process. What they write goes into
+--- files, which stay readable after the end.
 ---
 ---     local server <close> = process.start { "nc", "-l", "127.0.0.1", port }
 ---     local status, output = process.run { "socat", "-V" }
-local core = require "moonwire.core"
+local child_process = require "moonwire.process"
 local folder = require "spec.support.folder"
-local task = require "moonwire.task"
 
 local process = {}
 
-local STEP_SECONDS <const> = 0.003
-local START_SECONDS <const> = 10
 local WAIT_SECONDS <const> = 10
 local TERM_SECONDS <const> = 3
 
-local OPTIONS <const> = { env = true, stdin_file = true, input = true }
+local OPTIONS <const> = { env = true, stdin = true, input = true }
 
 ---@class spec.process_options
 ---@field [integer] string|number the command and its arguments
 ---@field env? table<string, string|false> what its environment has besides ours; false: has not
----@field stdin_file? string default /dev/null
+---@field stdin? "stream" what is written to the field `stdin` it reads; default: nothing to read
 ---@field input? string its standard input
 ---@field seconds? number process.run only: what it may take; default 10
 
 ---@class spec.process
+---@field stdin? moonwire.stream
 local Process = {}
 Process.__index = Process
 
-local function quote(text)
-  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
-
-local function quote_all(words)
-  local quoted = {}
-  for i, word in ipairs(words) do
-    quoted[i] = quote(word)
-  end
-  return table.concat(quoted, " ")
-end
-
--- Our process ignores SIGPIPE, and a shell without job control lets what it starts in the background ignore
--- SIGINT: both would be inherited.
-local function environment(env)
-  local words = { "env", "--default-signal=INT,QUIT,PIPE" }
-  for name, value in pairs(env or {}) do
-    if not value then
-      words[#words + 1] = "-u"
-      words[#words + 1] = name
-    end
-  end
-  for name, value in pairs(env or {}) do
-    if value then
-      words[#words + 1] = name .. "=" .. value
-    end
-  end
-  return words
-end
-
--- The shell in the background notes first the process's id, then its status; each file appears as a whole.
-local LAUNCH <const> = [[cd %s && { cd %s; %s %s <%s >"$OLDPWD/out" 2>"$OLDPWD/err" &
-cd "$OLDPWD"; echo $! >pid.new; mv pid.new pid; wait $!; echo $? >status.new; mv status.new status; } \
-</dev/null >/dev/null 2>&1 &]]
-
-local function check(options)
-  for key in pairs(options) do
-    if math.type(key) ~= "integer" and not OPTIONS[key] then
+-- Checks the options, whose caller called a public function, and makes them those of spawn.
+local function to_command(options)
+  local command = { kill_after = TERM_SECONDS, env = options.env, stdin = options.stdin or "null" }
+  for key, value in pairs(options) do
+    if math.type(key) == "integer" then
+      command[key] = value
+    elseif not OPTIONS[key] then
       error(("unknown option '%s'"):format(tostring(key)), 3)
     end
   end
+  return command
 end
 
-local function poll(seconds, fn)
-  local due = core.now() + seconds
-  local value = fn()
-  while not value and core.now() < due do
-    task.sleep(STEP_SECONDS)
-    value = fn()
-  end
-  return value
-end
-
-local function start(options)
+local function start(command, input)
   local place = folder.new()
-  local stdin = options.stdin_file or "/dev/null"
-  if options.input then
-    stdin = place:write("in", options.input)
+  local out <close> = assert(io.open(place:write("out", ""), "w"))
+  local err <close> = assert(io.open(place:write("err", ""), "w"))
+  local file <close> = input and assert(io.open(place:write("in", input)))
+  command.stdout, command.stderr, command.stdin = out, err, file or command.stdin
+  local child, message = child_process.spawn(command)
+  if not child then
+    place:remove()
+    error(message, 0)
   end
-  local self = setmetatable({ folder = place, name = tostring(options[1]) }, Process)
-  local here = require "lfs".currentdir()
-  local launch = LAUNCH:format(quote(place.path), quote(here), quote_all(environment(options.env)),
-    quote_all(options), quote(stdin))
-  assert(os.execute(launch))
-  self.id = poll(START_SECONDS, function()
-    return math.tointeger(tonumber(place:read("pid")))
-  end)
-  return self.id and self or error(("%s: not started within %d s"):format(self.name, START_SECONDS), 0)
+  return setmetatable({ folder = place, name = tostring(command[1]), child = child, stdin = child.stdin }, Process)
 end
 
 --- Starts a process. `local p <close> = process.start {…}` ends it with the block.
 ---@param options spec.process_options
 ---@return spec.process
 function process.start(options)
-  check(options)
-  return start(options)
+  return start(to_command(options), options.input)
 end
 
 --- Runs a process to its end.
@@ -113,8 +67,7 @@ end
 function process.run(options)
   local seconds = options.seconds or WAIT_SECONDS
   options.seconds = nil
-  check(options)
-  local self <close> = start(options)
+  local self <close> = start(to_command(options), options.input)
   local status = self:wait(seconds)
   if not status then
     local written = self:output() .. self:errors()
@@ -126,16 +79,13 @@ end
 --- Its id.
 ---@return integer
 function Process:pid()
-  return self.id
+  return self.child:id()
 end
 
 --- How it ended; nil while it runs.
 ---@return integer? status 128 and the signal's number when a signal ended it
 function Process:status()
-  if not self.ended then
-    self.ended = self.folder and math.tointeger(tonumber(self.folder:read("status")))
-  end
-  return self.ended
+  return (self.child:status())
 end
 
 --- Waits for its end.
@@ -143,13 +93,8 @@ end
 ---@return integer? status
 ---@return string? err "timeout"
 function Process:wait(seconds)
-  local status = poll(seconds or WAIT_SECONDS, function()
-    return self:status()
-  end)
-  if not status then
-    return nil, "timeout"
-  end
-  return status
+  local status, _, code = self.child:wait(seconds or WAIT_SECONDS)
+  return status, code
 end
 
 local function content(self, name)
@@ -171,37 +116,22 @@ end
 --- Sends a signal, unless it has ended.
 ---@param name string "TERM", "HUP", …
 function Process:signal(name)
-  if not self:status() then
-    os.execute(("kill -%s %d 2>/dev/null"):format(name, self.id))
-  end
-end
-
--- A task that is cancelled, or dying, cannot wait: then the end is a hard one at once.
-local function end_gently(self)
-  self:signal("TERM")
-  return self:wait(TERM_SECONDS)
-end
-
-local function await_killed(self)
-  self:signal("KILL")
-  return self:wait(TERM_SECONDS)
+  self.child:kill(name)
 end
 
 --- Ends it if it still runs: SIGTERM, after three seconds SIGKILL. What it wrote stays readable.
----@return integer? status
+---@return integer? status nil when this task cannot wait for it any more
 function Process:stop()
-  if not self.folder then
-    return self.ended
+  if self.folder then
+    self.child:close()
+    if not pcall(self.child.wait, self.child, 2 * TERM_SECONDS) then
+      self.child:kill("kill") -- a task that was cancelled, or is dying, cannot wait
+    end
+    self.out, self.err = self:output(), self:errors()
+    self.folder:remove()
+    self.folder = nil
   end
-  local _, status = pcall(end_gently, self)
-  if type(status) ~= "number" then
-    pcall(await_killed, self)
-  end
-  self.out, self.err = self:output(), self:errors()
-  self:status()
-  self.folder:remove()
-  self.folder = nil
-  return self.ended
+  return self:status()
 end
 
 Process.__close = Process.stop
