@@ -49,7 +49,8 @@ local function start(command, input)
     place:remove()
     error(message, 0)
   end
-  return setmetatable({ folder = place, name = tostring(command[1]), child = child, stdin = child.stdin }, Process)
+  local self = { folder = place, name = tostring(command[1]), child = child, stdin = child.stdin }
+  return setmetatable(self, Process)
 end
 
 --- Starts a process. `local p <close> = process.start {…}` ends it with the block.

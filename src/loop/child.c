@@ -55,8 +55,9 @@ static void release(struct mw_child *child) {
 }
 
 void mw_children_close(struct mw_children *children) {
-    while (!mw_list_empty(&children->list)) {
-        struct mw_child *child = mw_list_owner(children->list.next, struct mw_child, node);
+    for (struct mw_list *node = children->list.next, *next; node != &children->list; node = next) {
+        next = node->next;
+        struct mw_child *child = mw_list_owner(node, struct mw_child, node);
         struct mw_child_status status;
         mw_child_signal(child, SIGKILL);
         if (!mw_process_collect(&child->process, &status)) {
@@ -147,7 +148,8 @@ struct mw_child *mw_child_start(struct mw_children *children, const struct mw_ch
     int error = child ? start(child, plan, children->descriptors, &folder_failed) : ENOMEM;
     if (error) {
         free(child);
-        mw_fault_set(fault, error, folder_failed ? "enter" : "spawn", folder_failed ? plan->folder : plan->program);
+        mw_fault_set(fault, error, folder_failed ? "enter" : "spawn",
+                     folder_failed ? plan->folder : plan->program);
         return NULL;
     }
     child->children = children;

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -93,12 +93,12 @@ static int clone_child(struct mw_process *process, struct start *start, char *st
 int mw_process_start(struct mw_process *process, const struct mw_child_plan *plan, const char *path,
                      rlim_t descriptors, bool *folder_failed) {
     struct start start = {.plan = plan, .path = path, .descriptors = descriptors, .parent = getpid()};
-    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) {
-        return errno;
+    char *stack = malloc(STACK);
+    if (!stack) {
+        return ENOMEM;
     }
     int error = clone_child(process, &start, stack);
-    munmap(stack, STACK);
+    free(stack);
     if (!error && start.error) {
         error = start.error;
         waitpid(process->id, NULL, 0);

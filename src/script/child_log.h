@@ -9,7 +9,8 @@
 struct mw_child_log;
 
 /* Logs what comes out of `fd`, which it owns from now on, until that ends or the
- * state does: the last words of a child come after the service's. NULL when memory is out; the descriptor is still the caller's then. */
+ * state does: the last words of a child come after the service's. NULL when memory is out; the descriptor is
+ * still the caller's then. */
 struct mw_child_log *mw_child_log_new(struct mw_sched *sched, int fd, const char *program);
 
 /* The process has started: its entries name it. */

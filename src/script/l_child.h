@@ -12,9 +12,9 @@ struct mw_l_child {
     struct mw_list waiters;       /* mw_task.node */
     struct mw_l_stream *stdio[3]; /* held by the user value; NULL: no stream */
     struct mw_child_status status;
-    double grace; /* seconds from asking it to end to killing it */
-    pid_t id;     /* 0 before its start */
-    int self;     /* registry reference that keeps it while it runs */
+    double grace;           /* seconds from asking it to end to killing it */
+    pid_t id;               /* 0 before its start */
+    int self;               /* registry reference that keeps it while it runs */
     int ours[3], theirs[3]; /* descriptors while it is started; -1: none */
     char name[48];
 };

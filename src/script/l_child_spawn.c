@@ -1,14 +1,13 @@
 /* process.spawn: the command, the environment and the descriptors of a child. */
 #include "script/check.h"
 #include "script/child_log.h"
+#include "script/child_stdio.h"
 #include "script/fault.h"
 #include "script/l_child.h"
 #include "script/sched.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,15 +20,6 @@ enum { WEIGHT = 64 };
 
 /* Where things lie on the stack. */
 enum { OPTIONS = 1, WORDS, STRINGS, CHILD };
-
-enum role { STREAM, NOTHING, INHERITED, LOGGED, MERGED, OPEN_FILE };
-
-struct stdio {
-    enum role role[3];
-    int file[3]; /* of OPEN_FILE: the script's descriptor */
-};
-
-static const char *const fields[3] = {"stdin", "stdout", "stderr"};
 
 /* --- the command --- */
 
@@ -82,9 +72,9 @@ static char **read_words(lua_State *L, lua_Integer count) {
     for (lua_Integer i = 0; i < count; i++) {
         lua_rawgeti(L, WORDS, i + 1);
         check_text(L, -1, "a word of the command");
+        luaL_argcheck(L, i > 0 || *lua_tostring(L, -1), 1, "the command is empty");
         words[i] = hold(L);
     }
-    luaL_argcheck(L, *words[0], 1, "the command is empty");
     return words;
 }
 
@@ -163,95 +153,7 @@ static char **read_environment(lua_State *L) {
     return list;
 }
 
-/* --- standard input, output and errors --- */
-
-static enum role read_role(lua_State *L, int index) {
-    static const char *const words[] = {"stream", "null", "inherit", "log", "stdout"};
-    const char *text = lua_tostring(L, -1);
-    /* Input cannot be logged, and only errors can go where the output goes. */
-    int allowed = index == 0 ? LOGGED : index == 1 ? MERGED : OPEN_FILE;
-    for (int role = 0; text && role < allowed; role++) {
-        if (strcmp(text, words[role]) == 0) {
-            return (enum role)role;
-        }
-    }
-    static const char *const expected[] = {
-        "\"stream\", \"null\", \"inherit\" or an open file",
-        "\"stream\", \"null\", \"inherit\", \"log\" or an open file",
-        "\"stream\", \"null\", \"inherit\", \"log\", \"stdout\" or an open file",
-    };
-    return (enum role)luaL_argerror(L, OPTIONS,
-                                    lua_pushfstring(L, "option '%s': %s expected", fields[index], expected[index]));
-}
-
-static struct stdio read_stdio(lua_State *L) {
-    struct stdio stdio = {.role = {STREAM, STREAM, LOGGED}};
-    for (int i = 0; i < 3; i++) {
-        if (lua_getfield(L, OPTIONS, fields[i]) == LUA_TNIL) {
-            lua_pop(L, 1);
-            continue;
-        }
-        const luaL_Stream *file = luaL_testudata(L, -1, LUA_FILEHANDLE);
-        if (file) {
-            luaL_argcheck(L, file->closef, OPTIONS, lua_pushfstring(L, "option '%s': the file is closed", fields[i]));
-            fflush(file->f);
-            stdio.role[i] = OPEN_FILE;
-            stdio.file[i] = fileno(file->f);
-        } else {
-            stdio.role[i] = read_role(L, i);
-        }
-        lua_pop(L, 1);
-    }
-    return stdio;
-}
-
-/* Above those of standard input and output, whose places the child fills. -1 with errno. */
-static int duplicate(int fd) {
-    return fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
-static int raise_above(int fd) {
-    if (fd < 0 || fd > 2) {
-        return fd;
-    }
-    int higher = duplicate(fd);
-    close(fd);
-    return higher;
-}
-
-/* 0 or errno. */
-static int open_pipe(int *ours, int *theirs, bool we_write) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        return errno;
-    }
-    *ours = raise_above(ends[we_write ? 1 : 0]);
-    *theirs = raise_above(ends[we_write ? 0 : 1]);
-    return *ours < 0 || *theirs < 0 ? errno : 0;
-}
-
-static int open_end(struct mw_l_child *child, const struct stdio *stdio, int index) {
-    int *theirs = &child->theirs[index];
-    switch (stdio->role[index]) {
-    case STREAM:
-    case LOGGED: return open_pipe(&child->ours[index], theirs, index == 0);
-    case NOTHING: *theirs = raise_above(open("/dev/null", O_RDWR | O_CLOEXEC)); break;
-    case INHERITED: *theirs = duplicate(index); break;
-    case MERGED: *theirs = duplicate(child->theirs[1]); break;
-    case OPEN_FILE: *theirs = duplicate(stdio->file[index]); break;
-    }
-    return *theirs < 0 ? errno : 0;
-}
-
-static int open_ends(struct mw_l_child *child, const struct stdio *stdio) {
-    for (int i = 0; i < 3; i++) {
-        int error = open_end(child, stdio, i);
-        if (error) {
-            return error;
-        }
-    }
-    return 0;
-}
+/* --- the start --- */
 
 /* A stream over our end, which belongs to the running task. 0 or ENOMEM. */
 static int open_stream(lua_State *L, struct mw_l_child *child, int index) {
@@ -264,17 +166,15 @@ static int open_stream(lua_State *L, struct mw_l_child *child, int index) {
     child->stdio[index] = mw_l_stream_push(L, stream, NULL, &mw_l_profile_default);
     child->stdio[index]->is_of_child = true;
     mw_task_own(L, &child->stdio[index]->resource);
-    lua_setfield(L, -2, fields[index]);
+    lua_setfield(L, -2, mw_child_stdio_names[index]);
     lua_pop(L, 1);
     return 0;
 }
 
-/* --- the start --- */
-
 /* Lives as long as mw_l_child_spawn runs. */
 struct spawning {
     struct mw_child_plan plan;
-    struct stdio stdio;
+    struct mw_child_stdio stdio;
     struct mw_child_log *logs[3];
     struct mw_fault fault;
 };
@@ -290,14 +190,14 @@ static int open_log(struct mw_l_child *child, struct spawning *spawning, int ind
 
 /* All that can raise comes before the first log, which only this function knows of. */
 static int open_all(lua_State *L, struct mw_l_child *child, struct spawning *spawning) {
-    int error = open_ends(child, &spawning->stdio);
+    int error = mw_child_stdio_open(&spawning->stdio, child->ours, child->theirs);
     for (int i = 0; i < 3 && !error; i++) {
-        error = spawning->stdio.role[i] == STREAM ? open_stream(L, child, i) : 0;
+        error = spawning->stdio.role[i] == MW_CHILD_STREAM ? open_stream(L, child, i) : 0;
     }
     lua_pushvalue(L, CHILD);
     child->self = luaL_ref(L, LUA_REGISTRYINDEX);
     for (int i = 0; i < 3 && !error; i++) {
-        error = spawning->stdio.role[i] == LOGGED ? open_log(child, spawning, i) : 0;
+        error = spawning->stdio.role[i] == MW_CHILD_LOGGED ? open_log(child, spawning, i) : 0;
     }
     return error;
 }
@@ -338,8 +238,8 @@ static bool start(lua_State *L, struct mw_l_child *child, struct spawning *spawn
         return false;
     }
     memcpy(spawning->plan.stdio, child->theirs, sizeof child->theirs);
-    child->child = mw_child_start(mw_loop_children(child->sched->loop), &spawning->plan, mw_l_child_on_exit, child,
-                                  &spawning->fault);
+    child->child = mw_child_start(mw_loop_children(child->sched->loop), &spawning->plan, mw_l_child_on_exit,
+                                  child, &spawning->fault);
     return child->child != NULL;
 }
 
@@ -360,7 +260,7 @@ int mw_l_child_spawn(lua_State *L) {
                                         "stderr", "group",     "kill_after", NULL};
     lua_Integer count = part(L);
     mw_check_options(L, OPTIONS, known);
-    struct spawning spawning = {.stdio = read_stdio(L)};
+    struct spawning spawning = {.stdio = mw_child_stdio_read(L, OPTIONS)};
     spawning.plan.arguments = read_words(L, count);
     spawning.plan.program = spawning.plan.arguments[0];
     spawning.plan.environment = read_environment(L);

@@ -1,22 +1,12 @@
 --- The stream sockets of LuaSocket, over ours. Not for scripts: they come from
 --- moonwire.compat.socket.
-local core = require "moonwire.core"
 local net = require "moonwire.net"
+local transfer = require "moonwire.compat.socket.transfer"
 
 local stream = {}
 
-local LINE_BYTES <const> = 1024 * 1024 -- of a line at most
-local ALL_BYTES <const> = 64 * 1024 * 1024 -- of receive("*a")
-local PIECE_BYTES <const> = 64 * 1024
+local QUEUED_BYTES <const> = 64 * 1024 -- send would wait above
 local CONNECT_SECONDS <const> = 120 -- without settimeout; the kernel gives up about then
-
-local NOT_KNOWN <const> = "host or service not provided, or not known"
-
--- What LuaSocket says for our codes; others keep our message.
-local WORDS <const> = {
-  eof = "closed", reset = "closed", closed = "closed", timeout = "timeout", refused = "connection refused",
-  in_use = "address already in use", denied = "permission denied", not_found = NOT_KNOWN,
-}
 
 -- As setoption has them; true: what this value asks for is so anyway.
 local OPTIONS <const> = {
@@ -37,10 +27,6 @@ local OPTIONS <const> = {
 ---@field options table<string, any> for connect and listen
 local Socket = { __name = "moonwire.compat.socket" }
 Socket.__index = Socket
-
-local function word(message, code)
-  return WORDS[code] or message
-end
 
 ---@param kind "tcp"|"unix"
 ---@return moonwire.compat.socket
@@ -102,43 +88,23 @@ function Socket:gettimeout()
   return self.block or -1, self.total or -1
 end
 
-local function due_of(self)
-  return self.total and core.now() + self.total
-end
-
--- What the next wait may take; false: no limit.
-local function left(self, due)
-  local rest = due and math.max(due - core.now(), 0)
-  if rest and self.block then
-    return math.min(rest, self.block)
-  end
-  return rest or self.block
-end
-
-local function set_limit(self, seconds)
-  if self.limit ~= seconds then
-    self.stream:configure { read_timeout = seconds, write_timeout = seconds }
-    self.limit = seconds
-  end
-end
-
 -- --- connecting and listening ---
 
 -- Calls a function of net with an address. One without a port is no address.
 local function open(self, verb, host, port, options)
   local address = address_of(self, host, port)
   if not address then
-    return nil, NOT_KNOWN
+    return nil, transfer.NOT_KNOWN
   end
   local opened, message, code = verb(address, options)
   if not opened then
-    return nil, word(message, code)
+    return nil, transfer.word(message, code)
   end
   return opened
 end
 
 local function connect_options(self)
-  local options = { timeout = left(self, due_of(self)) or CONNECT_SECONDS }
+  local options = { timeout = transfer.left(self, transfer.due_of(self)) or CONNECT_SECONDS }
   if options.timeout == 0 then
     options.timeout = CONNECT_SECONDS -- it holds up this task alone
   end
@@ -195,9 +161,9 @@ function Socket:accept()
   self.accepted = nil
   if not opened then
     local message, code
-    opened, message, code = self.listener:accept(left(self, due_of(self)) or math.huge)
+    opened, message, code = self.listener:accept(transfer.left(self, transfer.due_of(self)) or math.huge)
     if not opened then
-      return nil, word(message, code)
+      return nil, transfer.word(message, code)
     end
   end
   return client(self.kind, opened)
@@ -205,108 +171,7 @@ end
 
 -- --- sending and receiving ---
 
-local function check_client(self)
-  return self.state == "client" and not self.broken and self.stream:is_open()
-end
-
--- What LuaSocket says, of a fault in reading or writing.
-local function fault(self, message, code)
-  self.broken = self.broken or code == "reset"
-  return word(message, code)
-end
-
---- Sends bytes i to j, and returns the index of the last one sent.
-function Socket:send(data, i, j)
-  data = tostring(data)
-  i, j = i or 1, j or -1
-  i = i < 0 and math.max(#data + i + 1, 1) or math.max(i, 1)
-  j = j < 0 and #data + j + 1 or math.min(j, #data)
-  if not check_client(self) then
-    return nil, "closed", i - 1
-  end
-  local due, sent = due_of(self), i - 1
-  while sent < j do
-    set_limit(self, left(self, due))
-    local last = math.min(sent + PIECE_BYTES, j)
-    local ok, message, code = self.stream:write(data:sub(sent + 1, last))
-    if not ok and code ~= "timeout" then
-      return nil, fault(self, message, code), sent
-    end
-    sent = last -- after a timeout it is queued still
-    if not ok and sent < j then
-      return nil, "timeout", sent
-    end
-  end
-  return sent
-end
-
--- What is there, without waiting.
-local function pending(self, max)
-  if not self.stream:is_open() then
-    return ""
-  end
-  set_limit(self, 0)
-  return self.stream:read_some(max) or ""
-end
-
--- Pieces until there are `size` bytes, or until the end of data.
-local function receive_pieces(self, size, to_end, prefix)
-  local pieces, have, due = { prefix }, #prefix, due_of(self)
-  while have < size do
-    set_limit(self, left(self, due))
-    local piece, message, code = self.stream:read_some(math.min(size - have, PIECE_BYTES))
-    if code == "eof" and to_end then
-      return table.concat(pieces)
-    elseif not piece then
-      return nil, fault(self, message, code), table.concat(pieces)
-    end
-    pieces[#pieces + 1] = piece
-    have = have + #piece
-  end
-  if to_end then
-    return nil, "too_large", table.concat(pieces)
-  end
-  return table.concat(pieces)
-end
-
--- A limit on single waits begins anew with every byte that comes.
-local function receive_line(self, prefix)
-  local due = due_of(self)
-  repeat
-    local before = self.stream:counters().received
-    set_limit(self, left(self, due))
-    local line, message, code = self.stream:read_line(LINE_BYTES)
-    if line then
-      return prefix .. line:gsub("\r", "")
-    end
-    local open_still = code == "timeout" and self.stream:is_open()
-    local moves = open_still and self.stream:counters().received > before and left(self, due) ~= 0
-    if not moves then
-      local partial = code == "too_large" and "" or pending(self, LINE_BYTES):gsub("\r", "")
-      return nil, fault(self, message, code), prefix .. partial
-    end
-  until false
-end
-
---- Receives a line ("*l"), all data to its end ("*a"), or so many bytes. What came
---- before a fault is the third result.
-function Socket:receive(pattern, prefix)
-  prefix = prefix or ""
-  if not check_client(self) then
-    return nil, "closed", prefix
-  end
-  pattern = pattern or "*l"
-  if type(pattern) == "number" then
-    return receive_pieces(self, pattern, false, prefix)
-  end
-  local letter = tostring(pattern):gsub("^%*", ""):sub(1, 1)
-  if letter == "l" then
-    return receive_line(self, prefix)
-  elseif letter == "a" then
-    return receive_pieces(self, ALL_BYTES, true, prefix)
-  end
-  error(("bad argument #1 to 'receive' (invalid receive pattern '%s')"):format(pattern), 2)
-end
+Socket.send, Socket.receive = transfer.send, transfer.receive
 
 -- --- for select ---
 
@@ -317,8 +182,8 @@ function Socket:await_input()
       local opened = self.listener:accept()
       self.accepted = opened and opened:keep()
     end
-  elseif check_client(self) then
-    set_limit(self, false)
+  elseif transfer.is_connected(self) then
+    transfer.set_limit(self, false)
     self.stream:peek(1)
   end
 end
@@ -327,7 +192,7 @@ end
 ---@return boolean
 function Socket:has_room()
   local counters = self.stream and self.stream:counters()
-  return not counters or counters.pending <= PIECE_BYTES
+  return not counters or counters.pending <= QUEUED_BYTES
 end
 
 --- What select waits for; LuaSocket has a number here.
@@ -374,7 +239,7 @@ function Socket:getsockname()
 end
 
 function Socket:getpeername()
-  if not check_client(self) then
+  if not transfer.is_connected(self) then
     return nil, "closed"
   end
   return split(self.stream:peer_address())
@@ -395,7 +260,7 @@ function Socket:getstats()
 end
 
 function Socket:shutdown(how)
-  if not check_client(self) then
+  if not transfer.is_connected(self) then
     return nil, "closed"
   end
   if how ~= "receive" then
