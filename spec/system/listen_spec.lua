@@ -85,6 +85,9 @@ describe("a listener that is opened and closed at run time", function()
     server.process:signal "TERM"
     assert.are.equal(0, server.process:wait(2))
     assert.are.equal("eof", select(3, conn:read(1)))
-    condition.wait_until(function() return select(3, net.connect(address)) == "refused" end)
+    condition.wait_until(function()
+      local conn <close>, _, code = net.connect(address)
+      return not conn and code == "refused"
+    end)
   end)
 end)

@@ -127,7 +127,8 @@ describe("a server that is told to stop", function()
     assert.is_true(tonumber(pending) > 0)
     server.process:signal "TERM"
     condition.wait_until(function()
-      return select(3, net.connect(server.address)) == "refused"
+      local conn <close>, _, code = net.connect(server.address)
+      return not conn and code == "refused"
     end)
     late:signal "USR1"
     assert.are.equal(bytes, peer.await_output(late, "read (%d+)"))
