@@ -86,8 +86,8 @@ describe("a listener that is opened and closed at run time", function()
     assert.are.equal(0, server.process:wait(2))
     assert.are.equal("eof", select(3, conn:read(1)))
     condition.wait_until(function()
-      local conn <close>, _, code = net.connect(address)
-      return not conn and code == "refused"
+      local late <close>, _, code = net.connect(address)
+      return not late and code == "refused"
     end)
   end)
 end)
