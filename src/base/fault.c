@@ -22,8 +22,10 @@ static const struct {
     {EADDRNOTAVAIL, "unavailable"},
     {EACCES, "denied"},
     {EPERM, "denied"},
+    {EROFS, "denied"},
     {ENOENT, "not_found"},
     {EEXIST, "exists"},
+    {ENOTEMPTY, "exists"},
     {ENETUNREACH, "unreachable"},
     {EHOSTUNREACH, "unreachable"},
     {ENETDOWN, "unreachable"},
@@ -40,7 +42,11 @@ static const struct {
     {ENOEXEC, "invalid"},
     {EAFNOSUPPORT, "invalid"},
     {EPROTONOSUPPORT, "invalid"},
+    {EISDIR, "invalid"},
+    {ENOTDIR, "invalid"},
+    {ENAMETOOLONG, "invalid"},
     {ENOSPC, "full"},
+    {EDQUOT, "full"},
 };
 
 static const char *const everyday[] = {"timeout", "closed", "eof", "reset", "busy", "cancelled", "too_large"};

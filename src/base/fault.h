@@ -15,11 +15,12 @@ struct mw_fault {
 
 /* The code word of an errno value: "timeout" ETIMEDOUT, "refused", "reset"
  * (ECONNRESET, EPIPE, ECONNABORTED), "closed" (EBADF, ENOTCONN, ESHUTDOWN),
- * "in_use" EADDRINUSE, "unavailable" EADDRNOTAVAIL, "denied" (EACCES, EPERM),
- * "not_found" ENOENT, "exists" EEXIST, "unreachable" (ENETUNREACH,
+ * "in_use" EADDRINUSE, "unavailable" EADDRNOTAVAIL, "denied" (EACCES, EPERM, EROFS),
+ * "not_found" ENOENT, "exists" (EEXIST, ENOTEMPTY), "unreachable" (ENETUNREACH,
  * EHOSTUNREACH, ENETDOWN, EHOSTDOWN), "descriptors" (EMFILE, ENFILE),
  * "memory" (ENOMEM, ENOBUFS), "busy" (EBUSY, EALREADY), "cancelled" ECANCELED, "too_large" EMSGSIZE,
- * "invalid" (EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT), "full" ENOSPC; anything else "system". */
+ * "invalid" (EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, EISDIR, ENOTDIR, ENAMETOOLONG), "full" (ENOSPC,
+ * EDQUOT); anything else "system". */
 const char *mw_fault_code(int error);
 
 /* Whether the code is one of the everyday words (timeout, closed, eof, reset,

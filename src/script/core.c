@@ -7,6 +7,7 @@
 #include "script/l_connect.h"
 #include "script/l_crypto.h"
 #include "script/l_dgram.h"
+#include "script/l_folder.h"
 #include "script/l_job.h"
 #include "script/l_json.h"
 #include "script/l_listener.h"
@@ -107,6 +108,7 @@ static int open_core(lua_State *L) {
     mw_l_codec_open(L);
     mw_l_json_open(L);
     mw_l_crypto_open(L);
+    mw_l_folder_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }

@@ -1,0 +1,176 @@
+#include "net/file_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+enum {
+    BUFFER = 4096,
+    INTERESTING = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
+                  IN_MOVE_SELF | IN_ONLYDIR,
+};
+
+struct mw_file_watch {
+    int fd;
+    char only[MW_FILE_NAME]; /* the one name of interest; empty: all */
+    char changing[MW_FILE_NAME]; /* that was told to have changed last, see is_repeated */
+    bool ended;
+    size_t start, end;       /* of the events in `bytes` that were not taken yet */
+    _Alignas(struct inotify_event) char bytes[BUFFER];
+};
+
+/* --- opening --- */
+
+/* The folder to watch, and the name in it, which is empty when all are of interest. */
+static int find(const struct mw_file_place *place, const char *name, const char **only) {
+    int folder = mw_file_resolve(place, name, O_RDONLY | O_DIRECTORY, 0);
+    *only = "";
+    if (folder == -ENOTDIR || folder == -ENOENT) {
+        folder = mw_file_open_parent(place, name, only);
+    }
+    return folder;
+}
+
+static int start(struct mw_file_watch *watch, int folder) {
+    char link[32];
+    watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (watch->fd < 0) {
+        return errno;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    return inotify_add_watch(watch->fd, link, INTERESTING) < 0 ? errno : 0;
+}
+
+struct mw_file_watch *mw_file_watch_open(const struct mw_file_place *place, const char *name) {
+    const char *only;
+    int folder = find(place, name, &only);
+    if (folder < 0) {
+        errno = -folder;
+        return NULL;
+    }
+    struct mw_file_watch *watch = calloc(1, sizeof *watch);
+    int error = strlen(only) >= MW_FILE_NAME ? ENAMETOOLONG : ENOMEM;
+    if (watch) {
+        watch->fd = -1;
+    }
+    if (watch && error == ENOMEM) {
+        strcpy(watch->only, only);
+        error = start(watch, folder);
+    }
+    close(folder);
+    if (error && watch) {
+        mw_file_watch_close(watch);
+    }
+    errno = error;
+    return error ? NULL : watch;
+}
+
+void mw_file_watch_close(struct mw_file_watch *watch) {
+    if (watch->fd >= 0) {
+        close(watch->fd);
+    }
+    free(watch);
+}
+
+int mw_file_watch_fd(const struct mw_file_watch *watch) {
+    return watch->fd;
+}
+
+/* --- taking --- */
+
+/* The next event of the kernel, which stays where it is; NULL: none. */
+static const struct inotify_event *peek(struct mw_file_watch *watch) {
+    if (watch->start == watch->end) {
+        ssize_t got = read(watch->fd, watch->bytes, sizeof watch->bytes);
+        watch->start = 0;
+        watch->end = got > 0 ? (size_t)got : 0;
+    }
+    return watch->start < watch->end ? (const void *)(watch->bytes + watch->start) : NULL;
+}
+
+static void skip(struct mw_file_watch *watch, const struct inotify_event *event) {
+    watch->start += sizeof *event + event->len;
+}
+
+static const char *name_of(const struct inotify_event *event) {
+    return event->len ? event->name : "";
+}
+
+static void set(struct mw_file_event *event, enum mw_file_event_kind kind, const char *name) {
+    event->kind = kind;
+    snprintf(event->name, sizeof event->name, "%s", name);
+    event->from[0] = '\0';
+}
+
+/* The two halves of a renaming come one behind the other; else it led elsewhere. */
+static void take_moved_from(struct mw_file_watch *watch, uint32_t cookie, struct mw_file_event *event) {
+    const struct inotify_event *next = peek(watch);
+    event->kind = MW_FILE_REMOVED;
+    if (next && (next->mask & IN_MOVED_TO) && next->cookie == cookie) {
+        char from[MW_FILE_NAME];
+        strcpy(from, event->name);
+        set(event, MW_FILE_RENAMED, name_of(next));
+        strcpy(event->from, from);
+        skip(watch, next);
+    }
+}
+
+static void take(struct mw_file_watch *watch, struct mw_file_event *event) {
+    const struct inotify_event *raw = peek(watch);
+    if (!raw) {
+        set(event, MW_FILE_NONE, "");
+        return;
+    }
+    uint32_t mask = raw->mask, cookie = raw->cookie;
+    set(event, MW_FILE_CHANGED, name_of(raw));
+    skip(watch, raw);
+    if (mask & IN_Q_OVERFLOW) {
+        event->kind = MW_FILE_OVERFLOW;
+    } else if (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) {
+        event->kind = MW_FILE_ENDED;
+        watch->ended = true;
+    } else if (mask & IN_MOVED_FROM) {
+        take_moved_from(watch, cookie, event);
+    } else if (mask & (IN_CREATE | IN_MOVED_TO)) {
+        event->kind = MW_FILE_CREATED;
+    } else if (mask & IN_DELETE) {
+        event->kind = MW_FILE_REMOVED;
+    }
+}
+
+/* For one name: what others do is left out, and a file that takes the name is a
+ * change of it, as when an editor writes a new file and renames it. */
+static bool concerns(const struct mw_file_watch *watch, struct mw_file_event *event) {
+    if (!watch->only[0] || event->kind == MW_FILE_OVERFLOW || event->kind >= MW_FILE_ENDED ||
+        event->kind == MW_FILE_NONE) {
+        return true;
+    }
+    if (event->kind == MW_FILE_RENAMED && strcmp(event->name, watch->only) == 0) {
+        set(event, MW_FILE_CHANGED, watch->only);
+    } else if (event->kind == MW_FILE_RENAMED && strcmp(event->from, watch->only) == 0) {
+        set(event, MW_FILE_REMOVED, watch->only);
+    }
+    return strcmp(event->name, watch->only) == 0;
+}
+
+/* Whether the same name has just been told to have changed, and nobody has waited
+ * since: writers make an event a write. */
+static bool is_repeated(struct mw_file_watch *watch, const struct mw_file_event *event) {
+    bool repeated = event->kind == MW_FILE_CHANGED && strcmp(event->name, watch->changing) == 0;
+    strcpy(watch->changing, event->kind == MW_FILE_CHANGED ? event->name : "");
+    return repeated;
+}
+
+void mw_file_watch_next(struct mw_file_watch *watch, struct mw_file_event *event) {
+    do {
+        if (watch->ended) {
+            set(event, MW_FILE_ENDED, "");
+            return;
+        }
+        take(watch, event);
+    } while (!concerns(watch, event) || is_repeated(watch, event));
+}

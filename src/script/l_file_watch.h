@@ -1,0 +1,10 @@
+/* Watches for scripts: changes in a folder, one at a time. */
+#ifndef MW_SCRIPT_L_FILE_WATCH_H
+#define MW_SCRIPT_L_FILE_WATCH_H
+
+#include <lua.h>
+
+/* Registers the type. Raises when memory is out. */
+void mw_l_file_watch_open(lua_State *L);
+
+#endif
