@@ -68,6 +68,9 @@ struct mw_file_content {
  * there, and may not survive a crash). A link is replaced, not followed. */
 int mw_file_replace(const struct mw_file_place *place, const char *name, const struct mw_file_content *content);
 
+/* Whether the name is one that mw_file_replace gives to what is not complete. */
+bool mw_file_is_draft(const char *name);
+
 /* Appends. Appenders at the same time do not mix, of this or of other processes.
  * `sync` as above. 0 or errno as of mw_file_write. */
 int mw_file_append(const struct mw_file_place *place, const char *name, const struct mw_file_content *content);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -17,12 +18,18 @@ struct draft {
     char link[32]; /* what the kernel calls the descriptor */
 };
 
+#define DRAFT ".moonwire-"
+
+bool mw_file_is_draft(const char *name) {
+    return strncmp(name, DRAFT, strlen(DRAFT)) == 0;
+}
+
 static int choose_name(struct draft *draft) {
     uint64_t random;
     if (getrandom(&random, sizeof random, 0) != sizeof random) {
         return errno;
     }
-    snprintf(draft->name, sizeof draft->name, ".moonwire-%016llx", (unsigned long long)random);
+    snprintf(draft->name, sizeof draft->name, DRAFT "%016llx", (unsigned long long)random);
     return 0;
 }
 

@@ -102,7 +102,9 @@ static const char *name_of(const struct inotify_event *event) {
 
 static void set(struct mw_file_event *event, enum mw_file_event_kind kind, const char *name) {
     event->kind = kind;
-    snprintf(event->name, sizeof event->name, "%s", name);
+    if (name != event->name) {
+        snprintf(event->name, sizeof event->name, "%s", name);
+    }
     event->from[0] = '\0';
 }
 
@@ -142,6 +144,20 @@ static void take(struct mw_file_watch *watch, struct mw_file_event *event) {
     }
 }
 
+/* Files that are written without a name, as mw_file_replace does where it can, are
+ * told as "#" and a number. */
+static bool is_nameless(const char *name) {
+    return name[0] == '#' && name[1] != '\0' && strspn(name + 1, "0123456789") == strlen(name + 1);
+}
+
+/* What mw_file_replace does beside the name that it replaces is nobody's concern. */
+static bool is_draft(struct mw_file_event *event) {
+    if (event->kind == MW_FILE_RENAMED && mw_file_is_draft(event->from)) {
+        set(event, MW_FILE_CHANGED, event->name);
+    }
+    return mw_file_is_draft(event->name) || (event->kind == MW_FILE_CHANGED && is_nameless(event->name));
+}
+
 /* For one name: what others do is left out, and a file that takes the name is a
  * change of it, as when an editor writes a new file and renames it. */
 static bool concerns(const struct mw_file_watch *watch, struct mw_file_event *event) {
@@ -172,5 +188,5 @@ void mw_file_watch_next(struct mw_file_watch *watch, struct mw_file_event *event
             return;
         }
         take(watch, event);
-    } while (!concerns(watch, event) || is_repeated(watch, event));
+    } while (is_draft(event) || !concerns(watch, event) || is_repeated(watch, event));
 }

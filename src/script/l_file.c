@@ -64,10 +64,7 @@ void mw_l_file_push(lua_State *L, int *fd, const char *name, int flags) {
 }
 
 int mw_l_file_duplicate(lua_State *L, int index) {
-    const struct mw_l_file *file = luaL_testudata(L, index, MW_L_FILE_TYPE);
-    if (!file) {
-        return -2;
-    }
+    const struct mw_l_file *file = luaL_checkudata(L, index, MW_L_FILE_TYPE);
     return fcntl(file->descriptor ? file->descriptor->fd : -1, F_DUPFD_CLOEXEC, 0);
 }
 

@@ -20,8 +20,8 @@ void mw_l_file_open(lua_State *L);
  * sets it to -1. Raises when memory is out, and then `*fd` is still the caller's. */
 void mw_l_file_push(lua_State *L, int *fd, const char *name, int flags);
 
-/* A second descriptor of the file at `index` that is the caller's, -1 with errno
- * (EBADF: it is closed), or -2 when there is no such object. */
+/* A second descriptor of the file at `index`, the caller's; -1 with errno, EBADF
+ * when the file is closed. Raises for what is no file. */
 int mw_l_file_duplicate(lua_State *L, int index);
 
 #endif

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char TYPE[] = "moonwire.watch";
-
 struct watch {
     struct mw_file_watch *watch; /* NULL: closed */
     struct mw_loop *loop;
@@ -22,7 +20,7 @@ struct watch {
 };
 
 static struct watch *check_watch(lua_State *L) {
-    return luaL_checkudata(L, 1, TYPE);
+    return luaL_checkudata(L, 1, MW_L_FILE_WATCH_TYPE);
 }
 
 static void set_waiter(struct watch *watch, struct mw_task *task) {
@@ -84,7 +82,7 @@ static int open_push(lua_State *L, struct mw_l_job *job) {
     mw_list_init(&watch->resource.node);
     ev_io_init(&watch->io, on_readable, mw_file_watch_fd(opening->watch), EV_READ);
     watch->io.data = watch;
-    luaL_setmetatable(L, TYPE);
+    luaL_setmetatable(L, MW_L_FILE_WATCH_TYPE);
     watch->name = strdup(opening->base.name);
     if (!watch->name) {
         return luaL_error(L, "not enough memory");
@@ -217,7 +215,7 @@ static int watch_is_open(lua_State *L) {
 
 static int watch_tostring(lua_State *L) {
     const struct watch *watch = check_watch(L);
-    lua_pushfstring(L, "%s: %s %s", TYPE, watch->name, watch->watch ? "open" : "closed");
+    lua_pushfstring(L, "%s: %s %s", MW_L_FILE_WATCH_TYPE, watch->name, watch->watch ? "open" : "closed");
     return 1;
 }
 
@@ -234,5 +232,5 @@ static const luaL_Reg metamethods[] = {
 };
 
 void mw_l_file_watch_open(lua_State *L) {
-    mw_new_type(L, TYPE, methods, metamethods);
+    mw_new_type(L, MW_L_FILE_WATCH_TYPE, methods, metamethods);
 }

@@ -4,6 +4,8 @@
 
 #include <lua.h>
 
+#define MW_L_FILE_WATCH_TYPE "moonwire.watch"
+
 /* Registers the type. Raises when memory is out. */
 void mw_l_file_watch_open(lua_State *L);
 

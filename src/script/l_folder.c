@@ -233,5 +233,7 @@ void mw_l_folder_open(lua_State *L) {
     lua_setfield(L, -2, "folder_methods");
     push_methods(L, MW_L_FILE_TYPE);
     lua_setfield(L, -2, "file_methods");
+    push_methods(L, MW_L_FILE_WATCH_TYPE);
+    lua_setfield(L, -2, "watch_methods");
     lua_setfield(L, -2, "file");
 }

@@ -3,6 +3,7 @@
 #include "net/send_file.h"
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_file.h"
 #include "script/l_stream.h"
 #include "script/sched.h"
 
@@ -57,6 +58,9 @@ static void check_source(lua_State *L) {
         luaL_argcheck(L, file->closef, 2, "this file is closed");
         return;
     }
+    if (luaL_testudata(L, 2, MW_L_FILE_TYPE)) {
+        return;
+    }
     size_t length;
     const char *path = luaL_checklstring(L, 2, &length);
     luaL_argcheck(L, strlen(path) == length, 2, "a path has no zero bytes");
@@ -65,6 +69,9 @@ static void check_source(lua_State *L) {
 /* An open file gets a second descriptor: the script may close its own meanwhile.
  * A FIFO without a writer, or a terminal, must not hold the process up. */
 static int open_source(lua_State *L) {
+    if (luaL_testudata(L, 2, MW_L_FILE_TYPE)) {
+        return mw_l_file_duplicate(L, 2);
+    }
     const luaL_Stream *file = luaL_testudata(L, 2, LUA_FILEHANDLE);
     return file ? fcntl(fileno(file->f), F_DUPFD_CLOEXEC, 0)
                 : open(lua_tostring(L, 2), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
