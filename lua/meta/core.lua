@@ -321,6 +321,74 @@ core.process = {}
 ---@param command moonwire.spawn_options|string[]
 ---@return moonwire.child?, string?, moonwire.code?
 function core.process.spawn(command) end
+core.file = {}
+
+--- What the methods of folders say, for any path. The methods written in Lua are
+--- added to the tables of those in C.
+core.file.folder_methods, core.file.file_methods, core.file.watch_methods = {}, {}, {}
+
+--- One try, which does not wait for others to give the lock up.
+---@param file moonwire.file
+---@param exclusive boolean
+---@return true?, string?, moonwire.code? code "busy": another has it
+function core.file.try_lock(file, exclusive) end
+
+---@param path string
+---@param options? moonwire.file_root_options
+---@return moonwire.folder?, string?, moonwire.code?
+function core.file.root(path, options) end
+
+---@param name string
+---@param options? moonwire.file_read_options
+---@return string?, string?, moonwire.code?
+function core.file.read(name, options) end
+
+---@param name string
+---@param data string
+---@param options? moonwire.file_write_options
+---@return true?, string?, moonwire.code?
+function core.file.write(name, data, options) end
+
+---@param name string
+---@param data string
+---@param options? moonwire.file_append_options
+---@return true?, string?, moonwire.code?
+function core.file.append(name, data, options) end
+
+---@param name string
+---@param mode? "read"|"write"|"append"|"update"
+---@param options? moonwire.file_open_options
+---@return moonwire.file?, string?, moonwire.code?
+function core.file.open(name, mode, options) end
+
+---@param name string
+---@param options? moonwire.file_stat_options
+---@return moonwire.file_status?, string?, moonwire.code?
+function core.file.stat(name, options) end
+
+---@param name? string
+---@param options? moonwire.file_list_options
+---@return moonwire.file_entry[]?, string?, moonwire.code?
+function core.file.list(name, options) end
+
+---@param name string
+---@param options? moonwire.file_make_folder_options
+---@return true?, string?, moonwire.code?
+function core.file.make_folder(name, options) end
+
+---@param name string
+---@return true?, string?, moonwire.code?
+function core.file.remove(name) end
+
+---@param from string
+---@param to string
+---@param options? moonwire.file_rename_options
+---@return true?, string?, moonwire.code?
+function core.file.rename(from, to, options) end
+
+---@param name string
+---@return moonwire.watch?, string?, moonwire.code?
+function core.file.watch(name) end
 
 core.log = {}
 

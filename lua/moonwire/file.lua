@@ -10,15 +10,62 @@ local file = {}
 local LOCK_SECONDS <const> = 30
 local FIRST_PAUSE <const>, LONGEST_PAUSE <const> = 0.005, 0.2
 
----@class moonwire.root_options
---- Whether symbolic links that stay below the folder are followed; default true. Those that lead out never are.
+---@class moonwire.file_read_options
+---@field max? integer bytes, up to 1 GiB; default 1 MiB. A larger file is "too_large"
+
+---@class moonwire.file_append_options
+---@field permissions? string of a new file, three octal digits; default "666" less the umask
+---@field sync? boolean whether the bytes are on the disk when the call returns; default false
+
+---@class moonwire.file_write_options
+--- Three octal digits; default: those of the file that is replaced, or else "666" less the umask.
+---@field permissions? string
+---@field only_new? boolean whether a file that is there already is left alone: "exists"; default false
+---@field sync? boolean whether the content is on the disk when the call returns; default true
+
+---@class moonwire.file_open_options
+---@field permissions? string of a new file, three octal digits; default "666" less the umask
+
+---@class moonwire.file_stat_options
+---@field follow? boolean whether a link at the end is followed; default true
+
+---@class moonwire.file_status
+---@field kind "file"|"folder"|"link"|"fifo"|"socket"|"device"
+---@field size integer bytes
+---@field modified number seconds since 1970
+---@field permissions string three octal digits
+---@field user integer
+---@field group integer
+---@field id integer the same for all names of one file
+
+---@class moonwire.file_list_options
+---@field max? integer names; default 10000. A folder with more is "too_large"
+
+---@class moonwire.file_entry
+---@field name string
+---@field kind "file"|"folder"|"link"|"fifo"|"socket"|"device"
+
+---@class moonwire.file_make_folder_options
+---@field permissions? string three octal digits, less the umask; default "777"
+--- Whether folders on the way are made, and one that is there already will do; default false.
+---@field parents? boolean
+
+---@class moonwire.file_rename_options
+---@field replace? boolean whether a file of that name is replaced, else it is "exists"; default true
+
+---@class moonwire.file_lock_options
+---@field exclusive? boolean default true; false: others may have the lock too, if they share it
+---@field timeout? number|false seconds to wait for it; default 30. 0: try once; false: no limit
+
+---@class moonwire.file_root_options
+--- Whether symbolic links that stay below the folder are followed; default true. Others never are.
 ---@field links? boolean
 
 --- A folder as the root of all names given to its methods: what leads out of it,
 --- by "..", by an absolute path or by a link, is refused by the kernel. Does not
 --- wait, so that a module may have one at its top level.
 ---@param path string
----@param options? moonwire.root_options
+---@param options? moonwire.file_root_options
 ---@return moonwire.folder?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "denied", "invalid" (no folder), "descriptors"
@@ -26,7 +73,7 @@ file.root = core.file.root
 
 --- Reads a whole file.
 ---@param name string
----@param options? moonwire.read_options
+---@param options? moonwire.file_read_options
 ---@return string? data
 ---@return string? err
 ---@return moonwire.code? code "not_found", "denied", "invalid", "too_large"
@@ -35,7 +82,7 @@ file.read = core.file.read
 --- Writes a whole file: it has the old content or the new one at any time, also after a crash.
 ---@param name string
 ---@param data string
----@param options? moonwire.write_options
+---@param options? moonwire.file_write_options
 ---@return true?
 ---@return string? err
 ---@return moonwire.code? code "full", "denied", "not_found", "invalid", "exists"
@@ -44,7 +91,7 @@ file.write = core.file.write
 --- Appends to a file, which is made when there is none.
 ---@param name string
 ---@param data string
----@param options? moonwire.append_options
+---@param options? moonwire.file_append_options
 ---@return true?
 ---@return string? err
 ---@return moonwire.code? code "full", "denied", "not_found", "invalid"
@@ -53,7 +100,7 @@ file.append = core.file.append
 --- Opens a file.
 ---@param name string
 ---@param mode? "read"|"write"|"append"|"update" default "read"
----@param options? moonwire.open_options
+---@param options? moonwire.file_open_options
 ---@return moonwire.file?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "denied", "invalid", "descriptors"
@@ -61,7 +108,7 @@ file.open = core.file.open
 
 --- What is known of a file or folder.
 ---@param name string
----@param options? moonwire.stat_options
+---@param options? moonwire.file_stat_options
 ---@return moonwire.file_status?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "denied"
@@ -69,7 +116,7 @@ file.stat = core.file.stat
 
 --- The names in a folder, sorted by their bytes.
 ---@param name? string default: the folder itself
----@param options? moonwire.list_options
+---@param options? moonwire.file_list_options
 ---@return moonwire.file_entry[]?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "denied", "invalid", "too_large"
@@ -77,7 +124,7 @@ file.list = core.file.list
 
 --- Makes a folder.
 ---@param name string
----@param options? moonwire.make_folder_options
+---@param options? moonwire.file_make_folder_options
 ---@return true?
 ---@return string? err
 ---@return moonwire.code? code "exists", "not_found", "denied", "full"
@@ -93,7 +140,7 @@ file.remove = core.file.remove
 --- Gives another name to a file or folder.
 ---@param from string
 ---@param to string
----@param options? moonwire.rename_options
+---@param options? moonwire.file_rename_options
 ---@return true?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "exists", "denied", "invalid"
@@ -167,7 +214,7 @@ end
 
 --- Locks a file, which is made when there is none, until what it returns is closed.
 ---@param name string
----@param options? moonwire.lock_options
+---@param options? moonwire.file_lock_options
 ---@return moonwire.file?
 ---@return string? err
 ---@return moonwire.code? code "timeout", "denied", "not_found", "invalid"
@@ -179,8 +226,8 @@ function file.lock(name, options)
   return lock_file(function() return file.open(name, "append") end, exclusive, seconds)
 end
 
--- Of folders, described in lua/meta/file.lua like the methods that are written in C.
-function core.file.folder_methods.lock(self, name, options)
+-- The methods that are not written in C are described beside those that are, in lua/meta/file.lua.
+core.file.folder_methods.lock = function(self, name, options)
   if type(name) ~= "string" then
     check.refuse(1, "lock", "string expected, got " .. type(name))
   end
@@ -188,7 +235,7 @@ function core.file.folder_methods.lock(self, name, options)
   return lock_file(function() return self:open(name, "append") end, exclusive, seconds)
 end
 
-function core.file.file_methods.lock(self, options)
+core.file.file_methods.lock = function(self, options)
   local exclusive, seconds = read_lock_options(options, 1, "lock")
   return acquire(self, exclusive, seconds)
 end
@@ -201,7 +248,7 @@ local function next_event(watch)
   error(core.fault(code, err), 0)
 end
 
-function core.file.watch_methods.events(self)
+core.file.watch_methods.events = function(self)
   return next_event, self
 end
 

@@ -342,6 +342,7 @@ describe("the documentation of the API", function()
     local json, xml = require "moonwire.json", require "moonwire.xml"
     local signer
     local process = require "moonwire.process"
+    local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
 
     -- A call with an unknown option tells those that are known.
@@ -402,6 +403,16 @@ describe("the documentation of the API", function()
       end,
       spawn_options = function(options) process.spawn(options) end,
       run_options = function(options) process.run(options) end,
+      file_root_options = function(options) file.root("/", options) end,
+      file_read_options = function(options) file.read("/", options) end,
+      file_write_options = function(options) file.write("/", "", options) end,
+      file_append_options = function(options) file.append("/", "", options) end,
+      file_open_options = function(options) file.open("/", "read", options) end,
+      file_stat_options = function(options) file.stat("/", options) end,
+      file_list_options = function(options) file.list("/", options) end,
+      file_make_folder_options = function(options) file.make_folder("/", options) end,
+      file_rename_options = function(options) file.rename("/", "/", options) end,
+      file_lock_options = function(options) file.lock("/", options) end,
     }
 
     for name, call in pairs(CALLS) do

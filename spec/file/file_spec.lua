@@ -135,7 +135,7 @@ describe("an open file", function()
     opened:close()
     assert.is_false(opened:is_open())
     assert.are.equal("moonwire.file: closed", tostring(opened))
-    for _, call in ipairs { "size", "sync", "lock", "unlock", "write" } do
+    for _, call in ipairs { "size", "stat", "sync", "lock", "unlock", "write" } do
       assert.are.same(CLOSED, table.pack(opened[call](opened)))
     end
     assert.are.same(CLOSED, table.pack(opened:read(1)))
@@ -163,6 +163,15 @@ describe("an open file", function()
     assert.is_false(opened:is_open())
     local kept <close> = task.spawn(function() return root:open("a", "write"):keep() end):join()
     assert.is_true(kept:is_open())
+  end)
+
+  it("tells what it is, whoever bears its name", function()
+    place:write("a", "12345")
+    local opened <close> = assert(root:open "a")
+    assert.are.same(root:stat "a", opened:stat())
+    root:remove "a"
+    place:write("a", "1")
+    assert.are.equal(5, opened:stat().size)
   end)
 
   it("is sent into a connection", function()

@@ -183,7 +183,8 @@ describe("a folder", function()
   it("removes files, links and empty folders", function()
     place:write("dir/a", "")
     assert(os.execute(("ln -s dir/a %s/link"):format(place.path)))
-    assert.are.same({ n = 3, nil, "remove dir: directory not empty", "exists" }, table.pack(root:remove "dir"))
+    assert.are.same({ n = 3, nil, "remove dir: directory not empty", "exists" },
+      table.pack(root:remove "dir"))
     assert.is_true(root:remove "link")
     assert.is_true(root:remove "dir/a")
     assert.is_true(root:remove "dir")
@@ -229,7 +230,8 @@ describe("a folder", function()
     root:close()
     assert.is_false(root:is_open())
     assert.are.equal("moonwire.folder: closed", tostring(root))
-    for _, call in ipairs { "read", "stat", "list", "remove", "make_folder", "open", "watch", "folder", "lock" } do
+    local calls = { "read", "stat", "list", "remove", "make_folder", "open", "watch", "folder", "lock" }
+    for _, call in ipairs(calls) do
       assert.are.same(CLOSED, table.pack(root[call](root, "a")))
     end
     assert.are.same(CLOSED, table.pack(root:write("a", "")))
@@ -308,7 +310,8 @@ describe("a folder", function()
       ["bad argument #1 to 'read' (string expected, got nil)"] = function() root:read(nil) end,
       ["bad argument #2 to 'read' (unknown option 'limit' (known: max))"] =
         function() root:read("a", { limit = 1 }) end,
-      ["bad argument #2 to 'read' (option 'max': -1 is not within 0.."] = function() root:read("a", { max = -1 }) end,
+      ["bad argument #2 to 'read' (option 'max': -1 is not within 0.."] =
+        function() root:read("a", { max = -1 }) end,
       ["bad argument #2 to 'write' (string expected, got no value)"] = function() root:write("a") end,
       ["bad argument #3 to 'write' (option 'permissions': three octal digits expected"] =
         function() root:write("a", "", { permissions = "rw-" }) end,

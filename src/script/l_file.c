@@ -25,6 +25,7 @@ struct file_job {
     off_t offset;
     size_t size;
     char *data;
+    struct stat status;
     int operation; /* of flock */
     bool iterates; /* a fault is raised, the end of the file is nil alone */
     bool began;    /* a thread has asked for the lock */
@@ -267,11 +268,18 @@ static int file_write(lua_State *L) {
     return mw_l_file_job_run_alone(L, &writing->base);
 }
 
-static void size_work(struct mw_l_job *job) {
+static void stat_work(struct mw_l_job *job) {
     struct file_job *asking = (struct file_job *)job;
-    struct stat status;
-    asking->base.error = fstat(asking->base.descriptor->fd, &status) == 0 ? 0 : errno;
-    asking->offset = asking->base.error ? 0 : status.st_size;
+    asking->base.error = fstat(asking->base.descriptor->fd, &asking->status) == 0 ? 0 : errno;
+}
+
+static int stat_push(lua_State *L, struct mw_l_job *job) {
+    const struct file_job *asking = (struct file_job *)job;
+    if (asking->base.error) {
+        return mw_l_file_job_push_fault(L, &asking->base);
+    }
+    mw_l_file_push_status(L, &asking->status);
+    return 1;
 }
 
 static int size_push(lua_State *L, struct mw_l_job *job) {
@@ -279,7 +287,7 @@ static int size_push(lua_State *L, struct mw_l_job *job) {
     if (asking->base.error) {
         return mw_l_file_job_push_fault(L, &asking->base);
     }
-    lua_pushinteger(L, (lua_Integer)asking->offset);
+    lua_pushinteger(L, (lua_Integer)asking->status.st_size);
     return 1;
 }
 
@@ -316,7 +324,8 @@ static void lock_release(struct mw_l_job *job) {
     release(job);
 }
 
-static const struct mw_l_job_kind size_kind = {MW_L_JOB_WAIT("size"), size_work, size_push, release};
+static const struct mw_l_job_kind size_kind = {MW_L_JOB_WAIT("size"), stat_work, size_push, release};
+static const struct mw_l_job_kind stat_kind = {MW_L_JOB_WAIT("stat"), stat_work, stat_push, release};
 static const struct mw_l_job_kind truncate_kind = {MW_L_JOB_WAIT("truncate"), truncate_work,
                                                    mw_l_file_job_push_success, release};
 static const struct mw_l_job_kind sync_kind = {MW_L_JOB_WAIT("sync"), sync_work, mw_l_file_job_push_success, release};
@@ -325,6 +334,12 @@ static const struct mw_l_job_kind lock_kind = {MW_L_JOB_WAIT("lock"), lock_work,
 /* size() → bytes */
 static int file_size(lua_State *L) {
     struct file_job *asking = push_job(L, &size_kind, check_file(L));
+    return asking ? mw_l_file_job_run_alone(L, &asking->base) : 3;
+}
+
+/* stat() → table */
+static int file_stat(lua_State *L) {
+    struct file_job *asking = push_job(L, &stat_kind, check_file(L));
     return asking ? mw_l_file_job_run_alone(L, &asking->base) : 3;
 }
 
@@ -384,7 +399,7 @@ static const luaL_Reg methods[] = {
     {"read", file_read},       {"chunks", file_chunks},     {"write", file_write},   {"size", file_size},
     {"seek", file_seek},       {"position", file_position}, {"sync", file_sync},     {"truncate", file_truncate},
     {"unlock", file_unlock},   {"keep", file_keep},         {"close", file_close},   {"is_open", file_is_open},
-    {NULL, NULL},
+    {"stat", file_stat},       {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -1,9 +1,11 @@
 #include "script/l_file_job.h"
 
+#include "net/file_tree.h"
 #include "script/check.h"
 #include "script/fault.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +93,27 @@ int mw_l_file_job_push_success(lua_State *L, struct mw_l_job *job) {
     }
     lua_pushboolean(L, 1);
     return 1;
+}
+
+static void set_integer(lua_State *L, const char *key, lua_Integer value) {
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, key);
+}
+
+void mw_l_file_push_status(lua_State *L, const struct stat *status) {
+    char permissions[8];
+    snprintf(permissions, sizeof permissions, "%03o", status->st_mode & 0777);
+    lua_createtable(L, 0, 7);
+    lua_pushstring(L, mw_file_kind(status->st_mode));
+    lua_setfield(L, -2, "kind");
+    set_integer(L, "size", (lua_Integer)status->st_size);
+    lua_pushnumber(L, (double)status->st_mtim.tv_sec + (double)status->st_mtim.tv_nsec * 1e-9);
+    lua_setfield(L, -2, "modified");
+    lua_pushstring(L, permissions);
+    lua_setfield(L, -2, "permissions");
+    set_integer(L, "user", (lua_Integer)status->st_uid);
+    set_integer(L, "group", (lua_Integer)status->st_gid);
+    set_integer(L, "id", (lua_Integer)status->st_ino);
 }
 
 int mw_l_file_permissions(lua_State *L, int index) {

@@ -53,6 +53,9 @@ int mw_l_file_job_push_success(lua_State *L, struct mw_l_job *job);
 /* Pushes nil, err, code: "read notes.txt: not a regular file". */
 int mw_l_file_push_errno(lua_State *L, int error, const char *operation, const char *name);
 
+/* Pushes the table that the stat functions return. */
+void mw_l_file_push_status(lua_State *L, const struct stat *status);
+
 /* The option `permissions`, such as "640"; -1: absent. Raises for anything else. */
 int mw_l_file_permissions(lua_State *L, int index);
 

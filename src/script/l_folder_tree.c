@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,30 +24,12 @@ static void stat_work(struct mw_l_job *job) {
     looking->base.error = mw_file_stat(&looking->base.place, looking->base.name, looking->follow, &looking->status);
 }
 
-static void set_integer(lua_State *L, const char *key, lua_Integer value) {
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, key);
-}
-
 static int stat_push(lua_State *L, struct mw_l_job *job) {
     const struct looking *looking = (struct looking *)job;
-    const struct stat *status = &looking->status;
     if (looking->base.error) {
         return mw_l_file_job_push_fault(L, &looking->base);
     }
-    char permissions[8];
-    snprintf(permissions, sizeof permissions, "%03o", status->st_mode & 0777);
-    lua_createtable(L, 0, 7);
-    lua_pushstring(L, mw_file_kind(status->st_mode));
-    lua_setfield(L, -2, "kind");
-    set_integer(L, "size", (lua_Integer)status->st_size);
-    lua_pushnumber(L, (double)status->st_mtim.tv_sec + (double)status->st_mtim.tv_nsec * 1e-9);
-    lua_setfield(L, -2, "modified");
-    lua_pushstring(L, permissions);
-    lua_setfield(L, -2, "permissions");
-    set_integer(L, "user", (lua_Integer)status->st_uid);
-    set_integer(L, "group", (lua_Integer)status->st_gid);
-    set_integer(L, "id", (lua_Integer)status->st_ino);
+    mw_l_file_push_status(L, &looking->status);
     return 1;
 }
 
