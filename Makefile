@@ -194,7 +194,7 @@ units: $(UNITS:%=$(out)/spec/%)
 
 # --- Running and testing ------------------------------------------------------------------------------------------
 
-.PHONY: run test asan tsan coverage bench
+.PHONY: run test asan tsan tsan-suites coverage bench
 
 run: ## install what is missing, build, and start the demo (ARGS= goes to the script)
 	@sh .make/packages build run
@@ -218,21 +218,18 @@ asan: ## all tests under AddressSanitizer and UBSan, with leak check
 	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:$$ASAN_OPTIONS \
 	  UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS $(call suites,$(folder_asan),$(folder_asan)/spec)
 
-# What threads touch; UNITS and SPECS choose others.
+# What threads touch, unless UNITS and SPECS choose.
+tsan_units := $(if $(filter file,$(origin UNITS)),pool_test file_test,$(UNITS))
+tsan_specs := $(if $(filter file,$(origin SPECS)),spec/file,$(SPECS))
+
 tsan: ## the tests of what threads do, under ThreadSanitizer
 	@sh .make/packages build run test
 	@$(MAKE) VARIANT=tsan all
+	@$(MAKE) UNITS="$(tsan_units)" SPECS="$(tsan_specs)" tsan-suites
+
+tsan-suites:
 	-+@$(call build_units,tsan)
 	@TSAN_OPTIONS=halt_on_error=1:$$TSAN_OPTIONS $(call suites,$(folder_tsan),$(folder_tsan)/spec)
-
-ifeq ($(MAKECMDGOALS),tsan)
-ifeq ($(origin UNITS),file)
-UNITS := $(filter pool_test file_% file_test,$(units))
-endif
-ifeq ($(origin SPECS),file)
-SPECS := spec/file
-endif
-endif
 
 coverage: ## lines and branches of src/ that the tests reach
 	@sh .make/packages build run test coverage

@@ -133,6 +133,12 @@ function file:read(n) end
 ---@return moonwire.file
 function file:chunks(options) end
 
+--- Iterates over lines, without LF or CRLF; the last one need not end in any.
+--- It reads ahead: the position is somewhere behind the line. Raises faults.
+---@param options? moonwire.iteration_options max: bytes of a line, default 65536; a longer one is "too_large"
+---@return fun(): string?
+function file:lines(options) end
+
 --- Writes at the position, or at the end of a file opened to "append". When not
 --- all can be written the file is as long as it was.
 ---@param ... string|number

@@ -8,6 +8,7 @@ local task = require "moonwire.task"
 local file = {}
 
 local LOCK_SECONDS <const> = 30
+local CHUNK <const>, LINE_MAX <const> = 64 * 1024, 64 * 1024
 local FIRST_PAUSE <const>, LONGEST_PAUSE <const> = 0.005, 0.2
 
 ---@class moonwire.file_read_options
@@ -153,14 +154,19 @@ file.rename = core.file.rename
 ---@return moonwire.code? code "not_found", "denied", "descriptors"
 file.watch = core.file.watch
 
--- Raises in the name of the public function that calls the caller.
-local function read_lock_options(options, position, name)
+-- A function that raises in the name of the public function which calls the caller, for its options table.
+local function expect_table(options, position, name)
   local function refuse(problem)
     error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 4)
   end
   if options ~= nil and type(options) ~= "table" then
-    refuse("table expected, got " .. type(options))
+    error(("bad argument #%d to '%s' (table expected, got %s)"):format(position, name, type(options)), 4)
   end
+  return refuse
+end
+
+local function read_lock_options(options, position, name)
+  local refuse = expect_table(options, position, name)
   local exclusive, seconds = true, LOCK_SECONDS
   for key, value in pairs(options or {}) do
     if key == "exclusive" and type(value) == "boolean" then
@@ -238,6 +244,51 @@ end
 core.file.file_methods.lock = function(self, options)
   local exclusive, seconds = read_lock_options(options, 1, "lock")
   return acquire(self, exclusive, seconds)
+end
+
+local function read_line_limit(options, position, name)
+  local refuse = expect_table(options, position, name)
+  for key in pairs(options or {}) do
+    if key ~= "max" then
+      refuse(("unknown option '%s' (known: max)"):format(tostring(key)))
+    end
+  end
+  local max = options and options.max or LINE_MAX
+  if math.type(max) ~= "integer" or max < 1 then
+    refuse(("option 'max': an integer above 0 expected, got %s"):format(tostring(max)))
+  end
+  return max
+end
+
+-- Raises faults; "too_large" for a line that is longer than `max`.
+local function iterate_lines(opened, max)
+  local data, from = "", 1
+  return function()
+    local last
+    repeat
+      local ending = data:find("\n", from, true)
+      local line = data:sub(from, ending and ending - 1):gsub("\r$", "")
+      if #line > max then
+        error(core.fault("too_large", "too_large"), 0)
+      elseif ending then
+        from = ending + 1
+        return line
+      end
+      local more, err, code = opened:read(CHUNK)
+      if not more and code ~= "eof" then
+        error(core.fault(code, err), 0)
+      end
+      last = not more and data:sub(from)
+      data, from = more and data:sub(from) .. more or "", 1
+    until last
+    return last ~= "" and last or nil
+  end
+end
+
+core.file.file_methods.lines = function(self, options)
+  local max = read_line_limit(options, 1, "lines")
+  local ok, message = pcall(self.chunks, self) -- refuses what cannot be read, such as a file opened to write
+  return ok and iterate_lines(self, max) or error(message, 2)
 end
 
 local function next_event(watch)

@@ -56,6 +56,35 @@ describe("an open file", function()
     assert.are.same({ "0123", "4567", "89" }, pieces)
   end)
 
+  it("is iterated over in lines", function()
+    local long = ("x"):rep(100000)
+    local function lines_of(content, options)
+      place:write("a", content)
+      local opened <close> = assert(root:open "a")
+      local list = {}
+      for line in opened:lines(options) do
+        list[#list + 1] = line
+      end
+      return list
+    end
+    assert.are.same({ "one", "two", "", "three" }, lines_of "one\ntwo\r\n\nthree")
+    assert.are.same({ "one", "" }, lines_of "one\n\n")
+    assert.are.same({}, lines_of "")
+    assert.are.same({ long, "b", long }, lines_of(long .. "\nb\n" .. long, { max = 100000 }))
+    local count = 0
+    for i, line in ipairs(lines_of(("0123456789\n"):rep(30000))) do
+      count = i
+      assert.are.equal("0123456789", line)
+    end
+    assert.are.equal(30000, count)
+    for _, content in ipairs { "a\n" .. long, "a\n" .. long .. "\n", "a\n1234\n" } do
+      local ok, fault = pcall(lines_of, content, { max = 3 })
+      assert.is_false(ok)
+      assert.are.equal("too_large", core.is_fault(fault))
+    end
+    assert.are.same({ "123" }, lines_of("123\r\n", { max = 3 }))
+  end)
+
   it("is written", function()
     place:write("a", "old content")
     local opened <close> = assert(root:open("a", "write"))
@@ -196,6 +225,7 @@ describe("an open file", function()
     for problem, call in pairs {
       ["this file was not opened for writing"] = function() reading:write("x") end,
       ["this file was not opened for reading"] = function() writing:read(1) end,
+      ["not opened for reading"] = function() writing:lines() end,
       ["bad argument #1 to 'read' (number expected, got no value)"] = function() reading:read() end,
       ["bad argument #1 to 'read' (0 is not within 1.."] = function() reading:read(0) end,
       ["bad argument #1 to 'seek' (-1 is not within 0.."] = function() reading:seek(-1) end,
@@ -203,6 +233,11 @@ describe("an open file", function()
       ["bad argument #2 to 'write' (string expected, got table)"] = function() writing:write("x", {}) end,
       ["bad argument #1 to 'chunks' (option 'max': 0 is not within 1.."] =
         function() reading:chunks { max = 0 } end,
+      ["bad argument #1 to 'lines' (unknown option 'limit' (known: max))"] =
+        function() reading:lines { limit = 1 } end,
+      ["bad argument #1 to 'lines' (option 'max': an integer above 0 expected, got 0)"] =
+        function() reading:lines { max = 0 } end,
+      ["bad argument #1 to 'lines' (table expected, got number)"] = function() reading:lines(1) end,
       ["bad argument #1 to 'lock' (unknown option 'wait' (known: exclusive, timeout))"] =
         function() reading:lock { wait = 1 } end,
     } do
