@@ -272,6 +272,21 @@ describe("a folder", function()
     end
   end)
 
+  it("never begins what was cancelled while it waited for a thread", function()
+    local content = ("x"):rep(8 * 1024 * 1024)
+    local writing = {}
+    for i = 1, 8 do
+      writing[i] = task.spawn(root.write, root, "large" .. i, content)
+    end
+    local late = task.spawn(root.write, root, "late", "x")
+    task.yield()
+    late:cancel()
+    for i = 1, 8 do
+      assert.is_true(writing[i]:join())
+    end
+    assert.are.equal("not_found", select(3, root:stat "late"))
+  end)
+
   it("leaves the loop alone while it works", function()
     local turns, done = 0, false
     local turning = task.spawn(function()

@@ -227,6 +227,25 @@ for i in range(int(sys.argv[2])):
     assert.are.equal("moonwire.watch: . open", tostring(kept))
   end)
 
+  it("says when the system allows no more", function()
+    local limit = tonumber(file.read "/proc/sys/fs/inotify/max_user_instances")
+    if limit > 2000 then
+      return pending "the system allows too many"
+    end
+    local watches, watch, err, code = {}, nil, nil, nil
+    repeat
+      watch, err, code = root:watch "."
+      watches[#watches + 1] = watch
+    until not watch
+    assert.are.equal("watch .: too many watches (raise the system's limits: sysctl fs.inotify)", err)
+    assert.are.equal("descriptors", code)
+    for _, each in ipairs(watches) do
+      each:close()
+    end
+    local again <close> = assert(root:watch ".")
+    assert.is_true(again:is_open())
+  end)
+
   it("says what it cannot watch", function()
     assert.are.same({ n = 3, nil, "watch a/b: no such file or directory", "not_found" },
       table.pack(root:watch "a/b"))

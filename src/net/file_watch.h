@@ -25,6 +25,9 @@ struct mw_file_event {
 
 struct mw_file_watch;
 
+/* The system allows this user no more watches. */
+#define MW_FILE_WATCHES EUSERS
+
 /* Watches the folder `name`; when there is none, the last part of the name in
  * the folder that it stands in, whatever comes to bear it. NULL with errno. Blocks:
  * for threads of the pool, the others for the loop. */

@@ -39,10 +39,13 @@ static int start(struct mw_file_watch *watch, int folder) {
     char link[32];
     watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (watch->fd < 0) {
-        return errno;
+        return errno == EMFILE ? MW_FILE_WATCHES : errno;
     }
     snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
-    return inotify_add_watch(watch->fd, link, INTERESTING) < 0 ? errno : 0;
+    if (inotify_add_watch(watch->fd, link, INTERESTING) < 0) {
+        return errno == ENOSPC ? MW_FILE_WATCHES : errno;
+    }
+    return 0;
 }
 
 struct mw_file_watch *mw_file_watch_open(const struct mw_file_place *place, const char *name) {

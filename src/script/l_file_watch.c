@@ -74,6 +74,13 @@ static void open_work(struct mw_l_job *job) {
 
 static int open_push(lua_State *L, struct mw_l_job *job) {
     struct opening *opening = (struct opening *)job;
+    if (opening->base.error == MW_FILE_WATCHES) {
+        struct mw_fault fault;
+        mw_fault_format(&fault, "descriptors",
+                        "watch %.100s: too many watches (raise the system's limits: sysctl fs.inotify)",
+                        opening->base.name);
+        return mw_push_fault(L, &fault);
+    }
     if (opening->base.error) {
         return mw_l_file_job_push_fault(L, &opening->base);
     }
