@@ -68,11 +68,11 @@ int mw_file_open_parent(const struct mw_file_place *place, const char *name, con
     if (**base == '\0' || strcmp(*base, ".") == 0 || strcmp(*base, "..") == 0) {
         return *name == '\0' ? -ENOENT : -EINVAL;
     }
-    size_t length = slash ? (size_t)(slash - name) + 1 : 0;
-    if (length >= sizeof path - 1) {
+    size_t length = slash ? (size_t)(slash - name) + 1 : 1;
+    if (length >= sizeof path) {
         return -ENAMETOOLONG;
     }
-    memcpy(path, name, length);
-    strcpy(path + length, length ? "" : ".");
+    memcpy(path, slash ? name : ".", length);
+    path[length] = '\0';
     return mw_file_resolve(place, path, O_RDONLY | O_DIRECTORY, 0);
 }

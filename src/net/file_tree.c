@@ -60,7 +60,7 @@ static bool add(struct mw_file_list *list, const char *name, const char *kind) {
 static const char *kind_of(int folder, const struct dirent *entry) {
     struct stat status;
     if (entry->d_type != DT_UNKNOWN) {
-        return mw_file_kind(DTTOIF(entry->d_type));
+        return mw_file_kind((mode_t)DTTOIF(entry->d_type));
     }
     return fstatat(folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? mw_file_kind(status.st_mode) : NULL;
 }

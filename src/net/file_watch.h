@@ -3,6 +3,7 @@
 #ifndef MW_NET_FILE_WATCH_H
 #define MW_NET_FILE_WATCH_H
 
+#include "loop/pool.h"
 #include "net/file.h"
 
 enum mw_file_event_kind {
@@ -40,6 +41,8 @@ int mw_file_watch_fd(const struct mw_file_watch *watch);
  * is taken is one event. */
 void mw_file_watch_next(struct mw_file_watch *watch, struct mw_file_event *event);
 
-void mw_file_watch_close(struct mw_file_watch *watch);
+/* Closes and frees it: on a thread of the pool, because the kernel takes
+ * milliseconds for that. Of the loop; the watch is gone for the caller at once. */
+void mw_file_watch_close(struct mw_file_watch *watch, struct mw_pool *threads);
 
 #endif

@@ -15,13 +15,19 @@ enum {
 };
 
 struct mw_file_watch {
+    struct mw_pool_job closing;
     int fd;
-    char only[MW_FILE_NAME]; /* the one name of interest; empty: all */
+    char only[MW_FILE_NAME];     /* the one name of interest; empty: all */
     char changing[MW_FILE_NAME]; /* that was told to have changed last, see is_repeated */
     bool ended;
-    size_t start, end;       /* of the events in `bytes` that were not taken yet */
+    size_t start, end; /* of the events in `bytes` that were not taken yet */
     _Alignas(struct inotify_event) char bytes[BUFFER];
 };
+
+/* Names in a folder have 255 bytes at most. */
+static void copy_name(char target[MW_FILE_NAME], const char *name) {
+    snprintf(target, MW_FILE_NAME, "%s", name);
+}
 
 /* --- opening --- */
 
@@ -48,6 +54,17 @@ static int start(struct mw_file_watch *watch, int folder) {
     return 0;
 }
 
+static void close_fd(struct mw_pool_job *job) {
+    const struct mw_file_watch *watch = mw_list_owner(job, struct mw_file_watch, closing);
+    if (watch->fd >= 0) {
+        close(watch->fd);
+    }
+}
+
+static void free_watch(struct mw_pool_job *job) {
+    free(mw_list_owner(job, struct mw_file_watch, closing));
+}
+
 struct mw_file_watch *mw_file_watch_open(const struct mw_file_place *place, const char *name) {
     const char *only;
     int folder = find(place, name, &only);
@@ -61,22 +78,25 @@ struct mw_file_watch *mw_file_watch_open(const struct mw_file_place *place, cons
         watch->fd = -1;
     }
     if (watch && error == ENOMEM) {
-        strcpy(watch->only, only);
+        copy_name(watch->only, only);
         error = start(watch, folder);
     }
     close(folder);
     if (error && watch) {
-        mw_file_watch_close(watch);
+        close_fd(&watch->closing);
+        free(watch);
     }
     errno = error;
     return error ? NULL : watch;
 }
 
-void mw_file_watch_close(struct mw_file_watch *watch) {
-    if (watch->fd >= 0) {
-        close(watch->fd);
+void mw_file_watch_close(struct mw_file_watch *watch, struct mw_pool *threads) {
+    watch->closing.work = close_fd;
+    watch->closing.done = free_watch;
+    if (mw_pool_submit(threads, &watch->closing) != 0) {
+        close_fd(&watch->closing);
+        free(watch);
     }
-    free(watch);
 }
 
 int mw_file_watch_fd(const struct mw_file_watch *watch) {
@@ -106,7 +126,7 @@ static const char *name_of(const struct inotify_event *event) {
 static void set(struct mw_file_event *event, enum mw_file_event_kind kind, const char *name) {
     event->kind = kind;
     if (name != event->name) {
-        snprintf(event->name, sizeof event->name, "%s", name);
+        copy_name(event->name, name);
     }
     event->from[0] = '\0';
 }
@@ -117,9 +137,9 @@ static void take_moved_from(struct mw_file_watch *watch, uint32_t cookie, struct
     event->kind = MW_FILE_REMOVED;
     if (next && (next->mask & IN_MOVED_TO) && next->cookie == cookie) {
         char from[MW_FILE_NAME];
-        strcpy(from, event->name);
+        copy_name(from, event->name);
         set(event, MW_FILE_RENAMED, name_of(next));
-        strcpy(event->from, from);
+        copy_name(event->from, from);
         skip(watch, next);
     }
 }
@@ -180,7 +200,7 @@ static bool concerns(const struct mw_file_watch *watch, struct mw_file_event *ev
  * since: writers make an event a write. */
 static bool is_repeated(struct mw_file_watch *watch, const struct mw_file_event *event) {
     bool repeated = event->kind == MW_FILE_CHANGED && strcmp(event->name, watch->changing) == 0;
-    strcpy(watch->changing, event->kind == MW_FILE_CHANGED ? event->name : "");
+    copy_name(watch->changing, event->kind == MW_FILE_CHANGED ? event->name : "");
     return repeated;
 }
 

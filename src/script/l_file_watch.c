@@ -13,6 +13,7 @@
 struct watch {
     struct mw_file_watch *watch; /* NULL: closed */
     struct mw_loop *loop;
+    struct mw_pool *threads;
     struct mw_task *waiter;
     ev_io io; /* started only while somebody waits */
     struct mw_resource resource;
@@ -39,7 +40,7 @@ static void close_watch(struct watch *watch) {
     }
     set_waiter(watch, NULL);
     mw_task_disown(&watch->resource);
-    mw_file_watch_close(watch->watch);
+    mw_file_watch_close(watch->watch, watch->threads);
     watch->watch = NULL;
     if (task) {
         mw_task_ready(task, 0);
@@ -85,7 +86,11 @@ static int open_push(lua_State *L, struct mw_l_job *job) {
         return mw_l_file_job_push_fault(L, &opening->base);
     }
     struct watch *watch = lua_newuserdatauv(L, sizeof *watch, 0);
-    *watch = (struct watch){.loop = mw_sched_of(L)->loop, .resource.close = close_resource};
+    *watch = (struct watch){
+        .loop = mw_sched_of(L)->loop,
+        .threads = job->threads,
+        .resource.close = close_resource,
+    };
     mw_list_init(&watch->resource.node);
     ev_io_init(&watch->io, on_readable, mw_file_watch_fd(opening->watch), EV_READ);
     watch->io.data = watch;
@@ -103,7 +108,7 @@ static int open_push(lua_State *L, struct mw_l_job *job) {
 static void open_release(struct mw_l_job *job) {
     const struct opening *opening = (struct opening *)job;
     if (opening->watch) {
-        mw_file_watch_close(opening->watch);
+        mw_file_watch_close(opening->watch, job->threads);
     }
     mw_l_file_job_release(job);
 }
