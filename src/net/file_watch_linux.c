@@ -16,7 +16,7 @@ enum {
 
 struct mw_file_watch {
     struct mw_pool_job closing;
-    int fd;
+    int fd, wd;
     char only[MW_FILE_NAME];     /* the one name of interest; empty: all */
     char changing[MW_FILE_NAME]; /* that was told to have changed last, see is_repeated */
     bool ended;
@@ -48,7 +48,8 @@ static int start(struct mw_file_watch *watch, int folder) {
         return errno == EMFILE ? MW_FILE_WATCHES : errno;
     }
     snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
-    if (inotify_add_watch(watch->fd, link, INTERESTING) < 0) {
+    watch->wd = inotify_add_watch(watch->fd, link, INTERESTING);
+    if (watch->wd < 0) {
         return errno == ENOSPC ? MW_FILE_WATCHES : errno;
     }
     return 0;
@@ -90,7 +91,16 @@ struct mw_file_watch *mw_file_watch_open(const struct mw_file_place *place, cons
     return error ? NULL : watch;
 }
 
+/* libev leaves a descriptor in its epoll set until it is closed: it must not become
+ * readable while a thread does that, when its number may be another's already. */
+static void silence(struct mw_file_watch *watch) {
+    inotify_rm_watch(watch->fd, watch->wd);
+    while (read(watch->fd, watch->bytes, sizeof watch->bytes) > 0) {
+    }
+}
+
 void mw_file_watch_close(struct mw_file_watch *watch, struct mw_pool *threads) {
+    silence(watch);
     watch->closing.work = close_fd;
     watch->closing.done = free_watch;
     if (mw_pool_submit(threads, &watch->closing) != 0) {
