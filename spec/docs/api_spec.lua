@@ -337,7 +337,6 @@ describe("the documentation of the API", function()
   end)
 
   describe("names the options that are known:", function()
-    local net, dns = require "moonwire.net", require "moonwire.dns"
     local codec, crypto, frame = require "moonwire.codec", require "moonwire.crypto", require "moonwire.frame"
     local json, xml = require "moonwire.json", require "moonwire.xml"
     local signer
