@@ -322,6 +322,18 @@ describe("net.relay", function()
     assert.are.same(CLOSED, table.pack(net.relay(front, far)))
   end)
 
+  it("of two that are each other's peers goes round and holds up nobody", function()
+    local near, far = net.pair()
+    near:write "round"
+    local relaying = task.spawn(net.relay, near, far)
+    task.sleep(0.02)
+    assert.are.equal("waiting", relaying:status())
+    relaying:cancel()
+    relaying:join()
+    near:close()
+    far:close()
+  end)
+
   it("refuses what makes no sense", function()
     local near, far = net.pair()
     for problem, call in pairs {

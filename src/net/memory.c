@@ -9,6 +9,10 @@
 enum { PIPE_CAPACITY = 64 * 1024 }; /* bytes on their way in one direction */
 
 struct pipe {
+    /* Tells the ends what has come, in the next tick: two that answer each other at once would keep the tick
+     * from ending. */
+    ev_idle bell;
+    int rung[2]; /* EV_READ, EV_WRITE: what the bell is to tell that end */
     struct mw_stream *ends[2];       /* NULL once closed */
     struct mw_buf *towards[2];       /* bytes on their way to that end */
     bool finished[2];                /* nothing more comes to that end */
@@ -20,17 +24,38 @@ static int side(const struct mw_stream *stream) {
     return pipe->ends[1] == stream;
 }
 
+static void ring(struct mw_stream *stream, int events) {
+    struct pipe *pipe = stream->transport;
+    pipe->rung[side(stream)] |= events;
+    ev_idle_start(mw_loop_ev(stream->net->loop), &pipe->bell);
+}
+
 static void poke_input(struct mw_stream *stream) {
     if (stream && stream->watching) {
-        ev_feed_event(mw_loop_ev(stream->net->loop), &stream->input, EV_READ);
-        mw_loop_wake(stream->net->loop);
+        ring(stream, EV_READ);
     }
 }
 
 static void poke_output(struct mw_stream *stream) {
     if (stream && mw_stream_awaits_room(stream)) {
-        ev_feed_event(mw_loop_ev(stream->net->loop), &stream->outlet->io, EV_WRITE);
-        mw_loop_wake(stream->net->loop);
+        ring(stream, EV_WRITE);
+    }
+}
+
+static void on_bell(struct ev_loop *ev, ev_idle *bell, int events) {
+    struct pipe *pipe = bell->data;
+    (void)events;
+    ev_idle_stop(ev, bell);
+    for (int i = 0; i < 2; i++) {
+        struct mw_stream *stream = pipe->ends[i];
+        int rung = pipe->rung[i];
+        pipe->rung[i] = 0;
+        if (stream && (rung & EV_READ) && stream->watching) {
+            ev_feed_event(ev, &stream->input, EV_READ);
+        }
+        if (stream && (rung & EV_WRITE) && mw_stream_awaits_room(stream)) {
+            ev_feed_event(ev, &stream->outlet->io, EV_WRITE);
+        }
     }
 }
 
@@ -90,6 +115,7 @@ static void memory_close(struct mw_stream *stream) {
         return;
     }
     mw_buf_release(&pipe->pool, &pipe->towards[!self]);
+    ev_idle_stop(mw_loop_ev(stream->net->loop), &pipe->bell);
     mw_buf_pool_clear(&pipe->pool);
     free(pipe);
 }
@@ -120,6 +146,9 @@ bool mw_stream_new_memory(struct mw_net *net, struct mw_stream *ends[2]) {
     if (!pipe) {
         return false;
     }
+    ev_idle_init(&pipe->bell, on_bell);
+    ev_set_priority(&pipe->bell, EV_MAXPRI); /* whatever else there is to do */
+    pipe->bell.data = pipe;
     mw_buf_pool_init(&pipe->pool, 2);
     pipe->ends[0] = mw_stream_new(net, -1, &memory_ops, pipe);
     if (!pipe->ends[0]) {

@@ -125,14 +125,19 @@ lua_Integer mw_option_integer(lua_State *L, int index, const char *key, lua_Inte
     return value;
 }
 
-const char *mw_option_string(lua_State *L, int index, const char *key) {
+const char *mw_push_string_option(lua_State *L, int index, const char *key) {
     if (!push_option(L, index, key)) {
+        lua_pushnil(L);
         return NULL;
     }
     if (lua_type(L, -1) != LUA_TSTRING) {
         refuse_option(L, index, key, "a string");
     }
-    const char *text = lua_tostring(L, -1);
+    return lua_tostring(L, -1);
+}
+
+const char *mw_option_string(lua_State *L, int index, const char *key) {
+    const char *text = mw_push_string_option(L, index, key);
     lua_pop(L, 1);
     return text;
 }

@@ -29,8 +29,13 @@ double mw_option_seconds(lua_State *L, int index, const char *key, double otherw
 lua_Integer mw_option_integer(lua_State *L, int index, const char *key, lua_Integer least, lua_Integer most,
                               lua_Integer otherwise);
 
-/* The string option, or NULL; valid while the table holds it. */
+/* The string option, or NULL; valid while the table holds it, and until Lua runs or
+ * allocates when the table inherits it. */
 const char *mw_option_string(lua_State *L, int index, const char *key);
+
+/* Pushes the string option and returns it; pushes nil and returns NULL when it
+ * is absent. On the stack it lives, whoever made it: the table may inherit it. */
+const char *mw_push_string_option(lua_State *L, int index, const char *key);
 
 /* Adds functions to a new table, sets it as field `name` of the table on top. */
 void mw_set_functions(lua_State *L, const char *name, const luaL_Reg *functions);

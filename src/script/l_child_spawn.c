@@ -157,13 +157,16 @@ static char **read_environment(lua_State *L) {
 
 /* A stream over our end, which belongs to the running task. 0 or ENOMEM. */
 static int open_stream(lua_State *L, struct mw_l_child *child, int index) {
+    lua_getiuservalue(L, CHILD, 1);
+    struct mw_l_stream *userdata = mw_l_stream_push(L);
     struct mw_stream *stream = mw_stream_new_pipe(child->sched->net, child->ours[index], index == 0);
     if (!stream) {
+        lua_pop(L, 2);
         return ENOMEM;
     }
     child->ours[index] = -1;
-    lua_getiuservalue(L, CHILD, 1);
-    child->stdio[index] = mw_l_stream_push(L, stream, NULL, &mw_l_profile_default);
+    child->stdio[index] = userdata;
+    mw_l_stream_hold(userdata, stream, NULL, &mw_l_profile_default);
     child->stdio[index]->is_of_child = true;
     mw_task_own(L, &child->stdio[index]->resource);
     lua_setfield(L, -2, mw_child_stdio_names[index]);

@@ -29,12 +29,14 @@ static const char *const known_options[] = {"timeout", "local_address", "nodelay
 
 /* The socket is the stream's from here on; it belongs to the running task. */
 static int push_connected(lua_State *L, int *fd, const struct mw_addr *peer, struct mw_l_profile *profile) {
+    struct mw_l_stream *stream = mw_l_stream_push(L);
     struct mw_stream *transport = mw_stream_new(mw_sched_of(L)->net, *fd, &mw_plain_ops, NULL);
     if (!transport) {
         return luaL_error(L, "not enough memory");
     }
     *fd = -1;
-    mw_task_own(L, &mw_l_stream_push(L, transport, peer, profile)->resource);
+    mw_l_stream_hold(stream, transport, peer, profile);
+    mw_task_own(L, &stream->resource);
     return 1;
 }
 
@@ -90,11 +92,12 @@ static void read_options(lua_State *L, struct mw_connector_options *options) {
     options->attempt_delay = mw_option_seconds(L, 2, "attempt_delay", options->attempt_delay);
     options->nodelay = mw_option_boolean(L, 2, "nodelay", options->nodelay);
     options->keepalive = mw_option_boolean(L, 2, "keepalive", options->keepalive);
-    local = mw_option_string(L, 2, "local_address");
+    local = mw_push_string_option(L, 2, "local_address");
     struct mw_address address;
     if (local && (!mw_address_parse(&address, local, strlen(local), &why) || !mw_addr_resolve(&options->local, &address))) {
         luaL_argerror(L, 2, "option 'local_address': a numeric address expected, such as 127.0.0.1:0");
     }
+    lua_pop(L, 1);
 }
 
 /* An open descriptor that another program handed over. */
@@ -148,22 +151,26 @@ int mw_l_connect(lua_State *L) {
 }
 
 int mw_l_stream_pair(lua_State *L) {
+    struct mw_l_stream *streams[2] = {mw_l_stream_push(L), mw_l_stream_push(L)};
     struct mw_stream *ends[2];
     if (!mw_stream_new_memory(mw_sched_of(L)->net, ends)) {
         return luaL_error(L, "not enough memory");
     }
     for (int i = 0; i < 2; i++) {
-        mw_task_own(L, &mw_l_stream_push(L, ends[i], NULL, &mw_l_profile_default)->resource);
+        mw_l_stream_hold(streams[i], ends[i], NULL, &mw_l_profile_default);
+        mw_task_own(L, &streams[i]->resource);
     }
     return 2;
 }
 
 int mw_l_stream_standard(lua_State *L) {
+    struct mw_l_stream *stream = mw_l_stream_push(L);
     struct mw_stream *transport = mw_stream_new_pair(mw_sched_of(L)->net, STDIN_FILENO, STDOUT_FILENO);
     if (!transport) {
         return luaL_error(L, "not enough memory");
     }
-    mw_task_own(L, &mw_l_stream_push(L, transport, NULL, &mw_l_profile_default)->resource);
+    mw_l_stream_hold(stream, transport, NULL, &mw_l_profile_default);
+    mw_task_own(L, &stream->resource);
     return 1;
 }
 

@@ -18,13 +18,15 @@ static struct mw_l_listener *check_listener(lua_State *L) {
 
 static struct mw_l_stream *push_stream(lua_State *L, struct mw_l_listener *listener, int *fd,
                                        const struct mw_addr *peer) {
+    struct mw_l_stream *stream = mw_l_stream_push(L);
     struct mw_stream *transport = mw_stream_new(listener->sched->net, *fd, &mw_plain_ops, NULL);
     if (!transport) {
         luaL_error(L, "not enough memory");
         return NULL;
     }
     *fd = -1;
-    return mw_l_stream_push(L, transport, peer, listener->profile);
+    mw_l_stream_hold(stream, transport, peer, listener->profile);
+    return stream;
 }
 
 /* What runs protected when a connection came. */
@@ -41,12 +43,13 @@ struct arrival {
 static int start_connection(lua_State *L) {
     struct arrival *arrival = lua_touserdata(L, 1);
     struct mw_l_listener *listener = arrival->listener;
-    struct mw_l_stream *stream = mw_l_stream_push(L, arrival->transport, arrival->peer, listener->profile);
-    arrival->transport = NULL;
+    struct mw_l_stream *stream = mw_l_stream_push(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
     lua_pushvalue(L, -2);
     lua_rawgeti(L, LUA_REGISTRYINDEX, listener->context);
     struct mw_task *task = mw_task_new(L, listener->sched, listener->group);
+    mw_l_stream_hold(stream, arrival->transport, arrival->peer, listener->profile);
+    arrival->transport = NULL;
     lua_xmove(L, task->thread, 4);
     mw_list_append(&task->owned, &stream->resource.node);
     task->connection = stream;

@@ -123,13 +123,11 @@ static int found_addresses(lua_State *L, int status, lua_KContext index) {
 static int check_family(lua_State *L, int index) {
     static const char *const known[] = {"family", NULL};
     mw_check_options(L, index, known);
-    const char *family = mw_option_string(L, index, "family");
-    if (!family) {
-        return AF_UNSPEC;
-    }
-    bool v4 = strcmp(family, "v4") == 0;
-    luaL_argcheck(L, v4 || strcmp(family, "v6") == 0, index, "option 'family': \"v4\" or \"v6\" expected");
-    return v4 ? AF_INET : AF_INET6;
+    const char *family = mw_push_string_option(L, index, "family");
+    bool v4 = family && strcmp(family, "v4") == 0, v6 = family && strcmp(family, "v6") == 0;
+    luaL_argcheck(L, !family || v4 || v6, index, "option 'family': \"v4\" or \"v6\" expected");
+    lua_pop(L, 1);
+    return v4 ? AF_INET : v6 ? AF_INET6 : AF_UNSPEC;
 }
 
 /* addresses(name, options) → list of numeric addresses | nil, err, code */
@@ -250,7 +248,7 @@ static int resolver_configure(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     mw_check_options(L, 1, known);
     struct mw_resolver_options options = {
-        .resolv_conf = mw_option_string(L, 1, "resolv_conf"),
+        .resolv_conf = mw_push_string_option(L, 1, "resolv_conf"),
         .timeout = mw_option_seconds(L, 1, "timeout", DEFAULT_TIMEOUT),
         .tries = (unsigned)mw_option_integer(L, 1, "tries", 1, TRIES_MOST, 0),
         .entries = (unsigned)mw_option_integer(L, 1, "entries", 1, ENTRIES_MOST, 0),

@@ -71,20 +71,25 @@ static void close_resource(struct mw_resource *resource) {
     close_stream(mw_list_owner(resource, struct mw_l_stream, resource));
 }
 
-struct mw_l_stream *mw_l_stream_push(lua_State *L, struct mw_stream *transport, const struct mw_addr *peer,
-                                     struct mw_l_profile *profile) {
+struct mw_l_stream *mw_l_stream_push(lua_State *L) {
     struct mw_l_stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
-    *stream = (struct mw_l_stream){.type = TYPE, .stream = transport, .profile = profile};
+    *stream = (struct mw_l_stream){.type = TYPE};
     stream->resource.close = close_resource;
     mw_list_init(&stream->resource.node);
+    luaL_setmetatable(L, TYPE);
+    return stream;
+}
+
+void mw_l_stream_hold(struct mw_l_stream *stream, struct mw_stream *transport, const struct mw_addr *peer,
+                      struct mw_l_profile *profile) {
+    stream->stream = transport;
+    stream->profile = profile;
+    profile->references++;
     if (peer) {
         mw_endpoint_pack(&stream->peer, peer);
     }
-    profile->references++;
-    luaL_setmetatable(L, TYPE);
     mw_stream_set_marks(transport, &profile->marks);
     mw_stream_set_owner(transport, &events, stream);
-    return stream;
 }
 
 const char *mw_l_stream_name(const struct mw_l_stream *stream, char *text, size_t size) {

@@ -27,10 +27,12 @@ struct mw_l_stream {
 /* Registers the type. */
 void mw_l_stream_open(lua_State *L);
 
-/* Pushes a userdata for the stream, which belongs to it from now on (also when
- * this raises: the stream is closed then). It belongs to no task yet. */
-struct mw_l_stream *mw_l_stream_push(lua_State *L, struct mw_stream *stream, const struct mw_addr *peer,
-                                     struct mw_l_profile *profile);
+/* Pushes the userdata of a stream that is still to come: a closed one. */
+struct mw_l_stream *mw_l_stream_push(lua_State *L);
+
+/* Opens it: the transport is its own from now on. It belongs to no task yet. */
+void mw_l_stream_hold(struct mw_l_stream *stream, struct mw_stream *transport, const struct mw_addr *peer,
+                      struct mw_l_profile *profile);
 
 /* The stream userdata at `index`; raises for anything else. It may be closed. */
 struct mw_l_stream *mw_l_stream_check(lua_State *L, int index);

@@ -6,7 +6,7 @@
 #include "script/task_internal.h"
 
 static const char TYPE[] = "moonwire.task";
-static const char HANDLES[] = "moonwire.task.handles"; /* registry: weak, struct → userdata */
+static const char HANDLES = 'h'; /* its address is the registry key of a table: weak, struct → userdata */
 
 static struct mw_task_handle *check_handle(lua_State *L, int index) {
     return luaL_checkudata(L, index, TYPE);
@@ -16,7 +16,7 @@ bool mw_task_find_handle(lua_State *L, struct mw_task *task) {
     if (!task->handle) {
         return false;
     }
-    lua_getfield(L, LUA_REGISTRYINDEX, HANDLES);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &HANDLES);
     bool found = lua_rawgetp(L, -1, task->handle) != LUA_TNIL;
     lua_remove(L, -2);
     if (!found) {
@@ -29,7 +29,7 @@ static void push_handle(lua_State *L, struct mw_task *task) {
     if (mw_task_find_handle(L, task)) {
         return;
     }
-    lua_getfield(L, LUA_REGISTRYINDEX, HANDLES);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &HANDLES);
     struct mw_task_handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
     *handle = (struct mw_task_handle){.task = NULL, .id = task->id};
     mw_list_init(&handle->waiters);
@@ -41,12 +41,18 @@ static void push_handle(lua_State *L, struct mw_task *task) {
     task->handle = handle;
 }
 
+static int refuse_arguments(lua_State *L) {
+    return luaL_error(L, "not enough memory for the arguments");
+}
+
 int mw_l_task_spawn(lua_State *L, struct mw_group *group, int first) {
     luaL_checktype(L, first, LUA_TFUNCTION);
     int arguments = lua_gettop(L) - first;
     struct mw_task *task = mw_task_new(L, mw_sched_of(L), group);
     if (!lua_checkstack(task->thread, arguments + 1)) {
-        luaL_error(L, "too many arguments");
+        lua_pushcfunction(task->thread, refuse_arguments); /* it belongs to its group already, and must end */
+        mw_task_ready(task, 0);
+        refuse_arguments(L);
     }
     lua_xmove(L, task->thread, arguments + 1);
     mw_task_ready(task, arguments);
@@ -219,7 +225,7 @@ void mw_l_task_open(lua_State *L) {
     lua_pushliteral(L, "v");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, HANDLES);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &HANDLES);
     mw_l_group_open(L);
     mw_set_functions(L, "task", functions);
 }

@@ -51,7 +51,10 @@ static int waiters_wait(lua_State *L) {
 }
 
 static void wake(lua_State *L, struct mw_task *task, int count) {
-    lua_checkstack(task->thread, count + 1);
+    luaL_checkstack(L, count + 1, "too many values");
+    if (!lua_checkstack(task->thread, count + 1)) {
+        luaL_error(L, "too many values");
+    }
     for (int i = 0; i < count; i++) {
         lua_pushvalue(L, 2 + i);
     }

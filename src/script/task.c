@@ -224,16 +224,20 @@ static void close_groups(struct mw_task *task) {
     }
 }
 
+/* Looks the handle up: its finalizer, which takes it off the task, is skipped when memory is out. */
 static void wake_joiners(struct mw_task *task) {
-    struct mw_task_handle *handle = task->handle;
-    task->handle = NULL;
-    if (!handle) {
+    lua_State *L = task->sched->L;
+    if (!mw_task_find_handle(L, task)) {
+        task->handle = NULL;
         return;
     }
+    struct mw_task_handle *handle = task->handle;
+    task->handle = NULL;
     handle->task = NULL;
     while (!mw_list_empty(&handle->waiters)) {
         mw_task_ready(mw_list_owner(handle->waiters.next, struct mw_task, node), 0);
     }
+    lua_pop(L, 1);
 }
 
 static bool has_children(const struct mw_task *task) {
