@@ -14,8 +14,11 @@ endif
 BUILD := build
 VARIANT := release
 PREFIX := /usr/local
-UNITS = $(units)
+UNITS = $(units) $(targets:%=%_fuzz)
 SPECS := spec
+FUZZ = $(targets) api
+SECONDS := 60
+STRIDE := 1
 
 # --- The layers, lowest first: what each sees of ours, and which foreign headers it may include -------------------
 
@@ -42,6 +45,7 @@ folder_test := $(BUILD)/test
 folder_asan := $(BUILD)/asan
 folder_tsan := $(BUILD)/tsan
 folder_coverage := $(BUILD)/coverage
+folder_fuzz := $(BUILD)/fuzz
 folder_gcc := $(BUILD)/gcc-werror
 folder_clang := $(BUILD)/clang
 out := $(or $(folder_$(VARIANT)),$(error there is no variant $(VARIANT)))
@@ -51,6 +55,8 @@ CC := gcc
 endif
 ifneq ($(filter gcc clang,$(VARIANT)),)
 override CC := $(VARIANT)
+else ifeq ($(VARIANT),fuzz)
+override CC := clang
 endif
 
 # Only the optimised variants have FORTIFY_SOURCE: it renames recv and the like, which unit tests replace.
@@ -61,6 +67,7 @@ flags_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-s
 # Lua leaves functions by _longjmp, which ThreadSanitizer does not see: its own stack would overflow.
 flags_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 flags_coverage := -O0 -g --coverage
+flags_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 flags_gcc := $(optimised) -Werror
 flags_clang := $(optimised) -Werror
 
@@ -174,7 +181,10 @@ $(out)/obj/spec/%.o: spec/%.c $(out)/settings | $(before_compiling) $(all_links)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)$(compile)
 
-# The members of the support archive call ours and ours call them: hence the group.
+# The members of the support archive call ours and ours call them: hence the group. What writes the counts of coverage
+# allocates, too, but comes later.
+count_flags := $(if $(and $(support),$(filter coverage,$(VARIANT))),-u __wrap_malloc)
+
 define unit
 $(out)/obj/spec/c/$1.o: includes := -Ispec/c $(foreach l,$(call noted,$1,layers),$(call path_to,$l))
 $(out)/spec/$1: wrap := $(foreach f,$(wrapped) $(call noted,$1,wrap),-Wl,--wrap=$f)
@@ -185,8 +195,31 @@ $(foreach u,$(units),$(eval $(call unit,$u)))
 
 $(units:%=$(out)/spec/%):
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(compile_flags) $(link_flags) $(wrap) -o $@ $(filter %.o,$^) \
+	$(call say,LINK,$@)$(CC) $(compile_flags) $(link_flags) $(wrap) $(count_flags) -o $@ $(filter %.o,$^) \
 	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(with) -lcmocka
+
+# --- Fuzz targets -------------------------------------------------------------------------------------------------
+# A C file of spec/fuzz is a target and names its layers as a unit test does. It is linked with a driver of ours, which
+# replays its corpus, and is one of the unit tests then; in the variant fuzz with libFuzzer.
+
+targets := $(filter-out replay,$(patsubst spec/fuzz/%.c,%,$(sort $(wildcard spec/fuzz/*.c))))
+target_notes := $(shell awk '/^\/\* *layers:/ { file = FILENAME; gsub(/.*\/|\.c$$/, "", file); \
+  for (i = 3; i < NF; i++) print file "/" $$i }' $(targets:%=spec/fuzz/%.c))
+target_layers = $(patsubst $1/%,%,$(filter $1/%,$(target_notes)))
+driver := $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer,$(out)/obj/spec/fuzz/replay.o)
+
+define target
+$(out)/obj/spec/fuzz/$1.o: includes := -Ispec/fuzz $(foreach l,$(call target_layers,$1),$(call path_to,$l))
+$(out)/spec/$1_fuzz: with := $(foreach l,$(call target_layers,$1),$(test_libraries_$l))
+$(out)/spec/$1_fuzz: $(out)/obj/spec/fuzz/$1.o $(foreach l,$(call target_layers,$1),$(archive_$l)) $(out)/settings
+endef
+$(foreach t,$(targets),$(eval $(call target,$t)))
+$(out)/obj/spec/fuzz/replay.o: includes := -Ispec/fuzz
+
+$(targets:%=$(out)/spec/%_fuzz): $(filter %.o,$(driver))
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(compile_flags) $(link_flags) -o $@ $(filter %.o,$^) $(filter-out %.o,$(driver)) \
+	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(with)
 
 # The stamp says that every test there is was built: an old binary must not stand in for one that does not compile.
 units: $(UNITS:%=$(out)/spec/%)
@@ -194,7 +227,7 @@ units: $(UNITS:%=$(out)/spec/%)
 
 # --- Running and testing ------------------------------------------------------------------------------------------
 
-.PHONY: run test asan tsan tsan-suites coverage bench
+.PHONY: run test asan tsan tsan-suites coverage fuzz faults soak bench
 
 run: ## install what is missing, build, and start the demo (ARGS= goes to the script)
 	@sh .make/packages build run
@@ -231,13 +264,31 @@ tsan-suites:
 	-+@$(call build_units,tsan)
 	@TSAN_OPTIONS=halt_on_error=1:$$TSAN_OPTIONS $(call suites,$(folder_tsan),$(folder_tsan)/spec)
 
-coverage: ## lines and branches of src/ that the tests reach
+coverage: ## lines and branches of src/ that the tests reach: fails below 85 % and 75 %
 	@sh .make/packages build run test coverage
 	@$(MAKE) VARIANT=coverage all
 	-+@$(call build_units,coverage)
 	@find $(folder_coverage) -name '*.gcda' -delete
 	-@$(call suites,$(folder_coverage),$(folder_coverage)/spec)
 	@sh .make/coverage $(folder_coverage)
+
+fuzz: ## look for inputs that break something (FUZZ="addr api" SECONDS=600)
+	@sh .make/packages build run test fuzz
+	@$(MAKE) VARIANT=fuzz all
+	@$(MAKE) VARIANT=fuzz UNITS="$(targets:%=%_fuzz)" units
+	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 sh .make/fuzz $(folder_fuzz) $(SECONDS) $(FUZZ)
+
+# Without leak check: Lua skips the finalizers that it has no memory to call.
+faults: ## memory that is out at every allocation in turn, under AddressSanitizer
+	@sh .make/packages build run test
+	@$(MAKE) VARIANT=asan UNITS=faults_test units
+	@FAULTS_STRIDE=$(STRIDE) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(folder_asan)/spec/faults_test
+
+soak: SECONDS := 600
+soak: ## ten minutes of mixed load with faults: memory flat, nothing left (SECONDS=60)
+	@sh .make/packages build run test
+	@$(MAKE) all
+	@python3 spec/soak/run.py --binary $(BUILD)/moonwire --seconds $(SECONDS)
 
 bench: ## measure against raw C and others (BENCH= holds arguments of spec/bench/run.py)
 	@sh .make/packages build bench

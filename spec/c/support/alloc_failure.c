@@ -11,21 +11,33 @@ void *libc_malloc(size_t size) __asm__("__real_malloc");
 void *libc_calloc(size_t count, size_t size) __asm__("__real_calloc");
 void *libc_realloc(void *old, size_t size) __asm__("__real_realloc");
 
-static int left; /* allocations until one fails; 0: none will */
+static int seen;
+static int first, last; /* those between fail; last 0: none will */
 static bool failed;
 
 void alloc_failure_arm(int nth) {
-    left = nth;
+    alloc_failure_arm_row(nth, 1);
+}
+
+void alloc_failure_arm_row(int nth, int count) {
+    seen = 0;
+    first = nth;
+    last = nth + count - 1;
     failed = false;
 }
 
 bool alloc_failure_disarm(void) {
-    left = 0;
+    last = 0;
     return failed;
 }
 
-static bool fails_now(void) {
-    if (left == 0 || --left > 0) {
+int alloc_failure_seen(void) {
+    return seen;
+}
+
+bool alloc_failure_next(void) {
+    seen++;
+    if (seen < first || seen > last) {
         return false;
     }
     failed = true;
@@ -34,13 +46,13 @@ static bool fails_now(void) {
 }
 
 void *wrapped_malloc(size_t size) {
-    return fails_now() ? NULL : libc_malloc(size);
+    return alloc_failure_next() ? NULL : libc_malloc(size);
 }
 
 void *wrapped_calloc(size_t count, size_t size) {
-    return fails_now() ? NULL : libc_calloc(count, size);
+    return alloc_failure_next() ? NULL : libc_calloc(count, size);
 }
 
 void *wrapped_realloc(void *old, size_t size) {
-    return fails_now() ? NULL : libc_realloc(old, size);
+    return alloc_failure_next() ? NULL : libc_realloc(old, size);
 }

@@ -1,0 +1,19 @@
+-- A few thousand random calls of the Lua API: see spec/fuzz/api.lua.
+local moonwire = require "spec.support.moonwire"
+
+local CALLS <const> = 4000
+
+describe("the Lua API under random calls", function()
+  for seed = 1, 2 do
+    it(("keeps its promises, with seed %d"):format(seed), function()
+      local status, errors = moonwire.run {
+        script = "spec/fuzz/api.lua", seconds = 120,
+        options = {
+          "--set", "calls=" .. CALLS, "--set", "seed=" .. seed, "--log-file", "/dev/null",
+        },
+      }
+      assert.are.equal(0, status, errors)
+      assert.matches(("fuzz api: %d calls of %%d%%d%%d functions, .* 0 faults"):format(CALLS), errors)
+    end)
+  end
+end)
