@@ -44,6 +44,12 @@ bool mw_guard_raised(lua_State *L, int index) {
     return same;
 }
 
+/* What code that cannot be interrupted may use: no more than other code. */
+static double limit_of(const struct mw_sched *sched) {
+    bool unlimited = sched->preempt.cpu_limit == MW_TIMER_NEVER && !sched->closed;
+    return unlimited || mw_preempt_is_alone(sched) ? MW_TIMER_NEVER : UNINTERRUPTED_SECONDS;
+}
+
 /* The thread's coroutines can be left by a yield only if all of them can: the
  * task of a thread is the root when they cannot (see l_coroutine). After a raise
  * the hook stays, so that the next instruction raises, too: a pcall does not help. */
@@ -53,7 +59,7 @@ static void on_hook(lua_State *L, lua_Debug *level) {
     if (mw_task_may_wait(L)) {
         sched->preempt.interrupted = true;
         lua_yield(L, 0);
-    } else if (mw_preempt_used(sched, sched->running) >= UNINTERRUPTED_SECONDS) {
+    } else if (mw_preempt_used(sched, sched->running) >= limit_of(sched)) {
         if (sched->running) {
             sched->running->hookless = true;
         }

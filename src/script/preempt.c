@@ -45,10 +45,8 @@ double mw_preempt_used(const struct mw_sched *sched, const struct mw_task *task)
     return mw_alarm_now(MW_ALARM_COMPUTING) - preempt->since;
 }
 
-/* A program that is alone in its process hurts nobody. */
-static bool is_alone(const struct mw_task *task) {
-    const struct mw_sched *sched = task->sched;
-    return task == sched->main && sched->tasks == 1 && sched->listeners == 0;
+bool mw_preempt_is_alone(const struct mw_sched *sched) {
+    return sched->tasks <= 1 && sched->listeners == 0 && !sched->closed;
 }
 
 /* Whether the task has used up what it may, and was ended for that. */
@@ -62,7 +60,7 @@ static bool end_greedy(struct mw_task *task) {
         mw_task_drop(task, "cancelled", NULL);
         return true;
     }
-    if (task->spent < limit || is_alone(task)) {
+    if (task->spent < limit || mw_preempt_is_alone(task->sched)) {
         return false;
     }
     char message[120];
