@@ -34,6 +34,7 @@ static const char usage[] =
     "  -s, --set KEY=VALUE      a setting for the script: ctx.config.KEY; dots make nested tables\n"
     "  -e, --execute CODE       run this code instead of a file\n"
     "      --stdio              serve one connection on standard input and output\n"
+    "      --sandbox            the script is from others: no files, no processes, bounded functions\n"
     "      --cpu-limit SECONDS  of the processor that a task may use without waiting; default 1, 0: no limit\n"
     "      --memory-limit SIZE  of the script's memory: 64M, 2G; default 1G, 0: no limit\n"
     "      --log-level LEVEL    debug, info (default), warn or error\n"
@@ -44,13 +45,14 @@ static const char usage[] =
     "  printf 'return function(conn) for line in conn:lines() do conn:write(line, \"\\\\n\") end end' > echo.lua\n"
     "  moonwire run echo.lua --listen tcp://127.0.0.1:7000\n";
 
-enum { OPTION_STDIO = 256, OPTION_CPU, OPTION_MEMORY, OPTION_LEVEL, OPTION_FORMAT, OPTION_FILE };
+enum { OPTION_STDIO = 256, OPTION_SANDBOX, OPTION_CPU, OPTION_MEMORY, OPTION_LEVEL, OPTION_FORMAT, OPTION_FILE };
 
 static const struct option run_options[] = {
     {"listen", required_argument, NULL, 'l'},
     {"set", required_argument, NULL, 's'},
     {"execute", required_argument, NULL, 'e'},
     {"stdio", no_argument, NULL, OPTION_STDIO},
+    {"sandbox", no_argument, NULL, OPTION_SANDBOX},
     {"cpu-limit", required_argument, NULL, OPTION_CPU},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
@@ -130,6 +132,7 @@ static void take_option(struct mw_worker_options *options, int option) {
     case 'e': options->code = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
     case OPTION_STDIO: options->stdio = true; break;
+    case OPTION_SANDBOX: options->sandbox = true; break;
     case OPTION_CPU: options->cpu_limit = read_amount("cpu-limit", optarg, ""); break;
     case OPTION_MEMORY: options->memory_limit = to_size(read_amount("memory-limit", optarg, "KMG")); break;
     case OPTION_LEVEL: set_log_level(optarg); break;

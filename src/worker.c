@@ -120,7 +120,8 @@ static bool open_worker(struct worker *worker, const struct mw_worker_options *o
     }
     worker->loop = mw_loop_new();
     worker->net = worker->loop ? mw_net_new(worker->loop) : NULL;
-    worker->state = worker->net ? mw_state_new(worker->loop, worker->net, library) : NULL;
+    struct mw_state_options state = {.library = library, .sandboxed = options->sandbox};
+    worker->state = worker->net ? mw_state_new(worker->loop, worker->net, &state) : NULL;
     if (!worker->state) {
         mw_log(MW_LOG_ERROR, "cannot start: not enough memory, or no epoll");
         return false;

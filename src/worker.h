@@ -14,6 +14,7 @@ struct mw_worker_options {
     size_t listeners, setting_count;
     char **arguments; /* for the script, NULL-terminated */
     bool stdio;
+    bool sandbox; /* the script is from others */
     double cpu_limit;    /* seconds, see struct mw_state_limits */
     size_t memory_limit; /* bytes */
 };

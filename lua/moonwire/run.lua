@@ -60,7 +60,20 @@ local function read_settings(settings)
   return config
 end
 
+local function folder_of(script)
+  return script:match("^(.*)/[^/]*$") or "."
+end
+
+-- In a sandboxed state the script has a global table of its own.
 local function load_script(options)
+  if core.sandbox then
+    local folder = options.script and folder_of(options.script)
+    local env = require "moonwire.sandbox".environment(folder)
+    if options.code then
+      return load(options.code, "=(command line)", "t", env)
+    end
+    return loadfile(options.script, "t", env)
+  end
   if options.code then
     return load(options.code, "=(command line)", "t")
   end
@@ -69,7 +82,7 @@ end
 
 -- Modules beside the script are found first.
 local function add_script_path(script)
-  local folder = script:match("^(.*)/[^/]*$") or "."
+  local folder = folder_of(script)
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
 end
 
@@ -187,7 +200,7 @@ function run.main(options)
   if not config then
     return fail(message)
   end
-  if options.script then
+  if options.script and not core.sandbox then
     add_script_path(options.script)
   end
   local chunk

@@ -5,7 +5,7 @@
 #include "script/fault.h"
 #include "script/l_file.h"
 #include "script/l_stream.h"
-#include "script/sched.h"
+#include "script/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +62,7 @@ static void check_source(lua_State *L) {
         return;
     }
     size_t length;
+    luaL_argcheck(L, !mw_state_of(L)->sandboxed, 2, "no files in a sandbox");
     const char *path = luaL_checklstring(L, 2, &length);
     luaL_argcheck(L, strlen(path) == length, 2, "a path has no zero bytes");
 }

@@ -2,12 +2,14 @@
 
 #include "base/log.h"
 #include "script/blocking.h"
+#include "script/bounded.h"
 #include "script/core.h"
 #include "script/fault.h"
 #include "script/finalizer.h"
 #include "script/guard.h"
 #include "script/l_coroutine.h"
 #include "script/memory.h"
+#include "script/sandbox.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -186,11 +188,16 @@ static int open_state(lua_State *L) {
     mw_l_coroutine_open(L);
     mw_finalizer_open(L);
     mw_core_open(L);
+    if (opening->state->sandboxed) {
+        mw_sandbox_open(L);
+    } else {
+        mw_bounded_open_callbacks(L);
+    }
     mw_state_set_strict(opening->state, true);
     return 0;
 }
 
-struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const char *library) {
+struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const struct mw_state_options *options) {
     struct mw_state *state = calloc(1, sizeof *state);
     struct mw_memory *memory = state ? mw_memory_new() : NULL;
     lua_State *L = memory ? lua_newstate(mw_memory_allocate, memory) : NULL;
@@ -202,7 +209,8 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const ch
     state->memory = memory;
     lua_atpanic(L, panic);
     state->sched.L = L;
-    state->library = strdup(library);
+    state->library = strdup(options->library);
+    state->sandboxed = options->sandboxed;
     struct opening opening = {.state = state, .loop = loop, .net = net};
     lua_pushcfunction(L, open_state);
     lua_pushlightuserdata(L, &opening);

@@ -12,6 +12,7 @@ struct mw_state {
     struct mw_sched sched; /* first: mw_state_of finds the state by it */
     struct mw_memory *memory;
     char *library;
+    bool sandboxed; /* see script/sandbox.h */
     struct mw_resolver *resolver; /* NULL until it is needed */
 };
 
@@ -23,9 +24,14 @@ struct mw_state_limits {
 /* Sets what the scripts of the state may use; at first there are no limits. */
 void mw_state_set_limits(struct mw_state *state, const struct mw_state_limits *limits);
 
-/* A state with the standard library, moonwire.core and the module paths preset;
- * `library` is the folder of Moonwire's own Lua modules. NULL when memory is out. */
-struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const char *library);
+struct mw_state_options {
+    const char *library; /* folder of Moonwire's own Lua modules */
+    bool sandboxed;      /* for scripts from others: see script/sandbox.h */
+};
+
+/* A state with the standard library, moonwire.core and the module paths preset.
+ * NULL when memory is out. */
+struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const struct mw_state_options *options);
 
 /* Closes streams, listeners and everything else that the scripts hold. */
 void mw_state_free(struct mw_state *state);
