@@ -17,21 +17,25 @@ struct gsub {
     size_t start, end; /* of the match that is being replaced */
     lua_Integer count, most;
     uint64_t steps;
-    size_t used, room; /* of the output */
+    size_t used, room; /* of the output, which is behind this struct until OUTPUT holds it */
     bool anchored, changed;
 };
+
+enum { SMALL = 1024 }; /* bytes of output behind the struct, at most */
+
+static char *output_of(lua_State *L, struct gsub *g) {
+    return lua_isnil(L, OUTPUT) ? (char *)(g + 1) : lua_touserdata(L, OUTPUT);
+}
 
 static char *make_room(lua_State *L, struct gsub *g, size_t size) {
     if (size > mw_bound_bytes(L) - g->used) {
         mw_bound_refuse_bytes(L);
     }
-    char *output = lua_touserdata(L, OUTPUT);
+    char *output = output_of(L, g);
     if (g->used + size > g->room) {
         size_t room = (g->used + size) * 2;
         char *larger = lua_newuserdatauv(L, room, 0);
-        if (g->used > 0) {
-            memcpy(larger, output, g->used);
-        }
+        memcpy(larger, output, g->used);
         lua_replace(L, OUTPUT);
         g->room = room;
         output = larger;
@@ -107,7 +111,7 @@ static int finish(lua_State *L, struct gsub *g) {
     lua_tolstring(L, SUBJECT, &length);
     if (g->changed) {
         add_untouched(L, g, length);
-        lua_pushlstring(L, lua_touserdata(L, OUTPUT), g->used);
+        lua_pushlstring(L, output_of(L, g), g->used);
     } else {
         lua_pushvalue(L, SUBJECT);
     }
@@ -177,9 +181,10 @@ int mw_l_gsub(lua_State *L) {
     luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE,
                      REPLACEMENT, "string/function/table");
     lua_settop(L, LIMIT);
-    struct gsub *g = lua_newuserdatauv(L, sizeof *g, 0);
-    *g = (struct gsub){.last = SIZE_MAX, .most = most, .steps = mw_bound_steps(L, length)};
+    size_t room = length < SMALL / 2 ? length * 2 : SMALL;
+    struct gsub *g = lua_newuserdatauv(L, sizeof *g + room, 0);
+    *g = (struct gsub){.last = SIZE_MAX, .most = most, .steps = mw_bound_steps(L, length), .room = room};
     g->anchored = text_length > 0 && *text == '^';
-    lua_pushnil(L); /* no output yet */
+    lua_pushnil(L); /* OUTPUT */
     return replace_rest(L, g);
 }
