@@ -145,9 +145,15 @@ local KINDS <const> = {
   function() return changed(table.concat, random_arguments({ ", ", "", 1, 2, 3, 5, 9 }, 3)) end,
   function() return changed(table.insert, random_arguments(INDICES, 3)) end,
   function() return changed(table.remove, random_arguments(INDICES, 1)) end,
-  function() return changed(table.move, choose(INDICES), random(4), choose { -3, 0, 1, 2, 3, 5 }) end,
-  function() return changed(table.move, random(3), choose { 1, 2, 3, 5, math.maxinteger }, random(4), list_of(3)) end,
-  function() return changed(sorted) end,
+  function() return changed(table.move, choose { -2, 0, 1, 2, "3", "x" }, random(4), choose { -3, 0, 1, 2, 3, 5 }) end,
+  function() return changed(table.move, random(3), choose { 1, 2, 3, 5 }, choose { 1, 2, 4, math.maxinteger }, list_of(3)) end,
+  function()
+    local list = {}
+    for i = 1, random(60) do
+      list[i] = random(100)
+    end
+    return call(sorted, list) .. table.concat(list, ",")
+  end,
   function() return changed(sorted, function(a, b) return tostring(a) < tostring(b) end) end,
   function() return changed(sorted, choose { 1, true, "x" }) end,
   function() return call(os.date, choose { "!%Y-%m-%d", "!*t", "%", "%Ez", "!%H" }, random(100000)) end,

@@ -26,7 +26,8 @@ static void check_range(lua_State *L, lua_Integer first, lua_Integer last) {
 static void add_element(lua_State *L, luaL_Buffer *buffer, lua_Integer index, size_t separator, size_t *size) {
     lua_geti(L, 1, index);
     if (!lua_isstring(L, -1)) {
-        luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)index);
+        luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1),
+                   (LUAI_UACINT)index);
     }
     size_t length;
     lua_tolstring(L, -1, &length);
@@ -81,7 +82,7 @@ int mw_bounded_remove(lua_State *L) {
     mw_check_list(L, 1, "inl");
     lua_Integer length = luaL_len(L, 1), position = luaL_optinteger(L, 2, length);
     if (position != length) {
-        luaL_argcheck(L, (lua_Unsigned)position - 1U <= (lua_Unsigned)length, 2, "position out of bounds");
+        luaL_argcheck(L, (lua_Unsigned)position - 1U <= (lua_Unsigned)length, 1, "position out of bounds");
     }
     check_range(L, position, length);
     lua_geti(L, 1, position);
