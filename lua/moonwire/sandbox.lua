@@ -61,7 +61,7 @@ local function import(name)
 end
 
 local function refuse(name, problem)
-  error(("module '%s' cannot be required in a sandbox: %s"):format(name, problem), 3)
+  return nil, ("module '%s' cannot be required in a sandbox: %s"):format(name, problem)
 end
 
 -- The text of a module below the folder, and its path there.
@@ -75,18 +75,18 @@ local function read(folder, name)
   end
 end
 
--- Loads what is not loaded yet. Nothing can wait meanwhile, so there is no one
+-- Loads what is not loaded yet; nil and the reason when it is refused. Nothing can wait meanwhile, so there is no one
 -- else who could require the same.
 local function load_module(self, name)
   if MODULES[name] then
     return import(name)
   end
   if not self.folder or not name:find "^[%w_-]+[%w_.-]*$" or name:find("..", 1, true) then
-    refuse(name, "it is none of those there are")
+    return refuse(name, "it is none of those there are")
   end
   local text, path = read(self.folder, name)
   if not text then
-    refuse(name, "it is not below the folder of the script")
+    return refuse(name, "it is not below the folder of the script")
   end
   local chunk, message = self.env.load(text, ("@%s/%s"):format(self.folder, path))
   if not chunk then
@@ -103,14 +103,14 @@ local function new_require(self)
       error(("bad argument #1 to 'require' (string expected, got %s)"):format(type(name)), 2)
     end
     if self.loaded[name] == nil then
-      if loading[name] then
-        refuse(name, "it requires itself")
+      local ok, value, problem = true, refuse(name, "it requires itself")
+      if not loading[name] then
+        loading[name] = true
+        ok, value, problem = pcall(load_module, self, name)
+        loading[name] = nil
       end
-      loading[name] = true
-      local ok, value = pcall(load_module, self, name)
-      loading[name] = nil
-      if not ok then
-        error(value, 0)
+      if not ok or value == nil then
+        error(ok and problem or value, ok and 2 or 0)
       end
       self.loaded[name] = value
     end

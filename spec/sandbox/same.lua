@@ -1,4 +1,5 @@
--- Calls library functions with thousands of random arguments and tells what they gave: run in a sandboxed state and
+-- Calls library functions with thousands of random arguments and tells what they gave: run in a sandboxed
+-- state and
 -- in an ordinary one, it tells the same. A random number generator of its own makes both runs alike.
 local SEED <const> = 20261125
 local CASES <const> = 12000
@@ -29,11 +30,15 @@ local function text(pieces, most)
   return table.concat(chosen)
 end
 
-local LETTERS <const> = { "a", "a", "b", "b", "c", "(", ")", " ", "x", ".", "\0", "]", "^", "-", "1", "%", "\200" }
+local LETTERS <const> = { "a", "a", "b", "b", "c", "(", ")", " ", "x", ".", "\0", "]", "^", "-", "1",
+  "%", "\200" }
 local PIECES <const> = {
-  "a", "b", "c", ".", "x", "%a", "%d", "%w", "%S", "%p", "%z", "%%", "[ab]", "[^a]", "[a-c]", "[]a]", "[^]]", "[a-]",
-  "[%a-z]", "[%]]", "[^%s]", "(", ")", "(", ")", "()", "(a*)", "(.-)", "%1", "%2", "%0", "%b()", "%bab", "%baa", "%f[a]",
-  "%f[^%w]", "%f[%z]", "%f", "%b", "^", "$", "-", "*", "+", "?", "-", "*", "+", "?", "%", "[", "[^", "\0", "\200",
+  "a", "b", "c", ".", "x", "%a", "%d", "%w", "%S", "%p", "%z", "%%", "[ab]", "[^a]", "[a-c]", "[]a]",
+    "[^]]", "[a-]",
+  "[%a-z]", "[%]]", "[^%s]", "(", ")", "(", ")", "()", "(a*)", "(.-)", "%1", "%2", "%0", "%b()", "%bab",
+    "%baa", "%f[a]",
+  "%f[^%w]", "%f[%z]", "%f", "%b", "^", "$", "-", "*", "+", "?", "-", "*", "+", "?", "%", "[", "[^",
+    "\0", "\200",
 }
 
 local function show(value)
@@ -93,7 +98,8 @@ local REPLACEMENTS <const> = {
 }
 
 local FORMATS <const> = {
-  "%s", "%5s", "%-8s|", "%.2s", "%q", "%d", "%5.2f", "%g", "%x", "%c", "%i", "%%", "%a", "%5", "%y", "%", "text", "%10.3s",
+  "%s", "%5s", "%-8s|", "%.2s", "%q", "%d", "%5.2f", "%g", "%x", "%c", "%i", "%%", "%a", "%5", "%y",
+    "%", "text", "%10.3s",
   "%u", "%o", "%#x", "%+d", "% d", "%05d", "%p", "%.20s", "%100d", "%E",
 }
 local VALUES <const> = {
@@ -133,7 +139,8 @@ local function changed(fn, ...)
 end
 
 local KINDS <const> = {
-  function(s, p) return call(string.find, s, p, random(4) == 1 and choose(INDICES) or nil, random(8) == 1) end,
+  function(s, p) return call(string.find, s, p, random(4) == 1 and choose(INDICES) or nil,
+    random(8) == 1) end,
   function(s, p) return call(string.find, s, p) end,
   function(s, p) return call(string.match, s, p, random(4) == 1 and choose(INDICES) or nil) end,
   function(s, p) return call(walk, s, p, random(4) == 1 and choose(INDICES) or nil) end,
@@ -145,8 +152,10 @@ local KINDS <const> = {
   function() return changed(table.concat, random_arguments({ ", ", "", 1, 2, 3, 5, 9 }, 3)) end,
   function() return changed(table.insert, random_arguments(INDICES, 3)) end,
   function() return changed(table.remove, random_arguments(INDICES, 1)) end,
-  function() return changed(table.move, choose { -2, 0, 1, 2, "3", "x" }, random(4), choose { -3, 0, 1, 2, 3, 5 }) end,
-  function() return changed(table.move, random(3), choose { 1, 2, 3, 5 }, choose { 1, 2, 4, math.maxinteger }, list_of(3)) end,
+  function() return changed(table.move, choose { -2, 0, 1, 2, "3", "x" }, random(4), choose { -3, 0, 1,
+    2, 3, 5 }) end,
+  function() return changed(table.move, random(3), choose { 1, 2, 3, 5 }, choose { 1, 2, 4,
+    math.maxinteger }, list_of(3)) end,
   function()
     local list = {}
     for i = 1, random(60) do
@@ -163,6 +172,7 @@ return function(conn)
   for case = 1, CASES do
     local kind = case % #KINDS + 1
     local subject, pattern = text(LETTERS, 12), text(PIECES, 6)
-    conn:write(("%d %d %q %q "):format(case, kind, subject, pattern):gsub("\n", "n"), KINDS[kind](subject, pattern), "\n")
+    conn:write(("%d %d %q %q "):format(case, kind, subject, pattern):gsub("\n", "n"),
+    KINDS[kind](subject, pattern), "\n")
   end
 end

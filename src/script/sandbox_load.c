@@ -143,7 +143,8 @@ int mw_sandbox_read_module(lua_State *L) {
         return 0;
     }
     if (error) {
-        return luaL_error(L, "%s: %s", path, error == ELOOP ? "reached through a symbolic link" : strerror(error));
+        lua_pushfstring(L, "%s: %s", path, error == ELOOP ? "reached through a symbolic link" : strerror(error));
+        return lua_error(L);
     }
     text.bytes = bytes;
     lua_pushcfunction(L, push_text);
