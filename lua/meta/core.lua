@@ -435,4 +435,9 @@ function core.main.exit(status) end
 ---@param strict boolean whether assignments to undeclared globals raise; default true
 function core.main.set_strict(strict) end
 
+--- What a sandboxed script is given; nil in other states. `globals` holds the
+--- functions that it has instead of Lua's own.
+---@type { globals: table<string, function> }?
+core.sandbox = nil
+
 return core

@@ -8,7 +8,8 @@ local sandbox = {}
 
 -- Of the global functions: those that reach nothing but what they are given.
 local FUNCTIONS <const> = {
-  "assert", "error", "ipairs", "pairs", "pcall", "rawequal", "select", "tonumber", "tostring", "type", "xpcall",
+  "assert", "error", "ipairs", "pairs", "pcall", "rawequal", "select", "tonumber", "tostring", "type",
+  "xpcall",
 }
 
 local LIBRARIES <const> = {
@@ -75,13 +76,13 @@ local function read(folder, name)
   end
 end
 
--- Loads what is not loaded yet; nil and the reason when it is refused. Nothing can wait meanwhile, so there is no one
--- else who could require the same.
+-- Loads what is not loaded yet; nil and the reason when it is refused. Nothing
+-- can wait meanwhile, so there is no one else who could require the same.
 local function load_module(self, name)
   if MODULES[name] then
     return import(name)
   end
-  if not self.folder or not name:find "^[%w_-]+[%w_.-]*$" or name:find("..", 1, true) then
+  if not self.folder or not name:find "^[%w_-][%w_.-]*$" or name:find("..", 1, true) then
     return refuse(name, "it is none of those there are")
   end
   local text, path = read(self.folder, name)

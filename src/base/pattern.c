@@ -272,7 +272,7 @@ static enum outcome match_item(struct mw_pattern *m, struct place *place) {
         return GIVE_UP;
     }
     bool matches = item_matches(m, s, item, end);
-    char repeat = end < m->text_end ? *end : '\0';
+    int repeat = end < m->text_end ? *end : '\0';
     bool repeats = repeat == '*' || repeat == '+' || repeat == '-' || repeat == '?';
     place->p = repeats ? end + 1 : end;
     if (!matches) {
