@@ -773,13 +773,9 @@ describe("waiting where nobody can", function()
     return message
   end
 
-  it("in a sort comparator says so", function()
-    local message = message_of(table.sort, { 1, 2, 3 }, function() task.yield() end)
-    assert.matches("cannot wait here: .*sort", message)
-  end)
-
-  it("in a gsub callback says so", function()
-    assert.matches("cannot wait here: .*gsub", message_of(string.gsub, "x", "x", function() task.yield() end))
+  it("in a metamethod that a function in C calls says so", function()
+    local list = setmetatable({}, { __len = function() return 1 end, __index = function() task.yield() end })
+    assert.matches("cannot wait here: ", message_of(table.concat, list), 1, true)
   end)
 
   it("while a module is required says so", function()
