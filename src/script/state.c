@@ -175,7 +175,6 @@ static int open_state(lua_State *L) {
     struct opening *opening = lua_touserdata(L, 1);
     luaL_openlibs(L);
     allow_text_only(L);
-    mw_blocking_watch(L);
     lua_register(L, "print", print_to_stderr);
     if (!opening->state->library) {
         return luaL_error(L, "not enough memory");
@@ -192,6 +191,7 @@ static int open_state(lua_State *L) {
         mw_sandbox_open(L);
     } else {
         mw_bounded_open_callbacks(L);
+        mw_blocking_watch(L);
     }
     mw_state_set_strict(opening->state, true);
     return 0;
