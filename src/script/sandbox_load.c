@@ -136,7 +136,7 @@ static int push_text(lua_State *L) {
 
 int mw_sandbox_read_module(lua_State *L) {
     const char *root = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
-    char *bytes;
+    char *bytes = NULL;
     struct text text;
     int error = read_file(root, path, &bytes, &text.length);
     if (error == ENOENT || error == ENOTDIR) {
