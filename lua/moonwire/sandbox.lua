@@ -36,6 +36,8 @@ local MODULES <const> = {
   ["moonwire.xml"] = {},
   ["moonwire.codec"] = {},
   ["moonwire.crypto"] = {},
+  ["moonwire.frame"] = {},
+  ["moonwire"] = {},
 }
 
 local read_only = core.sandbox.read_only

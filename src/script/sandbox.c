@@ -3,6 +3,7 @@
 #include "base/addr.h"
 #include "script/bounded.h"
 #include "script/check.h"
+#include "script/l_xpcall.h"
 #include "script/sandbox_internal.h"
 
 #include <lauxlib.h>
@@ -22,7 +23,7 @@ struct library {
 static const struct library libraries[] = {
     {LUA_OSLIBNAME, {"clock", "date", "difftime", "time"}},
     {LUA_IOLIBNAME, {"stderr"}},
-    {LUA_LOADLIBNAME, {"loaded", "path", "preload", "searchers", "searchpath"}},
+    {LUA_LOADLIBNAME, {"cpath", "loaded", "path", "preload", "searchers", "searchpath"}},
     {LUA_DBLIBNAME, {NULL}},
 };
 
@@ -62,18 +63,6 @@ static void strip_globals(lua_State *L) {
     lua_pushnil(L);
     lua_setfield(L, -2, LUA_DBLIBNAME);
     lua_pop(L, 1);
-}
-
-/* Modules in C are not found any more: the searchers left are those of
- * package.preload and package.path. */
-static void forget_c_modules(lua_State *L) {
-    lua_getglobal(L, LUA_LOADLIBNAME);
-    lua_getfield(L, -1, "searchers");
-    for (lua_Integer i = luaL_len(L, -1); i > 2; i--) {
-        lua_pushnil(L);
-        lua_rawseti(L, -2, i);
-    }
-    lua_pop(L, 2);
 }
 
 static void lock_strings(lua_State *L) {
@@ -137,8 +126,8 @@ void mw_sandbox_open(lua_State *L) {
     };
     mw_bounded_open(L);
     strip_globals(L);
-    forget_c_modules(L);
     lock_strings(L);
+    mw_l_xpcall_open(L);
     lua_getglobal(L, "setmetatable");
     lua_pushcclosure(L, mw_sandbox_own_setmetatable, 1);
     lua_setglobal(L, "setmetatable");

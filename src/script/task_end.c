@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "script/fault.h"
 #include "script/report.h"
+#include "script/state.h"
 #include "script/task_internal.h"
 
 #include <lauxlib.h>
@@ -56,10 +57,19 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
     }
 }
 
+/* Whether the <close> variables of the thread may run. Those of a sandboxed script may
+ * not where no hook would end them. */
+static bool may_close(const struct mw_task *task) {
+    return !mw_state_of(task->sched->L)->sandboxed || !task->hookless;
+}
+
 /* Runs the pending <close> variables of the dead thread. A fault of theirs, any
  * but the one at `value` that killed it, is an entry of its own. */
 static void close_thread(lua_State *L, struct mw_task *task, int value) {
     struct mw_sched *sched = task->sched;
+    if (!may_close(task)) {
+        return;
+    }
     task->dying = true;
     sched->running = task;
     int status = lua_resetthread(task->thread);
@@ -125,7 +135,7 @@ static void end(struct ending *ending) {
     } else if (ending->status != LUA_OK) {
         mw_quota_lend(task->sched, true);
         mw_task_protected(task->sched, conclude_failure, ending);
-        if (lua_status(task->thread) != LUA_OK) {
+        if (lua_status(task->thread) != LUA_OK && may_close(task)) {
             lua_resetthread(task->thread); /* memory was out before it came to that */
         }
         mw_quota_lend(task->sched, false);
