@@ -32,7 +32,7 @@ sees_script := base loop proto net script
 foreign_loop := ev.h
 foreign_net := ev.h ares.h openssl/
 foreign_proc := ev.h
-foreign_script := ev.h ares.h openssl/ lua.h lauxlib.h lualib.h luaconf.h
+foreign_script := ev.h ares.h openssl/ histedit.h lua.h lauxlib.h lualib.h luaconf.h
 
 sources := $(sort $(wildcard src/*.c src/*/*.c))
 headers := $(sort $(wildcard src/*.h src/*/*.h))
@@ -81,7 +81,9 @@ archiver := $(if $(findstring clang,$(CC)),ar,gcc-ar)
 # All of Lua goes into the binary, and its names are visible to C modules that scripts require; nothing else is.
 lua_whole := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
   $(foreach name,lua_* luaL_* luaopen_*,'-Wl,--export-dynamic-symbol=$(name)')
-libraries := -l:libev.a $(lua_whole) -lcares -lssl -lcrypto -lm -ldl
+# The line editor of the prompt, in the binary: a server needs none of it.
+editline := -l:libedit.a -l:libtinfo.a -l:libbsd.a -l:libmd.a
+libraries := -l:libev.a $(lua_whole) $(editline) -lcares -lssl -lcrypto -lm -ldl
 
 # --- Saying what is done: V=1 shows whole commands ----------------------------------------------------------------
 

@@ -25,6 +25,7 @@ enum { MULTIPLE_MAX = 64 }; /* how often an option that may be repeated can be *
 static const char usage[] =
     "usage: moonwire run SCRIPT.lua [options] [-- ARGUMENT...]   run a script as server or program\n"
     "       moonwire run -e CODE [options] [-- ARGUMENT...]      the same with the script on the command line\n"
+    "       moonwire repl [-e CODE] [log options]                a prompt for Lua, in which waiting works\n"
     "       moonwire test [--filter PATTERN] [PATH...]           run specs (default: spec)\n"
     "       moonwire --help | --version\n"
     "\n"
@@ -43,7 +44,10 @@ static const char usage[] =
     "\n"
     "A script returns its connection handler, or a table of them; one that returns nothing is a program.\n"
     "  printf 'return function(conn) for line in conn:lines() do conn:write(line, \"\\\\n\") end end' > echo.lua\n"
-    "  moonwire run echo.lua --listen tcp://127.0.0.1:7000\n";
+    "  moonwire run echo.lua --listen tcp://127.0.0.1:7000\n"
+    "\n"
+    "repl runs CODE and then what is typed; input that is no terminal is run line by line, up to the first error.\n"
+    "  echo 'return 6 * 7' | moonwire repl\n";
 
 enum { OPTION_STDIO = 256, OPTION_SANDBOX, OPTION_CPU, OPTION_MEMORY, OPTION_LEVEL, OPTION_FORMAT, OPTION_FILE };
 
@@ -171,6 +175,27 @@ static int run(int argc, char **argv) {
     return mw_worker_run(&options);
 }
 
+static const struct option repl_options[] = {
+    {"execute", required_argument, NULL, 'e'},
+    {"log-level", required_argument, NULL, OPTION_LEVEL},
+    {"log-format", required_argument, NULL, OPTION_FORMAT},
+    {"log-file", required_argument, NULL, OPTION_FILE},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static int repl(int argc, char **argv) {
+    struct mw_worker_options options = {.module = "moonwire.repl", .script = "repl", .interactive = true};
+    int option;
+    while ((option = getopt_long(argc, argv, "e:h", repl_options, NULL)) != -1) {
+        take_option(&options, option);
+    }
+    if (optind < argc) {
+        fail("repl takes no argument, got '%s'", argv[optind]);
+    }
+    return mw_worker_run(&options);
+}
+
 static int test(char **argv) {
     struct mw_worker_options options = {
         .module = "moonwire.test",
@@ -185,6 +210,9 @@ int main(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "--help";
     if (strcmp(command, "run") == 0) {
         return run(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "repl") == 0) {
+        return repl(argc - 1, argv + 1);
     }
     if (strcmp(command, "test") == 0) {
         return test(argv + 1);

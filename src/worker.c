@@ -138,8 +138,10 @@ static bool open_worker(struct worker *worker, const struct mw_worker_options *o
     worker->state->sched.on_idle = on_idle;
     worker->state->sched.idle_context = worker;
     worker->term = mw_signal_watch(worker->loop, SIGTERM, on_stop_signal, worker);
-    worker->interrupt = mw_signal_watch(worker->loop, SIGINT, on_stop_signal, worker);
-    return worker->term && worker->interrupt;
+    if (!options->interactive) {
+        worker->interrupt = mw_signal_watch(worker->loop, SIGINT, on_stop_signal, worker);
+    }
+    return worker->term && (worker->interrupt || options->interactive);
 }
 
 static void close_worker(struct worker *worker) {

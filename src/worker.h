@@ -7,8 +7,8 @@
 
 /* What the command line asks for. Strings are borrowed. */
 struct mw_worker_options {
-    const char *module; /* whose function main runs: "moonwire.run", "moonwire.test" */
-    const char *script; /* path; NULL: none */
+    const char *module; /* whose function main runs: "moonwire.run", "moonwire.repl", … */
+    const char *script; /* path, which names the service; NULL: none */
     const char *code;   /* of -e; NULL: none */
     const char **listen, **settings; /* addresses; key=value */
     size_t listeners, setting_count;
@@ -17,6 +17,7 @@ struct mw_worker_options {
     bool sandbox; /* the script is from others */
     double cpu_limit;    /* seconds, see struct mw_state_limits */
     size_t memory_limit; /* bytes */
+    bool interactive; /* SIGINT is for the module to handle: it does not stop the service */
 };
 
 /* Runs until the service ends or a signal asks for it. The exit status of the

@@ -20,6 +20,8 @@ static enum mw_log_level lowest = MW_LOG_INFO;
 static enum mw_log_format chosen = MW_LOG_TEXT;
 static int place = STDERR_FILENO;
 static char place_path[PATH_MAX]; /* empty: stderr */
+static void (*sink)(void *context, const char *bytes, size_t length); /* instead of stderr; NULL: none */
+static void *sink_context;
 
 /* The entry that was written last, and how often it came since `since`. */
 static struct {
@@ -33,6 +35,11 @@ static struct {
 
 void mw_log_set_level(enum mw_log_level level) {
     lowest = level;
+}
+
+void mw_log_set_sink(void (*take)(void *context, const char *bytes, size_t length), void *context) {
+    sink = take;
+    sink_context = context;
 }
 
 enum mw_log_level mw_log_get_level(void) {
@@ -75,6 +82,10 @@ static const char *time_text(const struct timespec *now) {
 static void emit(struct mw_logline *line, const struct timespec *now) {
     size_t length;
     const char *bytes = mw_logline_stamp(line, time_text(now), &length);
+    if (sink && place == STDERR_FILENO) {
+        sink(sink_context, bytes, length);
+        return;
+    }
     while (length > 0) {
         ssize_t written = write(place, bytes, length);
         if (written < 0 && errno == EINTR) {

@@ -34,6 +34,10 @@ bool mw_log_open(const char *path);
 /* Opens the same path anew, after it was rotated; nothing to do on stderr. As mw_log_open. */
 bool mw_log_reopen(void);
 
+/* Hands entries that would go to stderr to `take` instead, each as a whole; for
+ * who shows something else there. NULL: stderr again. */
+void mw_log_set_sink(void (*take)(void *context, const char *bytes, size_t length), void *context);
+
 /* Whether an entry of this level would be written: ask before costly fields. */
 bool mw_log_enabled(enum mw_log_level level);
 

@@ -10,6 +10,8 @@
 #include "script/l_folder.h"
 #include "script/l_job.h"
 #include "script/l_json.h"
+#include "script/l_editor.h"
+#include "script/l_input.h"
 #include "script/l_listener.h"
 #include "script/l_log.h"
 #include "script/l_main.h"
@@ -104,6 +106,8 @@ static int open_core(lua_State *L) {
     mw_l_signal_open(L);
     mw_l_child_open(L);
     mw_l_main_open(L);
+    mw_l_editor_open(L);
+    mw_l_input_open(L);
     mw_l_resolver_open(L);
     mw_l_codec_open(L);
     mw_l_json_open(L);

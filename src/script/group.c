@@ -34,6 +34,9 @@ struct mw_group *mw_group_open(struct mw_task *owner, double deadline) {
 }
 
 struct mw_group *mw_group_of(struct mw_task *task) {
+    if (!task->group && task->lends) {
+        return &task->sched->service;
+    }
     return task->group ? task->group : mw_group_open(task, MW_TIMER_NEVER);
 }
 

@@ -24,7 +24,8 @@ extern const struct mw_wait mw_group_wait;
 /* Opens a group of the running task, innermost from now on. NULL when memory is out. */
 struct mw_group *mw_group_open(struct mw_task *owner, double deadline);
 
-/* The innermost group of a task, opened when there is none; NULL when memory is out. */
+/* The innermost group of a task. When there is none: one is opened, or that of
+ * the service serves if the task lends. NULL when memory is out. */
 struct mw_group *mw_group_of(struct mw_task *task);
 
 /* Cancels all its tasks, and those spawned into it later; closes what it owns. */

@@ -58,11 +58,23 @@ static int main_set_strict(lua_State *L) {
     return 0;
 }
 
+/* lend(): what the running task opens and spawns from now on belongs to the
+ * service and outlives it; but for what it spawns into groups that it opens. */
+static int main_lend(lua_State *L) {
+    struct mw_sched *sched = mw_sched_of(L);
+    if (!sched->running) {
+        return luaL_error(L, "no task is running here");
+    }
+    sched->running->lends = true;
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"wait", main_wait_for_news},
     {"is_busy", main_is_busy},
     {"exit", main_exit},
     {"set_strict", main_set_strict},
+    {"lend", main_lend},
     {NULL, NULL},
 };
 

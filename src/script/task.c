@@ -104,7 +104,7 @@ static void recycle(struct mw_task *task) {
     mw_timer_clear(&task->timer);
     task->home = NULL;
     task->connection = NULL;
-    task->cancelled = task->expired = task->dying = task->lingers = false;
+    task->cancelled = task->expired = task->dying = task->lingers = task->lends = false;
     task->state = MW_TASK_FREE;
     sched->tasks--;
     if (sched->spares < SPARE_LIMIT && !task->hookless) {
@@ -188,7 +188,7 @@ void mw_task_unqueue(struct mw_task *task) {
 
 void mw_task_own(lua_State *L, struct mw_resource *resource) {
     struct mw_sched *sched = mw_sched_of(L);
-    struct mw_task *task = sched->running ? sched->running : &sched->root;
+    struct mw_task *task = sched->running && !sched->running->lends ? sched->running : &sched->root;
     mw_list_append(&task->owned, &resource->node);
 }
 

@@ -61,6 +61,7 @@ struct mw_task {
     bool lingers : 1;   /* has returned or died, and awaits the end of its children */
     bool kept_traceback : 1; /* see mw_sched_keep_traceback */
     bool hookless : 1; /* an error raised in a hook may have left its thread without hooks: not to be reused */
+    bool lends : 1;     /* what it opens and spawns belongs to the service and outlives it */
 };
 
 /* The task of a thread: its own. Of a coroutine of the script's the task that runs
