@@ -170,7 +170,7 @@ noted = $(patsubst $1/$2:%,%,$(filter $1/$2:%,$(notes)))
 
 test_libraries_loop := -l:libev.a -lm
 test_libraries_net := -l:libcares.a -lssl -lcrypto
-test_libraries_script := $(lua_whole) -lm -ldl
+test_libraries_script := $(lua_whole) $(editline) -lm -ldl
 
 support_objects := $(patsubst spec/c/%.c,$(out)/obj/spec/c/%.o,$(sort $(wildcard spec/c/support/*.c)))
 support := $(if $(support_objects),$(out)/lib/support.a)

@@ -129,20 +129,27 @@ static void add(const char **list, size_t *count, const char *option, const char
     list[(*count)++] = value;
 }
 
+/* The options that run and repl have in common. */
 static void take_option(struct mw_worker_options *options, int option) {
     switch (option) {
-    case 'l': add(options->listen, &options->listeners, "listen", optarg); break;
-    case 's': add(options->settings, &options->setting_count, "set", optarg); break;
     case 'e': options->code = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
-    case OPTION_STDIO: options->stdio = true; break;
-    case OPTION_SANDBOX: options->sandbox = true; break;
-    case OPTION_CPU: options->cpu_limit = read_amount("cpu-limit", optarg, ""); break;
     case OPTION_MEMORY: options->memory_limit = to_size(read_amount("memory-limit", optarg, "KMG")); break;
     case OPTION_LEVEL: set_log_level(optarg); break;
     case OPTION_FORMAT: set_log_format(optarg); break;
     case OPTION_FILE: set_log_file(optarg); break;
     default: fputs("Try 'moonwire --help'.\n", stderr); exit(2);
+    }
+}
+
+static void take_run_option(struct mw_worker_options *options, int option) {
+    switch (option) {
+    case 'l': add(options->listen, &options->listeners, "listen", optarg); break;
+    case 's': add(options->settings, &options->setting_count, "set", optarg); break;
+    case OPTION_STDIO: options->stdio = true; break;
+    case OPTION_SANDBOX: options->sandbox = true; break;
+    case OPTION_CPU: options->cpu_limit = read_amount("cpu-limit", optarg, ""); break;
+    default: take_option(options, option);
     }
 }
 
@@ -163,7 +170,7 @@ static int run(int argc, char **argv) {
     options.arguments = argv + (end < argc ? end + 1 : end);
     argv[end] = NULL;
     while ((option = getopt_long(end, argv, "l:s:e:h", run_options, NULL)) != -1) {
-        take_option(&options, option);
+        take_run_option(&options, option);
     }
     options.script = optind < end ? argv[optind] : NULL;
     if (end - optind > 1) {
@@ -177,6 +184,7 @@ static int run(int argc, char **argv) {
 
 static const struct option repl_options[] = {
     {"execute", required_argument, NULL, 'e'},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"log-format", required_argument, NULL, OPTION_FORMAT},
     {"log-file", required_argument, NULL, OPTION_FILE},
@@ -184,8 +192,15 @@ static const struct option repl_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* A line may compute for as long as nobody types Ctrl-C. */
 static int repl(int argc, char **argv) {
-    struct mw_worker_options options = {.module = "moonwire.repl", .script = "repl", .interactive = true};
+    struct mw_worker_options options = {
+        .module = "moonwire.repl",
+        .script = "repl",
+        .interactive = true,
+        .cpu_limit = HUGE_VAL,
+        .memory_limit = MEMORY_BYTES,
+    };
     int option;
     while ((option = getopt_long(argc, argv, "e:h", repl_options, NULL)) != -1) {
         take_option(&options, option);

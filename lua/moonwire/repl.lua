@@ -29,11 +29,16 @@ function Session:tell(...)
   io.stderr:write("\n")
 end
 
+-- What io.write returns is of no interest.
+local function returns_nothing(...)
+  return select("#", ...) == 0 or select("#", ...) == 1 and (... == io.stdout or ... == io.stderr)
+end
+
 -- Runs in the task of the piece, so that a __tostring that never returns can be interrupted too.
 local function conclude(self, ok, ...)
   self.failed = not ok
   if ok then
-    if select("#", ...) > 0 then
+    if not returns_nothing(...) then
       _G._ = ...
       io.stdout:write(show.values(...), "\n")
     end
@@ -48,7 +53,7 @@ end
 -- What the piece opens and spawns lives on.
 local function run_piece(self, fn)
   core.main.lend()
-  conclude(self, xpcall(fn, chunk.handler(fn)))
+  conclude(self, xpcall(fn, chunk.keep_failure))
 end
 
 --- Runs a piece to its end, or until it is given up.
@@ -72,6 +77,7 @@ function Session:interrupt()
     self.given_up:set()
   else
     self.interrupted = true
+    io.stdout:write(self.lines.is_terminal and "\n" or "") -- behind the ^C that the terminal shows
     self.running:cancel()
   end
 end

@@ -35,6 +35,7 @@ struct mw_editor {
     bool readable; /* there may be keys */
     bool broken;   /* no more keys for this line */
     bool editing;  /* a line is on the screen */
+    bool hidden;   /* but while the job is stopped */
     bool at_margin; /* the cursor is, when none is */
     size_t partial_length;
     char partial[PARTIAL_MAX]; /* what was printed meanwhile behind the last newline */
@@ -53,7 +54,7 @@ static struct mw_editor *editor_of(EditLine *editline) {
 
 static void leave(struct mw_editor *editor, enum mw_editor_event event) {
     editor->event = event;
-    swapcontext(&editor->there, &editor->here);
+    swapcontext(&editor->there, &editor->here); /* cppcheck-suppress swapcontextCalled */
 }
 
 /* The next character, if all its bytes are there: 1; 0 at the end of input, -1 when there is none. */
@@ -113,6 +114,7 @@ static void edit(void) {
     struct mw_editor *editor = entering;
     for (;;) {
         int count;
+        el_set(editor->editline, EL_PREP_TERM, 1); /* before the prompt is shown: what is typed behind it counts */
         const char *line = el_gets(editor->editline, &count);
         if (line) {
             keep_text(editor, line, strcspn(line, "\n"));
@@ -209,7 +211,7 @@ static void unwatch(struct mw_editor *editor) {
 
 /* Goes on with libedit until it wants a key that is not there, or has something to tell. */
 static void run(struct mw_editor *editor) {
-    swapcontext(&editor->here, &editor->there);
+    swapcontext(&editor->here, &editor->there); /* cppcheck-suppress swapcontextCalled */
     if (editor->event == MW_EDITOR_KEY) {
         return;
     }
@@ -238,6 +240,8 @@ static void on_typed(struct ev_loop *loop, ev_io *watcher, int events) {
 static void on_stopped(void *context, int number) {
     struct mw_editor *editor = context;
     (void)number;
+    hide(editor);
+    editor->hidden = true;
     el_set(editor->editline, EL_PREP_TERM, 0);
     mw_tty_restore();
     raise(SIGSTOP);
@@ -246,6 +250,10 @@ static void on_stopped(void *context, int number) {
 static void on_continued(void *context, int number) {
     struct mw_editor *editor = context;
     (void)number;
+    if (!editor->hidden) {
+        hide(editor);
+    }
+    editor->hidden = false;
     el_set(editor->editline, EL_PREP_TERM, 0);
     el_set(editor->editline, EL_PREP_TERM, 1);
     el_resize(editor->editline);
@@ -319,6 +327,7 @@ static const char *const bindings[][2] = {
     {"^I", "moonwire-complete"},      {"^R", "em-inc-search-prev"}, {"^W", "ed-delete-prev-word"},
     {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"}, {"\\e[4~", "ed-move-to-end"},
     {"\\e[1;5C", "em-next-word"},      {"\\e[1;5D", "ed-prev-word"},
+    {"\\ex", "ed-unassigned"}, /* asks for commands of libedit */
 };
 
 static void set_up(struct mw_editor *editor) {
@@ -365,6 +374,16 @@ static bool allocate_parts(struct mw_editor *editor, const char *path) {
     return editor->stack && editor->prompt && editor->history && editor->editline;
 }
 
+static void prepare_stack(struct mw_editor *editor) {
+    ucontext_t *there = &editor->there;
+    getcontext(there); /* cppcheck-suppress getcontextCalled */
+    there->uc_stack.ss_sp = editor->stack;
+    there->uc_stack.ss_size = STACK_SIZE;
+    there->uc_link = NULL;
+    makecontext(there, edit, 0); /* cppcheck-suppress makecontextCalled */
+    entering = editor;
+}
+
 struct mw_editor *mw_editor_new(struct mw_loop *loop, const char *path) {
     struct mw_editor *editor = calloc(1, sizeof *editor);
     if (!editor) {
@@ -382,12 +401,7 @@ struct mw_editor *mw_editor_new(struct mw_loop *loop, const char *path) {
     set_up(editor);
     ev_io_init(&editor->typed, on_typed, STDIN_FILENO, EV_READ);
     editor->typed.data = editor;
-    getcontext(&editor->there);
-    editor->there.uc_stack.ss_sp = editor->stack;
-    editor->there.uc_stack.ss_size = STACK_SIZE;
-    editor->there.uc_link = NULL;
-    makecontext(&editor->there, edit, 0);
-    entering = editor;
+    prepare_stack(editor);
     return editor;
 }
 

@@ -51,7 +51,11 @@ static size_t escape(char *line, size_t room, const char *text) {
         if (*text == '\n' || *text == '\\') {
             line[length++] = '\\';
         }
-        line[length++] = *text == '\n' ? 'n' : *text;
+        line[length] = *text;
+        if (*text == '\n') {
+            line[length] = 'n';
+        }
+        length++;
     }
     line[length++] = '\n';
     return *text ? 0 : length;
@@ -62,7 +66,11 @@ static void unescape(char *line) {
     for (const char *from = line; *from; from++) {
         if (*from == '\\' && from[1]) {
             from++;
-            *to++ = *from == 'n' ? '\n' : *from;
+            *to = *from;
+            if (*from == 'n') {
+                *to = '\n';
+            }
+            to++;
         } else {
             *to++ = *from;
         }

@@ -22,6 +22,7 @@ end
 ---@param text string
 ---@return boolean
 function chunk.is_incomplete(text)
+  text = text .. "\n" -- no further line can end a string that this one has not
   local expression, why = load(as_expression(text), "=input", "t")
   if expression then
     return false
@@ -45,7 +46,10 @@ end
 
 -- The words of report.c.
 local function place_of(level)
-  local place = level.currentline > 0 and ("%s:%d"):format(level.short_src, level.currentline) or level.short_src
+  local place = level.short_src
+  if level.currentline > 0 then
+    place = ("%s:%d"):format(place, level.currentline)
+  end
   if level.what == "main" then
     return place .. ": in main chunk"
   elseif level.namewhat ~= "" then
@@ -56,35 +60,31 @@ local function place_of(level)
   return ("%s: in function <%s:%d>"):format(place, level.short_src, level.linedefined)
 end
 
--- From the user's innermost function to the piece itself; our own library says nothing.
-local function trace(fn)
-  local found = {}
+-- From the user's innermost function to the outermost; our own library says nothing.
+local function trace()
+  local found, last = {}, 0
   for number = 3, DEEP do
-    local level = debug.getinfo(number, "Slnf")
+    local level = debug.getinfo(number, "Sln")
     if not level or #found == LEVELS then
       break
     end
     if level.source:sub(1, #LIBRARY) ~= LIBRARY and (found[1] or level.what ~= "C") then
       found[#found + 1] = place_of(level)
-    end
-    if level.func == fn then
-      break
+      last = level.what ~= "C" and #found or last
     end
   end
-  return found
+  return table.move(found, 1, last, 1, {})
 end
 
 ---@class moonwire.repl.failure
 ---@field value any what was raised
 ---@field trace string[] where, innermost first
 
---- A message handler for the piece `fn`. What it gives is for `describe`.
----@param fn function
----@return fun(value: any): moonwire.repl.failure
-function chunk.handler(fn)
-  return function(value)
-    return { value = value, trace = trace(fn) }
-  end
+--- The message handler of pieces.
+---@param value any
+---@return moonwire.repl.failure
+function chunk.keep_failure(value)
+  return { value = value, trace = trace() }
 end
 
 local function text_of(value)

@@ -78,31 +78,39 @@ local function without_hidden(found, start)
   return found
 end
 
---- What may stand where the text ends.
----@param text string what stands before the cursor
----@return string start the part of the name that is typed
----@return string[] names in order
-function complete.names(text)
-  local path, separator, start = text:match("([%a_][%w_.:]*)([.:])([%w_]*)$")
-  local found = {}
-  if path then
-    local before = text:sub(1, #text - #path - #separator - #start)
-    local value = not before:find("[%w_.:%])\"']%s*$") and resolve(path) or before:find("[%w_]%s+$") and resolve(path)
-    if value then
-      each_base(value, function(base) add_matching(found, base, start, separator == ":") end)
-    end
-    return start, sorted(without_hidden(found, start))
+-- Fields and methods of what the path leads to, if it begins where a value begins.
+local function add_fields(found, before, path, start, only_functions)
+  local value = not before:find("[.:]%s*$") and resolve(path)
+  if value then
+    each_base(value, function(base) add_matching(found, base, start, only_functions) end)
   end
-  start = text:match("([%a_][%w_]*)$") or ""
-  if start == "" or text:sub(1, #text - #start):find("[.:]%s*$") then
-    return start, {}
-  end
+end
+
+local function add_words(found, start)
   for word in pairs(show.reserved) do
     if word:sub(1, #start) == start then
       found[word] = true
     end
   end
   words.add_names(found, start)
+end
+
+--- What may stand where the text ends.
+---@param text string what stands before the cursor
+---@return string start the part of the name that is typed
+---@return string[] names in order
+function complete.names(text)
+  text = text:gsub("%.%.+", " ") -- what is behind stands alone
+  local before, path, separator, start = text:match("^(.-)([%a_][%w_.:]*)([.:])([%w_]*)$")
+  local found = {}
+  if path then
+    add_fields(found, before, path, start, separator == ":")
+  else
+    before, start = text:match("^(.-)([%a_]?[%w_]*)$")
+    if start ~= "" and not before:find("[.:]%s*$") then
+      add_words(found, start)
+    end
+  end
   return start, sorted(without_hidden(found, start))
 end
 

@@ -10,13 +10,13 @@ local TEXT <const> = 1000 -- bytes of one string
 local WIDTH <const> = 78 -- columns of a table on one line
 
 local ESCAPES <const> = {
-  ["\a"] = "\\a", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\v"] = "\\v",
-  ["\\"] = "\\\\", ["\""] = "\\\"",
+  ["\a"] = "\\a", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
+  ["\v"] = "\\v", ["\\"] = "\\\\", ["\""] = "\\\"",
 }
 
 local RESERVED <const> = {}
-for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true "
-  .. "until while"):gmatch("%a+") do
+for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then "
+  .. "true until while"):gmatch("%a+") do
   RESERVED[word] = true
 end
 
@@ -119,7 +119,8 @@ end
 
 local function own_text(value)
   local ok, text = pcall(tostring, value)
-  return ok and text or ("%s whose __tostring fails: %s"):format(type(value), type(text) == "string" and text or "?")
+  local reason = type(text) == "string" and text or "?"
+  return ok and text or ("%s whose __tostring fails: %s"):format(type(value), reason)
 end
 
 local function has_own_text(value)
@@ -127,17 +128,10 @@ local function has_own_text(value)
   return type(metatable) == "table" and rawget(metatable, "__tostring") ~= nil
 end
 
-local function number_text(value)
-  return math.type(value) == "float" and value == math.floor(value) and math.abs(value) < 1e15
-    and ("%.1f"):format(value) or tostring(value)
-end
-
 function to_text(state, value, depth)
   local kind = type(value)
   if kind == "string" then
     return quote(value)
-  elseif kind == "number" then
-    return number_text(value)
   elseif kind == "table" and not has_own_text(value) then
     return table_text(state, value, depth)
   end

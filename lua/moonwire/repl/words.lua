@@ -8,17 +8,17 @@ local MODULES <const> = {
 }
 
 local HELP <const> = [[
-A line is run when it is whole; until then the prompt is >>. What it returns is shown, and _ is the first value of it.
+A line runs when it is whole; until then the prompt is >>. What it returns is shown; _ is the first of it.
 
-  net, task, timer, sync, dns, log, signal    Moonwire's modules; others with require
-  globals    are for keeping: a local is gone with the line it stands in
-  waiting    works: net.connect, task.sleep(1), conn:read_line(). Other tasks run meanwhile, and while you type
-  opened     what a line opens or spawns lives on until it is closed or cancelled, or the session ends;
-             but for groups: task.group() ends with its line
-  Ctrl-C     ends the line that runs, or the one that is typed; once more leaves alone what does not end
-  Ctrl-D     ends the session; os.exit() too
-  Tab        completes names, fields and methods; Ctrl-R searches what was typed before. A line that begins
-             with a space is not remembered
+  net task timer sync dns log signal    Moonwire's modules; others with require
+  globals   are for keeping: a local is gone with the line it stands in
+  waiting   works: net.connect, task.sleep(1), conn:read_line(); other tasks run meanwhile, and while you type
+  opened    what a line opens or spawns lives on until it is closed or cancelled, or the session ends;
+            but a task.group() ends with its line
+  Ctrl-C    ends the line that runs, or the one that is typed; once more leaves alone what does not end
+  Ctrl-D    ends the session; os.exit() too
+  Tab       completes names, fields and methods
+  Ctrl-R    searches what was typed before; a line that begins with a space is not remembered
 
   conn = net.connect("tcp://example.org:80")
   conn:write("HEAD / HTTP/1.0\r\n\r\n")
