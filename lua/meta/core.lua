@@ -418,6 +418,66 @@ function core.log.get_level() end
 ---@return boolean
 function core.log.is_enabled(level) end
 
+--- Lines that are typed at a terminal.
+---@class moonwire.editor
+local editor = {}
+
+core.editor = {}
+
+--- Edits lines at the terminal until it is closed; what is printed and logged
+--- meanwhile appears above the line. Belongs to the running task.
+---@param path? string the file of the history; default: none
+---@return moonwire.editor
+function core.editor.open(path) end
+
+--- Whether lines can be edited: standard input and output are a terminal.
+---@return boolean
+function core.editor.is_terminal() end
+
+--- How many columns the terminal has.
+---@return integer
+function core.editor.columns() end
+
+--- Waits for what is typed. After "complete" it goes on with the same line.
+---@param prompt string
+---@return "line"|"complete"|"interrupted"|"end"|nil event
+---@return string? text the line, or what stands before the cursor
+---@return moonwire.code? code "busy"
+function editor:read(prompt) end
+
+--- After "complete": adds a text at the cursor.
+---@param text string
+function editor:insert(text) end
+
+--- Gives up the line that is being typed.
+function editor:interrupt() end
+
+--- Adds an entry to the history.
+---@param text string
+function editor:remember(text) end
+
+--- Gives the terminal back as it was.
+function editor:close() end
+
+--- Standard input as it comes.
+---@class moonwire.input
+local input = {}
+
+core.input = {}
+
+--- Belongs to the running task.
+---@return moonwire.input
+function core.input.open() end
+
+--- Waits for bytes; nothing at the end.
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "busy"
+function input:read() end
+
+--- Reads no more.
+function input:close() end
+
 --- The main task of the process, which serves the script.
 core.main = {}
 
@@ -431,6 +491,10 @@ function core.main.is_busy() end
 
 ---@param status integer what the process ends with, 0 to 255
 function core.main.exit(status) end
+
+--- What the running task opens and spawns from now on belongs to the service and
+--- outlives it; but for what it spawns into groups that it opens.
+function core.main.lend() end
 
 ---@param strict boolean whether assignments to undeclared globals raise; default true
 function core.main.set_strict(strict) end

@@ -4,7 +4,7 @@ local chunk = require "moonwire.repl.chunk"
 local core = require "moonwire.core"
 local lines = require "moonwire.repl.lines"
 local show = require "moonwire.repl.show"
-local sync = require "moonwire.sync"
+local signal = require "moonwire.signal"
 local task = require "moonwire.task"
 local words = require "moonwire.repl.words"
 
@@ -17,8 +17,8 @@ local INTERRUPTED_STATUS <const> = 130 -- as a shell has it for SIGINT
 ---@class moonwire.repl.session
 ---@field lines moonwire.repl.lines where pieces come from
 ---@field running? moonwire.task the piece that runs
----@field given_up? moonwire.event set when it should not be awaited any longer
 ---@field interrupted boolean whether it was told to end
+---@field concluded boolean whether what it gave was shown
 ---@field failed boolean whether the last piece failed
 local Session = {}
 Session.__index = Session
@@ -36,7 +36,7 @@ end
 
 -- Runs in the task of the piece, so that a __tostring that never returns can be interrupted too.
 local function conclude(self, ok, ...)
-  self.failed = not ok
+  self.failed, self.concluded = not ok, true
   if ok then
     if not returns_nothing(...) then
       _G._ = ...
@@ -56,26 +56,23 @@ local function run_piece(self, fn)
   conclude(self, xpcall(fn, chunk.keep_failure))
 end
 
---- Runs a piece to its end, or until it is given up.
+--- Runs a piece to its end.
 ---@param fn function
 function Session:run(fn)
-  self.interrupted, self.failed, self.given_up = false, true, sync.event()
+  self.interrupted, self.failed, self.concluded = false, true, false
   self.running = task.spawn(run_piece, self, fn)
-  local index = sync.select { self.running, self.given_up }
-  if index == 2 then
-    self:tell("it does not end; left to itself: ", tostring(self.running))
+  local _, message = self.running:join()
+  if not self.concluded then -- the scheduler has put an end to it
+    self:tell(self.interrupted and "interrupted" or tostring(message))
   end
   self.running = nil
 end
 
---- The first one ends the piece that runs or the line that is typed; the second
---- one leaves alone a piece that goes on all the same.
+--- Ends the piece that runs, or gives up the line that is typed.
 function Session:interrupt()
   if not self.running then
     self.lines:interrupt()
-  elseif self.interrupted then
-    self.given_up:set()
-  else
+  elseif not self.interrupted then
     self.interrupted = true
     io.stdout:write(self.lines.is_terminal and "\n" or "") -- behind the ^C that the terminal shows
     self.running:cancel()
@@ -84,7 +81,7 @@ end
 
 -- Input that is no terminal ends with SIGINT.
 local function handle_interrupts(self)
-  for _ in require "moonwire.signal".each("int") do
+  for _ in signal.each("int") do
     if not self.lines.is_terminal then
       core.main.exit(INTERRUPTED_STATUS)
       self.owner:cancel()

@@ -122,6 +122,18 @@ describe("the prompt", function()
     ann:shows "\nalive\n>$"
   end)
 
+  it("ends a line that computes without end, and one that catches what should end it, with Ctrl-C", function()
+    local ann <close> = prompt.open()
+    for _, line in ipairs { "while true do end", "while true do pcall(task.sleep, 1) end" } do
+      ann:enter(line)
+      ann:shows "\n> while true [^\n]+$"
+      ann:type(CTRL_C)
+      ann:shows "\ninterrupted\n>$"
+    end
+    ann:enter "6 * 7"
+    ann:shows "\n42\n>$"
+  end)
+
   it("gives up the line that is typed with Ctrl-C", function()
     local ann <close> = prompt.open()
     ann:type "x = 1 +"

@@ -15,7 +15,7 @@ A line runs when it is whole; until then the prompt is >>. What it returns is sh
   waiting   works: net.connect, task.sleep(1), conn:read_line(); other tasks run meanwhile, and while you type
   opened    what a line opens or spawns lives on until it is closed or cancelled, or the session ends;
             but a task.group() ends with its line
-  Ctrl-C    ends the line that runs, or the one that is typed; once more leaves alone what does not end
+  Ctrl-C    ends the line that runs, or gives up the one that is typed
   Ctrl-D    ends the session; os.exit() too
   Tab       completes names, fields and methods
   Ctrl-R    searches what was typed before; a line that begins with a space is not remembered
