@@ -75,6 +75,14 @@ function Prompt:shows(pattern, seconds)
   end)
 end
 
+--- Waits until what is shown matches a pattern no more.
+---@param pattern string
+function Prompt:hides(pattern)
+  condition.wait_until(function()
+    return not table.concat(self:lines(), "\n"):find(pattern)
+  end, 10, "it is shown still")
+end
+
 --- Waits until all that is shown since the first prompt are these lines.
 ---@param expected string[]
 function Prompt:sees(expected)

@@ -262,7 +262,7 @@ describe("the end of the prompt", function()
     ann:type "1 + "
     ann:shows "> 1 %+$"
     ann:signal "TSTP"
-    ann:shows "Ctrl%-D ends%.$"
+    ann:hides "> 1 %+$"
     ann:signal "CONT"
     ann:shows "> 1 %+$"
     ann:type "1\r"

@@ -30,7 +30,7 @@ local bombs = {
     again()
   end,
   xpcall = function()
-    local function again() return assert(xpcall(again, again)) end
+    local function again() return assert(xpcall(again, function(message) return message end)) end
     again()
   end,
   require = function()

@@ -336,7 +336,8 @@ static void set_up(struct mw_editor *editor) {
     el_set(editline, EL_PROMPT, prompt_of);
     el_set(editline, EL_GETCFN, get_key);
     el_set(editline, EL_EDITOR, "emacs");
-    el_set(editline, EL_ADDFN, "moonwire-complete", "Complete what stands before the cursor", complete);
+    /* Wide, for el_set loses the memory of the two strings. */
+    el_wset(editline, EL_ADDFN, L"moonwire-complete", L"Complete what stands before the cursor", complete);
     for (size_t i = 0; i < sizeof bindings / sizeof *bindings; i++) {
         el_set(editline, EL_BIND, bindings[i][0], bindings[i][1], NULL);
     }
