@@ -197,8 +197,8 @@ return {
 local KINDS <const> = { "nil", "table", "userdata", "function", "thread", "number", "boolean", "text" }
 
 local WHERE <const> = {
-  "connect", "timer_after", "timer_every", "spawn", "group", "with_timeout", "close", "close_dying", "gc", "iterator",
-  "handler", "coroutine", "signal", "serve", "select", "tostring",
+  "connect", "timer_after", "timer_every", "spawn", "group", "with_timeout", "close", "close_dying", "gc",
+  "iterator", "handler", "coroutine", "signal", "serve", "select", "tostring",
 }
 
 describe("an error of any kind", function()
