@@ -88,9 +88,12 @@ describe("moonwire repl without a terminal", function()
   end)
 
   it("reads files and nothing at all", function()
-    local status, output = process.run { moonwire.binary, "repl", stdin_file = "/dev/null" }
-    assert.are.equal(0, status)
-    assert.are.equal("", output)
+    local place <close> = require "spec.support.folder".new()
+    for path, expected in pairs { ["/dev/null"] = "", [place:write("input", "6 * 7\n")] = "42\n" } do
+      local status, output = process.run { "sh", "-c", ("%s repl <%s"):format(moonwire.binary, path) }
+      assert.are.equal(0, status)
+      assert.are.equal(expected, output)
+    end
   end)
 
   it("has a history at a terminal only", function()

@@ -41,7 +41,7 @@ end
 --- Types keys as they are.
 ---@param keys string
 function Prompt:type(keys)
-  assert(self.terminal.keys:write(keys))
+  assert(self.terminal.process.stdin:write(keys))
 end
 
 local function count_lines(self)

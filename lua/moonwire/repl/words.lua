@@ -4,13 +4,14 @@ local words = {}
 
 -- Each is required when it is used first.
 local MODULES <const> = {
-  dns = true, log = true, net = true, signal = true, sync = true, task = true, timer = true,
+  dns = true, file = true, json = true, log = true, net = true, process = true, signal = true, sync = true,
+  task = true, timer = true,
 }
 
 local HELP <const> = [[
 A line runs when it is whole; until then the prompt is >>. What it returns is shown; _ is the first of it.
 
-  net task timer sync dns log signal    Moonwire's modules; others with require
+  net task timer sync dns file process signal log json    Moonwire's modules; others with require
   globals   are for keeping: a local is gone with the line it stands in
   waiting   works: net.connect, task.sleep(1), conn:read_line(); other tasks run meanwhile, and while you type
   opened    what a line opens or spawns lives on until it is closed or cancelled, or the session ends;
