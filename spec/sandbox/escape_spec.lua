@@ -201,9 +201,9 @@ describe("a sandbox", function()
   for name, code in pairs {
     plain = "while true do pcall(function() while true do end end) end",
     stuck = "while true do pcall(function() " .. STUCK .. " end) end",
-    ["in a message handler"] = "xpcall(function() error 'x' end, function() while true do end end) error 'end'",
+    ["in a message handler"] = "return xpcall(function() error 'x' end, function() while true do end end)",
     ["in the message handler of the guard's error"] =
-      "xpcall(function() " .. STUCK .. " end, function() while true do end end) error 'end'",
+      "return xpcall(function() " .. STUCK .. " end, function() while true do end end)",
     ["in what closes after the guard's error"] =
       "local _ <close> = setmetatable({}, { __close = function() while true do end end }) " .. STUCK,
   } do
