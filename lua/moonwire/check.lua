@@ -6,6 +6,7 @@
 local check = {}
 
 local PUBLIC_CALLER <const> = 3
+local INTEGER_MOST <const> = 1 << 30 -- of an option: as much as a stream reads at once
 
 local function refuse(position, name, problem)
   error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), PUBLIC_CALLER + 1)
@@ -84,12 +85,17 @@ function check.type(value, expected, position, name)
   expect(type(value) == expected, value, expected, position, name)
 end
 
+local function index(value, key)
+  return value[key]
+end
+
 --- A stream, or another userdata that reads and writes like one.
 ---@param value any
 ---@param position integer of the argument
 ---@param name string the function
 function check.stream(value, position, name)
-  expect(type(value) == "userdata", value, "stream", position, name)
+  local is_object, peek = pcall(index, value, "peek_some")
+  expect(type(value) == "userdata" and is_object and peek, value, "stream", position, name)
 end
 
 local function sorted_names(set)
@@ -103,10 +109,11 @@ end
 
 -- What is wrong with an option; nil: nothing.
 local function problem_of(key, value, kind)
-  if kind == "integer" and math.type(value) == "integer" and value > 0 then
+  if kind == "integer" and math.type(value) == "integer" and value > 0 and value <= INTEGER_MOST then
     return nil
   elseif kind == "integer" then
-    return ("option '%s': an integer above 0 expected, got %s"):format(key, describe(value))
+    local expected = ("an integer from 1 to %d"):format(INTEGER_MOST)
+    return ("option '%s': %s expected, got %s"):format(key, expected, describe(value))
   elseif type(kind) == "table" and not kind[value] then
     return ("option '%s': one of %s expected, got %s"):format(key, sorted_names(kind), tostring(value))
   elseif type(kind) == "string" and type(value) ~= kind then
@@ -116,19 +123,20 @@ end
 
 --- A table of options, or nil.
 ---@param options any
---- For each option its type, where "integer" is one above 0, or a table whose keys it may be.
+--- For each option its type, where "integer" is one from 1 to 2^30, or a table whose keys it may be.
 ---@param known table<string, string|table>
 ---@param position integer of the argument
 ---@param name string the function
 function check.options(options, known, position, name)
   expect(options == nil or type(options) == "table", options, "table", position, name)
-  for key, value in pairs(options or {}) do
-    local problem
-    if known[key] then
-      problem = problem_of(key, value, known[key])
-    else
-      problem = ("unknown option '%s' (known: %s)"):format(tostring(key), sorted_names(known))
+  for key in next, options or {} do
+    if not known[key] then
+      refuse(position, name, ("unknown option '%s' (known: %s)"):format(tostring(key), sorted_names(known)))
     end
+  end
+  for key, kind in next, options and known or {} do
+    local value = options[key] -- an option may be inherited
+    local problem = value ~= nil and problem_of(key, value, kind)
     if problem then
       refuse(position, name, problem)
     end

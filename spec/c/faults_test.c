@@ -104,7 +104,7 @@ static off_t logged(void) {
 static void open_run(const char *name) {
     run = (struct scenario){.name = name};
     assert_int_equal(ftruncate(log_file, 0), 0);
-    run.state = mw_state_new(world.loop, world.net, library);
+    run.state = mw_state_new(world.loop, world.net, &(struct mw_state_options){.library = library});
     assert_non_null(run.state);
     run.state->sched.on_idle = on_idle;
     load_scenarios(run.state->sched.L);
@@ -186,7 +186,7 @@ static void a_state_is_made_or_not(void **state) {
         int nth = 1;
         for (bool failed = true; failed; nth += stride()) {
             alloc_failure_arm_row(nth, count);
-            struct mw_state *made = mw_state_new(world.loop, world.net, library);
+            struct mw_state *made = mw_state_new(world.loop, world.net, &(struct mw_state_options){.library = library});
             failed = alloc_failure_disarm();
             assert_true(made || failed);
             if (made) {

@@ -33,6 +33,10 @@ local bombs = {
     local function again() return assert(xpcall(again, function(message) return message end)) end
     again()
   end,
+  handlers = function()
+    local function again() return assert(xpcall(again, again)) end
+    again()
+  end,
   require = function()
     table.insert(package.searchers, 1, function(name)
       return name:find("^bomb") and function() return require(name .. "x") end or nil
@@ -87,8 +91,8 @@ return function(conn)
 end]]
 
 local NAMES <const> = {
-  "gsub", "sort", "coroutines", "pcall", "xpcall", "require", "load", "dofile", "index", "circle", "tostring",
-  "format", "eq", "concat", "call", "close", "field", "captures", "size", "message", "scopes",
+  "gsub", "sort", "coroutines", "pcall", "xpcall", "handlers", "require", "load", "dofile", "index", "circle",
+  "tostring", "format", "eq", "concat", "call", "close", "field", "captures", "size", "message", "scopes",
 }
 
 local function is_served(conn)

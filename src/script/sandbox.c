@@ -3,7 +3,6 @@
 #include "base/addr.h"
 #include "script/bounded.h"
 #include "script/check.h"
-#include "script/l_xpcall.h"
 #include "script/sandbox_internal.h"
 
 #include <lauxlib.h>
@@ -127,7 +126,6 @@ void mw_sandbox_open(lua_State *L) {
     mw_bounded_open(L);
     strip_globals(L);
     lock_strings(L);
-    mw_l_xpcall_open(L);
     lua_getglobal(L, "setmetatable");
     lua_pushcclosure(L, mw_sandbox_own_setmetatable, 1);
     lua_setglobal(L, "setmetatable");

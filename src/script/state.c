@@ -8,6 +8,7 @@
 #include "script/finalizer.h"
 #include "script/guard.h"
 #include "script/l_coroutine.h"
+#include "script/l_xpcall.h"
 #include "script/memory.h"
 #include "script/sandbox.h"
 
@@ -186,6 +187,7 @@ static int open_state(lua_State *L) {
     mw_fault_open(L);
     mw_l_coroutine_open(L);
     mw_finalizer_open(L);
+    mw_l_xpcall_open(L);
     mw_core_open(L);
     if (opening->state->sandboxed) {
         mw_sandbox_open(L);

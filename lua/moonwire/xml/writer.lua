@@ -30,6 +30,9 @@ end
 
 local function write_attributes(out, path, attributes)
   local names = {}
+  if type(attributes) ~= "table" then
+    refuse(path, ("attributes: table expected, got %s"):format(type(attributes)))
+  end
   for name in pairs(attributes) do
     names[#names + 1] = check_name(path, name)
   end

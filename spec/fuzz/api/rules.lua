@@ -10,8 +10,8 @@ local rules = {}
 -- scripts.
 local SKIPPED_MODULES <const> = {
   check = true, run = true, test = true, repl = true, process = true, file = true, watch = true,
-  socket = true, library = true,
-  json = true, frame = true, xml = true, -- some mistakes in their calls blame a line of the module still
+  socket = true, library = true, sandbox = true, init = true,
+
 }
 local SKIPPED <const> = {
   ["core.main.exit"] = true, ["core.main.wait"] = true, ["core.main.set_strict"] = true,
