@@ -72,7 +72,7 @@ flags_gcc := $(optimised) -Werror
 flags_clang := $(optimised) -Werror
 
 standard := -std=c11 -D_GNU_SOURCE
-warnings := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+warnings := -Wall -Wextra -Werror=incompatible-pointer-types -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 compile_flags = $(standard) $(warnings) -fPIE -fstack-protector-strong $(flags_$(VARIANT)) \
   -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
 link_flags := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS)
@@ -280,11 +280,10 @@ fuzz: ## look for inputs that break something (FUZZ="addr api" SECONDS=600)
 	@$(MAKE) VARIANT=fuzz UNITS="$(targets:%=%_fuzz)" units
 	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 sh .make/fuzz $(folder_fuzz) $(SECONDS) $(FUZZ)
 
-# Without leak check: Lua skips the finalizers that it has no memory to call.
 faults: ## memory that is out at every allocation in turn, under AddressSanitizer
 	@sh .make/packages build run test
 	@$(MAKE) VARIANT=asan UNITS=faults_test units
-	@FAULTS_STRIDE=$(STRIDE) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(folder_asan)/spec/faults_test
+	@FAULTS_STRIDE=$(STRIDE) ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 $(folder_asan)/spec/faults_test
 
 soak: SECONDS := 600
 soak: ## ten minutes of mixed load with faults: memory flat, nothing left (SECONDS=60)

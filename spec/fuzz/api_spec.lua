@@ -8,6 +8,7 @@ describe("the Lua API under random calls", function()
     it(("keeps its promises, with seed %d"):format(seed), function()
       local status, errors = moonwire.run {
         script = "spec/fuzz/api.lua", seconds = 120,
+        env = { LSAN_OPTIONS = "suppressions=spec/fuzz/api/leaks.supp:print_suppressions=0" },
         options = {
           "--set", "calls=" .. CALLS, "--set", "seed=" .. seed, "--log-file", "/dev/null",
         },

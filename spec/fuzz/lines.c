@@ -21,7 +21,7 @@ static void open_state(void) {
     must(realpath("lua", library) != NULL);
     loop = mw_loop_new();
     struct mw_net *net = mw_net_new(loop);
-    state = mw_state_new(loop, net, library);
+    state = mw_state_new(loop, net, &(struct mw_state_options){.library = library});
     must(state != NULL);
     state->sched.on_idle = on_idle;
     lua_State *L = state->sched.L;

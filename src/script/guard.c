@@ -29,7 +29,7 @@ static const char RAISED = 'r'; /* its address is the registry key of the messag
 static int end_it(lua_State *L, lua_Debug *level) {
     lua_getinfo(L, "Sl", level);
     lua_pushfstring(L, "%s:%d: used the processor for %f s where nothing can interrupt it: in a function that C "
-                       "called, such as a comparator, a metamethod, or a module that is being required",
+                       "called, such as a metamethod, or a module that is being required",
                     level->short_src, level->currentline, UNINTERRUPTED_SECONDS);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &RAISED);

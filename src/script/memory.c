@@ -134,18 +134,13 @@ static void *carve(struct mw_memory *memory, size_t size) {
     return block;
 }
 
-static struct block *pop(struct mw_memory *memory, size_t list) {
-    struct block *block = memory->lists[list];
-    memory->lists[list] = block->next;
-    return block;
-}
-
 /* When nothing more can be had: a larger block that is free, cut in two. */
 static void *split(struct mw_memory *memory, size_t list) {
     for (size_t larger = list + 1; larger < LISTS; larger++) {
-        if (memory->lists[larger]) {
-            char *block = (char *)pop(memory, larger);
-            give(memory, block + (list + 1) * GRAIN, (larger - list) * GRAIN);
+        struct block *block = memory->lists[larger];
+        if (block) {
+            memory->lists[larger] = block->next;
+            give(memory, (char *)block + (list + 1) * GRAIN, (larger - list) * GRAIN);
             return block;
         }
     }
@@ -154,11 +149,13 @@ static void *split(struct mw_memory *memory, size_t list) {
 
 static void *take(struct mw_memory *memory, size_t size) {
     size_t list = list_of(size);
-    if (memory->lists[list]) {
-        return pop(memory, list);
+    struct block *block = memory->lists[list];
+    if (block) {
+        memory->lists[list] = block->next;
+        return block;
     }
-    void *block = carve(memory, (list + 1) * GRAIN);
-    return block ? block : split(memory, list);
+    void *fresh = carve(memory, (list + 1) * GRAIN);
+    return fresh ? fresh : split(memory, list);
 }
 
 static void *allocate(struct mw_memory *memory, size_t size) {
@@ -189,6 +186,13 @@ static void *resize(struct mw_memory *memory, void *block, size_t old_size, size
     return moved;
 }
 
+static void *refuse(const struct mw_memory *memory) {
+    if (memory->on_refused) {
+        memory->on_refused(memory->refused_context);
+    }
+    return NULL;
+}
+
 void *mw_memory_allocate(void *context, void *block, size_t old_size, size_t size) {
     struct mw_memory *memory = context;
     if (size == 0) {
@@ -198,8 +202,5 @@ void *mw_memory_allocate(void *context, void *block, size_t old_size, size_t siz
         return NULL;
     }
     void *allocated = block ? resize(memory, block, old_size, size) : allocate(memory, size);
-    if (!allocated && memory->on_refused) {
-        memory->on_refused(memory->refused_context);
-    }
-    return allocated;
+    return allocated ? allocated : refuse(memory);
 }

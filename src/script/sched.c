@@ -57,7 +57,9 @@ static void run_ready(struct mw_sched *sched) {
 }
 
 void mw_sched_settle(struct mw_sched *sched) {
-    run_ready(sched);
+    if (!mw_list_empty(&sched->ready)) {
+        run_ready(sched);
+    }
     if (sched->quota.refused) {
         mw_quota_settle(sched);
     }

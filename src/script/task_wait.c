@@ -17,8 +17,8 @@ static int refuse(lua_State *L, const struct mw_sched *sched) {
     if (sched->running->dying) {
         return luaL_error(L, "cannot wait while a task that failed is being closed");
     }
-    return luaL_error(L, "cannot wait here: a module that is being required, a sort or gsub callback, or a "
-                         "metamethod called from C must return at once");
+    return luaL_error(L, "cannot wait here: a module that is being required, or a metamethod called from C, "
+                         "must return at once");
 }
 
 bool mw_task_may_wait(lua_State *L) {
