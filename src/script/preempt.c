@@ -70,6 +70,16 @@ static bool end_greedy(struct mw_task *task) {
     return true;
 }
 
+/* When the stretch began that was interrupted just now. One that was not seen, since
+ * the hook was left from an earlier stretch, has just begun. */
+static double begin_of(const struct mw_task *task, double used) {
+    const struct mw_preempt *preempt = &task->sched->preempt;
+    if (task == preempt->sliced) {
+        return preempt->begun;
+    }
+    return used > 0 ? preempt->seen_at : preempt->ended;
+}
+
 bool mw_preempt_take(struct mw_task *task) {
     struct mw_sched *sched = task->sched;
     struct mw_preempt *preempt = &sched->preempt;
@@ -80,8 +90,8 @@ bool mw_preempt_take(struct mw_task *task) {
     preempt->interrupted = false;
     preempt->seen = NULL;
     preempt->ended = mw_alarm_now(MW_ALARM_WALL);
-    preempt->slice = used > 0 ? preempt->ended - preempt->seen_at : 0;
-    preempt->slice = preempt->slice > LEAST_SLICE ? preempt->slice : LEAST_SLICE;
+    double slice = preempt->ended - begin_of(task, used);
+    preempt->slice = slice > LEAST_SLICE ? slice : LEAST_SLICE;
     look(sched);
     task->spent = used + (task == preempt->sliced ? preempt->spent : 0);
     if (end_greedy(task)) {
@@ -100,6 +110,7 @@ static void run_slice(struct mw_sched *sched) {
     mw_list_remove(&task->node);
     mw_timer_clear(&preempt->look);
     preempt->spent = task->spent;
+    preempt->begun = mw_alarm_now(MW_ALARM_WALL);
     preempt->sliced = task;
     mw_task_run(task);
     preempt->sliced = NULL;

@@ -28,6 +28,7 @@ struct mw_preempt {
 
     struct mw_list waiting;  /* tasks that were interrupted, mw_task.node */
     struct mw_task *sliced;  /* runs in a slice; NULL: none */
+    double begun;            /* when the slice began, on the wall clock */
     double spent;            /* seconds that it had used before this slice */
     struct mw_timer look;    /* the next look whether the others are quiet */
     double looked;           /* processor time at the last look, or at the end of the last slice */
