@@ -255,7 +255,7 @@ asan: ## all tests under AddressSanitizer and UBSan, with leak check
 
 # What threads touch, unless UNITS and SPECS choose.
 tsan_units := $(if $(filter file,$(origin UNITS)),pool_test file_test,$(UNITS))
-tsan_specs := $(if $(filter file,$(origin SPECS)),spec/file,$(SPECS))
+tsan_specs := $(if $(filter file,$(origin SPECS)),spec/file spec/data/crypto_spec.lua,$(SPECS))
 
 tsan: ## the tests of what threads do, under ThreadSanitizer
 	@sh .make/packages build run test
@@ -264,7 +264,7 @@ tsan: ## the tests of what threads do, under ThreadSanitizer
 
 tsan-suites:
 	-+@$(call build_units,tsan)
-	@TSAN_OPTIONS=halt_on_error=1:$$TSAN_OPTIONS $(call suites,$(folder_tsan),$(folder_tsan)/spec)
+	@TSAN_OPTIONS=halt_on_error=1:die_after_fork=0:$$TSAN_OPTIONS $(call suites,$(folder_tsan),$(folder_tsan)/spec)
 
 coverage: ## lines and branches of src/ that the tests reach: fails below 85 % and 75 %
 	@sh .make/packages build run test coverage
