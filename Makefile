@@ -274,11 +274,11 @@ coverage: ## lines and branches of src/ that the tests reach: fails below 85 % a
 	-@$(call suites,$(folder_coverage),$(folder_coverage)/spec)
 	@sh .make/coverage $(folder_coverage)
 
-fuzz: ## look for inputs that break something (FUZZ="addr api" SECONDS=600)
+fuzz: ## look for inputs that break something (FUZZ="addr api" SECONDS=600, or RUNS=10000: the same each time)
 	@sh .make/packages build run test fuzz
 	@$(MAKE) VARIANT=fuzz all
 	@$(MAKE) VARIANT=fuzz UNITS="$(targets:%=%_fuzz)" units
-	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 sh .make/fuzz $(folder_fuzz) $(SECONDS) $(FUZZ)
+	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 RUNS="$(RUNS)" sh .make/fuzz $(folder_fuzz) $(SECONDS) $(FUZZ)
 
 faults: ## memory that is out at every allocation in turn, under AddressSanitizer
 	@sh .make/packages build run test

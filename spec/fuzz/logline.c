@@ -27,8 +27,8 @@ static void read_field(struct input *input, struct entry *entry) {
     key[strnlen(key, taken)] = '\0';
     if (how >= 0xf0) {
         strcpy(key, "traceback");
-        entry->has_traceback = true;
     }
+    entry->has_traceback |= strcmp(key, "traceback") == 0;
     field->key = key;
     field->bare = how & 0x80;
     /* Long values are short ones of the input, repeated by reading on into the next fields' bytes. */
