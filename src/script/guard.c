@@ -55,11 +55,15 @@ static double limit_of(const struct mw_sched *sched) {
  * the hook stays, so that the next instruction raises, too: a pcall does not help. */
 static void on_hook(lua_State *L, lua_Debug *level) {
     struct mw_sched *sched = mw_sched_of(L);
+    double used = mw_preempt_used(sched, sched->running);
     lua_sethook(L, NULL, 0, 0);
+    if (used == 0 && !(sched->running && mw_quota_is_over(sched->running))) {
+        return; /* the hook was meant for what ran before, or inherited from the thread that made this one */
+    }
     if (mw_task_may_wait(L)) {
         sched->preempt.interrupted = true;
         lua_yield(L, 0);
-    } else if (mw_preempt_used(sched, sched->running) >= limit_of(sched)) {
+    } else if (used >= limit_of(sched)) {
         if (sched->running) {
             sched->running->hookless = true;
         }
@@ -88,7 +92,10 @@ void mw_guard_interrupt(struct mw_sched *sched) {
 static void watch(struct mw_sched *sched, unsigned turn) {
     struct mw_preempt *preempt = &sched->preempt;
     if (preempt->seen == sched->running && preempt->turn == turn) {
-        mw_guard_interrupt(sched);
+        /* What is in no task cannot be interrupted, only be ended. */
+        if (sched->running || mw_preempt_used(sched, NULL) >= UNINTERRUPTED_SECONDS) {
+            mw_guard_interrupt(sched);
+        }
         return;
     }
     preempt->seen = sched->running;

@@ -70,8 +70,8 @@ static bool end_greedy(struct mw_task *task) {
     return true;
 }
 
-/* When the stretch began that was interrupted just now. One that was not seen, since
- * the hook was left from an earlier stretch, has just begun. */
+/* When the stretch began that was interrupted just now. One that was not seen, but
+ * interrupted for its memory, has just begun. */
 static double begin_of(const struct mw_task *task, double used) {
     const struct mw_preempt *preempt = &task->sched->preempt;
     if (task == preempt->sliced) {
