@@ -22,17 +22,19 @@ STRIDE := 1
 
 # --- The layers, lowest first: what each sees of ours, and which foreign headers it may include -------------------
 
-layers := base loop proto net proc script
+layers := base loop proto net proc script worker
 sees_base := base
 sees_loop := base loop
 sees_proto := base proto
 sees_net := base loop net
 sees_proc := base loop proto net proc
 sees_script := base loop proto net script
+sees_worker := base loop proto net script worker
 foreign_loop := ev.h
 foreign_net := ev.h ares.h openssl/
-foreign_proc := ev.h
+foreign_proc := ev.h seccomp.h
 foreign_script := ev.h ares.h openssl/ histedit.h lua.h lauxlib.h lualib.h luaconf.h
+foreign_worker := lua.h lauxlib.h
 
 sources := $(sort $(wildcard src/*.c src/*/*.c))
 headers := $(sort $(wildcard src/*.h src/*/*.h))
@@ -133,7 +135,7 @@ all_links := $(foreach l,$(layers),$(call links,$l))
 $(all_links):
 	@mkdir -p $(@D) && ln -srfn src/$(@F) $@
 
-path_to = -I$(out)/include/$1 -ffile-prefix-map=$(out)/include/$1/=src/ $(if $(filter script,$1),$(lua_headers))
+path_to = -I$(out)/include/$1 -ffile-prefix-map=$(out)/include/$1/=src/ $(if $(filter script worker,$1),$(lua_headers))
 
 define layer
 objects_$1 := $(patsubst src/%.c,$(out)/obj/%.o,$(sort $(wildcard src/$1/*.c)))
@@ -151,7 +153,7 @@ $(out)/lib/%.list: FORCE
 $(out)/lib/%.a: $(out)/lib/%.list
 	$(call say,AR  ,$@)rm -f $@ && $(archiver) rcsD $@ $(filter %.o,$^)
 
-highest_first := script proc net proto loop base
+highest_first := worker script proc net proto loop base
 archives := $(foreach l,$(highest_first),$(archive_$l))
 
 $(out)/moonwire: $(main_objects) $(archives) $(out)/settings

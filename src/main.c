@@ -1,6 +1,6 @@
 /* The command line of moonwire. */
 #include "base/log.h"
-#include "worker.h"
+#include "worker/run.h"
 
 #include <ares.h>
 #include <ev.h>

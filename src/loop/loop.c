@@ -25,7 +25,7 @@ struct mw_loop {
     void *work_context;
     void (*on_busy)(void *context); /* NULL: nobody looks after the loop */
     void *busy_context;
-    volatile bool polling; /* in the kernel, or about to be */
+    struct mw_pulse own_pulse, *pulse;
     volatile bool unwatched; /* on_busy is wanted when a turn begins */
     bool woken, stopped;
 };
@@ -40,7 +40,8 @@ static double read_clock(void) {
 static void on_tick_begins(struct ev_loop *ev, ev_check *head, int events) {
     (void)events;
     struct mw_loop *loop = head->data;
-    loop->polling = false;
+    loop->pulse->polling = false;
+    loop->pulse->turns++;
     loop->now = loop->tick = read_clock();
     if (loop->unwatched && ev_pending_count(ev) > 0) {
         loop->unwatched = false;
@@ -89,7 +90,7 @@ static void on_tick_ends(struct ev_loop *ev, ev_prepare *tail, int events) {
     if (loop->next != loop->armed) {
         arm(loop);
     }
-    loop->polling = true;
+    loop->pulse->polling = true;
 }
 
 static void on_idle(struct ev_loop *ev, ev_idle *restless, int events) {
@@ -123,6 +124,7 @@ struct mw_loop *mw_loop_new(void) {
         return NULL;
     }
     loop->next = loop->armed = MW_TIMER_NEVER;
+    loop->pulse = &loop->own_pulse;
     loop->timers = mw_timers_new(on_next_moment, loop);
     if (loop->timers) {
         loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK | EVFLAG_NOTIMERFD);
@@ -192,12 +194,16 @@ void mw_loop_stop(struct mw_loop *loop) {
     ev_break(loop->ev, EVBREAK_ALL);
 }
 
+void mw_loop_set_pulse(struct mw_loop *loop, struct mw_pulse *pulse) {
+    loop->pulse = pulse ? pulse : &loop->own_pulse;
+}
+
 unsigned mw_loop_turn(const struct mw_loop *loop) {
     return ev_iteration(loop->ev);
 }
 
 bool mw_loop_is_polling(const struct mw_loop *loop) {
-    return loop->polling;
+    return loop->pulse->polling;
 }
 
 void mw_loop_on_busy(struct mw_loop *loop, void (*on_busy)(void *context), void *context) {

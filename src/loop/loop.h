@@ -45,6 +45,16 @@ void mw_loop_set_work(struct mw_loop *loop, void (*run)(void *context), void *co
 /* Makes sure that the job runs before the loop sleeps. */
 void mw_loop_wake(struct mw_loop *loop);
 
+/* Where a loop shows that it is alive, for those who look from outside, such as another
+ * process: it costs a store or two a turn and wakes nobody. */
+struct mw_pulse {
+    volatile unsigned turns; /* of the loop, so far */
+    volatile bool polling;   /* in the kernel, or about to be: it rests, and that may last */
+};
+
+/* `pulse` must outlive the loop. NULL: nobody looks. */
+void mw_loop_set_pulse(struct mw_loop *loop, struct mw_pulse *pulse);
+
 /* For those who look after the loop from a signal handler: the number of its
  * present turn, and whether it is with the kernel. */
 unsigned mw_loop_turn(const struct mw_loop *loop);

@@ -1,5 +1,5 @@
-/* A worker's life, as a list of steps: each needs those before it. */
-#include "worker.h"
+/* The life of a process of one service, as a list of steps: each needs those before it. */
+#include "worker/run.h"
 
 #include "base/log.h"
 #include "loop/child.h"

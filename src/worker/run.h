@@ -1,6 +1,6 @@
-/* A worker: one loop, one Lua state, one service. */
-#ifndef MW_WORKER_H
-#define MW_WORKER_H
+/* A process of one service, as the command line asks for it: one loop, one Lua state. */
+#ifndef MW_WORKER_RUN_H
+#define MW_WORKER_RUN_H
 
 #include <stdbool.h>
 #include <stddef.h>

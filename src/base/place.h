@@ -1,0 +1,17 @@
+/* Where a worker process finds itself: what the supervisor gives to each. */
+#ifndef MW_BASE_PLACE_H
+#define MW_BASE_PLACE_H
+
+struct mw_pulse;
+struct mw_metrics;
+struct mw_admissions;
+
+struct mw_place {
+    int worker, workers;   /* its number, from 1, and how many there are */
+    int channel;           /* descriptor of its end of the channel (net/channel.h, proto/order.h) */
+    struct mw_pulse *pulse;           /* shared with the supervisor, who looks whether the loop turns (loop/loop.h) */
+    struct mw_metrics *metrics;       /* shared by all (base/metric.h) */
+    struct mw_admissions *admissions; /* shared by all (net/admission.h) */
+};
+
+#endif
