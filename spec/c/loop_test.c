@@ -230,6 +230,13 @@ static void a_timer_set_anew_to_now_rings_in_the_next_tick(void **state) {
     ev_prepare_stop(mw_loop_ev(loop), &counter);
 }
 
+static void set_work(void (*run)(void *context), void *context) {
+    static struct mw_work job;
+    job.run = run;
+    job.context = context;
+    mw_loop_add_work(loop, &job);
+}
+
 static void work(void *context) {
     note(*(const char *)context);
     if (rounds > 0) {
@@ -243,13 +250,36 @@ static void the_job_runs_only_when_woken(void **state) {
     rounds = 0;
     mw_loop_wake(loop);
     mw_loop_run(loop); /* no job yet: nothing to do, and no end without it */
-    mw_loop_set_work(loop, work, "w");
+    set_work(work, "w");
     mw_loop_run(loop);
     assert_string_equal(order, "");
     mw_loop_wake(loop);
     mw_loop_wake(loop);
     mw_loop_run(loop);
     assert_string_equal(order, "w");
+}
+
+static struct mw_work first, second;
+
+static void leave(void *context) {
+    note(*(const char *)context);
+    mw_loop_remove_work(&first);
+}
+
+static void jobs_run_in_their_order_and_one_may_leave(void **state) {
+    (void)state;
+    first = (struct mw_work){.run = leave, .context = "1"};
+    second = (struct mw_work){.run = work, .context = "2"};
+    rounds = 1;
+    mw_loop_add_work(loop, &first);
+    mw_loop_add_work(loop, &second);
+    mw_loop_wake(loop);
+    mw_loop_run(loop);
+    assert_string_equal(order, "122");
+    mw_loop_remove_work(&second);
+    mw_loop_wake(loop);
+    mw_loop_run(loop);
+    assert_string_equal(order, "122");
 }
 
 static void wake(struct mw_timer *timer) {
@@ -263,7 +293,7 @@ static void a_job_woken_by_the_last_timer_runs(void **state) {
     struct mw_timer timer;
     mw_timer_init(&timer, wake);
     rounds = 2;
-    mw_loop_set_work(loop, work, "w");
+    set_work(work, "w");
     set_in(&timer, 0.001);
     mw_loop_run(loop);
     assert_string_equal(order, "twww");
@@ -275,7 +305,7 @@ static void a_woken_job_runs_before_the_loop_sleeps(void **state) {
     mw_timer_init(&waker, wake);
     mw_timer_init(&stopper, stop);
     rounds = 3;
-    mw_loop_set_work(loop, work, "w");
+    set_work(work, "w");
     set_in(&waker, 0.001);
     set_in(&stopper, 0.05);
     mw_loop_run(loop);
@@ -292,7 +322,7 @@ static void after_the_last_round_the_loop_sleeps(void **state) {
     ev_prepare_start(mw_loop_ev(loop), &counter);
     mw_timer_init(&stopper, stop);
     rounds = 3;
-    mw_loop_set_work(loop, work, "w");
+    set_work(work, "w");
     mw_loop_wake(loop);
     set_in(&stopper, 0.1);
     mw_loop_run(loop);
@@ -338,7 +368,7 @@ static void a_job_that_is_always_woken_lets_input_in(void **state) {
     ev_io_init(&watcher, read_byte, ends[0], EV_READ);
     ev_io_start(mw_loop_ev(loop), &watcher);
     rounds = 5;
-    mw_loop_set_work(loop, work_for_ever, NULL);
+    set_work(work_for_ever, NULL);
     mw_loop_wake(loop);
     mw_loop_run(loop);
     assert_string_equal(order, ".");
@@ -376,7 +406,7 @@ static void a_job_woken_by_the_last_input_runs(void **state) {
     ev_io_start(mw_loop_ev(loop), &watcher);
     assert_int_equal(write(ends[1], "i", 1), 1);
     rounds = 0;
-    mw_loop_set_work(loop, work, "w");
+    set_work(work, "w");
     mw_loop_run(loop);
     assert_string_equal(order, "iw");
     close_pair();
@@ -406,7 +436,7 @@ static void a_timer_set_to_the_same_moment_rings_in_the_next_tick(void **state) 
     (void)state;
     struct mw_timer timer;
     mw_timer_init(&timer, set_to_the_same_moment);
-    mw_loop_set_work(loop, note_ticks_after_the_first_ring, NULL);
+    set_work(note_ticks_after_the_first_ring, NULL);
     mw_loop_wake(loop);
     same_moment = mw_loop_update(loop) + 0.05;
     assert_true(mw_timer_set(mw_loop_timers(loop), &timer, same_moment));
@@ -426,7 +456,7 @@ static void stop_ends_a_run_whatever_is_left(void **state) {
     struct mw_timer timer;
     mw_timer_init(&timer, only_note);
     set_in(&timer, 3600);
-    mw_loop_set_work(loop, stop_at_once, NULL);
+    set_work(stop_at_once, NULL);
     mw_loop_wake(loop);
     mw_loop_run(loop);
     assert_string_equal(order, "w");
@@ -459,6 +489,7 @@ int main(void) {
         looped(a_cleared_timer_does_not_hold_the_loop),
         looped(the_loop_ends_with_the_last_timer_that_is_set),
         looped(a_timer_set_anew_to_now_rings_in_the_next_tick),
+        looped(jobs_run_in_their_order_and_one_may_leave),
         looped(the_job_runs_only_when_woken),
         looped(a_job_woken_by_the_last_timer_runs),
         looped(a_job_woken_by_the_last_input_runs),

@@ -176,7 +176,8 @@ static void a_loop_that_waits_is_left_alone(void **state) {
     (void)state;
     run_with(1.2, 0); /* until the watchdog has looked away */
     unsigned before = mw_loop_turn(loop);
-    mw_loop_set_work(loop, count_turn, NULL);
+    static struct mw_work work = {.run = count_turn};
+    mw_loop_add_work(loop, &work);
     run_with(1.6, 0);
     assert_int_equal(told, 0);
     assert_true(mw_loop_turn(loop) - before <= 5); /* those of the timer; a look each half second would be more */

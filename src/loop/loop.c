@@ -21,8 +21,7 @@ struct mw_loop {
     ev_timer alarm;
     struct mw_children children;
     ev_idle restless; /* while active, libev polls without sleeping */
-    void (*work)(void *context);
-    void *work_context;
+    struct mw_list work; /* of mw_work */
     void (*on_busy)(void *context); /* NULL: nobody looks after the loop */
     void *busy_context;
     struct mw_pulse own_pulse, *pulse;
@@ -72,15 +71,21 @@ static void arm(struct mw_loop *loop) {
     loop->armed = loop->next;
 }
 
+static void work_off(struct mw_loop *loop) {
+    for (struct mw_list *node = loop->work.next, *next; node != &loop->work; node = next) {
+        struct mw_work *work = mw_list_owner(node, struct mw_work, node);
+        next = node->next;
+        work->run(work->context);
+    }
+}
+
 /* The alarm is set here, once a tick, however often the first moment changed. */
 static void on_tick_ends(struct ev_loop *ev, ev_prepare *tail, int events) {
     (void)events;
     struct mw_loop *loop = tail->data;
     if (loop->woken) {
         loop->woken = false;
-        if (loop->work) {
-            loop->work(loop->work_context);
-        }
+        work_off(loop);
     }
     if (loop->woken) {
         ev_idle_start(ev, &loop->restless);
@@ -125,6 +130,7 @@ struct mw_loop *mw_loop_new(void) {
     }
     loop->next = loop->armed = MW_TIMER_NEVER;
     loop->pulse = &loop->own_pulse;
+    mw_list_init(&loop->work);
     loop->timers = mw_timers_new(on_next_moment, loop);
     if (loop->timers) {
         loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK | EVFLAG_NOTIMERFD);
@@ -216,9 +222,14 @@ void mw_loop_look_away(struct mw_loop *loop) {
     loop->unwatched = true;
 }
 
-void mw_loop_set_work(struct mw_loop *loop, void (*run)(void *context), void *context) {
-    loop->work = run;
-    loop->work_context = context;
+void mw_loop_add_work(struct mw_loop *loop, struct mw_work *work) {
+    mw_list_append(&loop->work, &work->node);
+}
+
+void mw_loop_remove_work(struct mw_work *work) {
+    if (work->node.next) {
+        mw_list_remove(&work->node);
+    }
 }
 
 void mw_loop_wake(struct mw_loop *loop) {

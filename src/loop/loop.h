@@ -3,6 +3,7 @@
 #ifndef MW_LOOP_LOOP_H
 #define MW_LOOP_LOOP_H
 
+#include "base/list.h"
 #include "loop/timer.h"
 
 #include <ev.h>
@@ -36,13 +37,21 @@ double mw_loop_update(struct mw_loop *loop);
 void mw_loop_run(struct mw_loop *loop);
 void mw_loop_stop(struct mw_loop *loop);
 
-/* Work that is left over when an event was handled, done once a tick before
- * the kernel is asked again. `run` is called with `context` in every tick in
- * which mw_loop_wake was called since; one job a loop, set before it runs. Woken
- * from within, it runs again in the next tick, after the input that is there by then. */
-void mw_loop_set_work(struct mw_loop *loop, void (*run)(void *context), void *context);
+/* Work that is left over when an event was handled, done once a tick before the
+ * kernel is asked again: `run` is called with `context` in every tick in which
+ * mw_loop_wake was called since. Woken from within, it runs again in the next tick,
+ * after the input that is there by then. Embedded by its owner, who sets both. */
+struct mw_work {
+    struct mw_list node;
+    void (*run)(void *context);
+    void *context;
+};
 
-/* Makes sure that the job runs before the loop sleeps. */
+/* Jobs run in the order in which they were added. One may be removed from within itself. */
+void mw_loop_add_work(struct mw_loop *loop, struct mw_work *work);
+void mw_loop_remove_work(struct mw_work *work); /* a zeroed one, or one that is removed already, is left alone */
+
+/* Makes sure that the jobs run before the loop sleeps. */
 void mw_loop_wake(struct mw_loop *loop);
 
 /* Where a loop shows that it is alive, for those who look from outside, such as another

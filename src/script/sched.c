@@ -35,7 +35,9 @@ void mw_sched_init(struct mw_sched *sched, lua_State *L, struct mw_loop *loop, s
     sched->threads = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     sched->tracebacks = luaL_ref(L, LUA_REGISTRYINDEX);
-    mw_loop_set_work(loop, settle, sched);
+    sched->settle.run = settle;
+    sched->settle.context = sched;
+    mw_loop_add_work(loop, &sched->settle);
 }
 
 /* Runs those that are ready now. After one that had to be interrupted the others
@@ -88,7 +90,7 @@ static void flatten(struct mw_sched *sched) {
 void mw_sched_close(struct mw_sched *sched) {
     struct mw_list *all = &sched->service.tasks;
     sched->closed = true;
-    mw_loop_set_work(sched->loop, NULL, NULL);
+    mw_loop_remove_work(&sched->settle);
     mw_timer_remove(mw_loop_timers(sched->loop), &sched->preempt.look);
     flatten(sched);
     for (struct mw_list *node = all->next; node != all; node = node->next) {

@@ -15,6 +15,7 @@ struct mw_sched {
     const char *library; /* folder of Moonwire's own Lua modules */
     struct mw_loop *loop;
     struct mw_net *net;
+    struct mw_work settle; /* see mw_sched_settle */
     struct mw_task *running;
     lua_State *innermost; /* the coroutine of the script's that runs in it; NULL: the task's own thread */
     struct mw_task root;     /* stands for the service: owns its resources; never runs */

@@ -10,13 +10,12 @@
 #include "script/l_main.h"
 #include "script/paths.h"
 #include "script/state.h"
+#include "worker/process.h"
 
 #include <lauxlib.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 struct worker {
     struct mw_loop *loop;
@@ -25,7 +24,7 @@ struct worker {
     struct mw_state *state;
     struct mw_signal *term, *interrupt;
     struct mw_timer drain_limit;
-    rlim_t descriptors; /* soft limit of open files that this process began with */
+    rlim_t descriptors; /* see mw_process_prepare */
     char name[64]; /* of the service: the script's, without folder and ending */
     bool stopping, ended;
 };
@@ -33,33 +32,6 @@ struct worker {
 /* How long what is queued may take to leave once a stop was asked for. A program
  * that ends by itself waits for as long as its streams linger. */
 #define DRAIN_SECONDS 1.5
-
-/* Who ignores the end of children, as our parent may, gets no status of theirs. */
-static void set_signals(void) {
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_DFL);
-}
-
-/* As many descriptors as the system allows: a server needs one a connection.
- * Children get the limit that was there before: some count on a low one. */
-static void raise_descriptor_limit(struct worker *worker) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        worker->descriptors = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-/* Freed memory stays with the process: giving 16 KiB strings back to the kernel
- * and faulting them in again costs more than the exchange they were part of. */
-static void keep_freed_memory(void) {
-#ifdef __GLIBC__
-    mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
-    mallopt(M_TOP_PAD, 1024 * 1024);
-    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-#endif
-}
 
 static void on_drained(void *context) {
     struct worker *worker = context;
@@ -222,9 +194,7 @@ static int run_service(struct worker *worker, const struct mw_worker_options *op
 int mw_worker_run(const struct mw_worker_options *options) {
     struct worker worker = {.loop = NULL};
     int status = 1;
-    set_signals();
-    raise_descriptor_limit(&worker);
-    keep_freed_memory();
+    worker.descriptors = mw_process_prepare();
     if (open_worker(&worker, options)) {
         status = run_service(&worker, options);
     }

@@ -1,0 +1,12 @@
+/* What a process that runs scripts sets once, before all else. */
+#ifndef MW_WORKER_PROCESS_H
+#define MW_WORKER_PROCESS_H
+
+#include <sys/resource.h>
+
+/* Signals that a library's user gets by surprise are ignored, descriptors are as many as
+ * the system allows, freed memory stays with the process. Returns the limit of open
+ * files that was there before, for children; 0: it was not changed. */
+rlim_t mw_process_prepare(void);
+
+#endif
