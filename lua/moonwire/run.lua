@@ -3,6 +3,7 @@
 local core = require "moonwire.core"
 local log = require "moonwire.log"
 local net = require "moonwire.net"
+local service_table = require "moonwire.service_table"
 local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 
@@ -10,10 +11,6 @@ local run = {}
 
 local STOP_SECONDS <const> = 5 -- what a service's stop function may take
 local DATAGRAM_TASKS <const> = 1000 -- at the same time, of one address
-
-local FIELDS <const> = {
-  start = "function", connect = "function", datagram = "function", stop = "function", options = "table",
-}
 
 local function fail(message)
   io.stderr:write("moonwire: ", message, "\n")
@@ -84,29 +81,6 @@ end
 local function add_script_path(script)
   local folder = folder_of(script)
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
-end
-
--- What a script returned, as a table of functions; nil for a program.
-local function to_service(value)
-  if value == nil then
-    return nil
-  end
-  if type(value) == "function" then
-    return { connect = value }
-  end
-  if type(value) ~= "table" then
-    error(("a script returns a function, a table of them or nothing, not a %s"):format(type(value)), 0)
-  end
-  for name, field in pairs(value) do
-    if not FIELDS[name] then
-      error(("unknown field '%s' in the table that the script returned"):format(tostring(name)), 0)
-    end
-    local expected = FIELDS[name]
-    if type(field) ~= expected then
-      error(("the field '%s' of the service must be a %s, not a %s"):format(name, expected, type(field)), 0)
-    end
-  end
-  return value
 end
 
 -- Tasks for datagrams are bounded: what comes while all are busy waits in the
@@ -208,7 +182,7 @@ function run.main(options)
   if not chunk then
     return fail(message)
   end
-  local service = to_service(chunk(table.unpack(options.arguments)))
+  local service = service_table.of(chunk(table.unpack(options.arguments)))
   if not service then
     return run_program(options)
   end
