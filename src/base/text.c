@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,10 @@ char *mw_text_reserve(struct mw_text *text, size_t size) {
     }
     if (text->room - text->size < size) {
         size_t room = text->room ? text->room : LEAST_ROOM;
-        while (room - text->size < size) {
+        while (room - text->size < size && room <= SIZE_MAX / 2) {
             room *= 2;
         }
-        char *bytes = realloc(text->bytes, room);
+        char *bytes = room - text->size < size ? NULL : realloc(text->bytes, room);
         if (!bytes) {
             text->failed = true;
             return NULL;
