@@ -499,6 +499,56 @@ function core.main.lend() end
 ---@param strict boolean whether assignments to undeclared globals raise; default true
 function core.main.set_strict(strict) end
 
+core.data = {}
+
+--- Plain data as bytes, for another state or process. Raises for what is none, naming the way to it.
+---@param value any
+---@param name? string what the value is called then; default "value"
+---@param level? integer whose line is blamed, as of error(); default 1, the caller
+---@return string bytes
+function core.data.encode(value, name, level) end
+
+---@param bytes string
+---@return any value nil for nil, too
+---@return string? err
+---@return moonwire.code? code "invalid"
+function core.data.decode(bytes) end
+
+--- What the main task of a daemon's service tells the daemon. Raises elsewhere.
+core.service = {}
+
+--- The service has started and could serve.
+---@param functions moonwire.service
+---@param ctx moonwire.ctx
+---@param options? moonwire.serve_options
+function core.service.ready(functions, ctx, options) end
+
+--- The service cannot start.
+---@param message string
+function core.service.fail(message) end
+
+--- Whether connections come.
+---@return boolean
+function core.service.is_serving() end
+
+--- The next bound datagram socket, the caller's from now on.
+---@return integer? descriptor
+function core.service.take_datagram() end
+
+--- Waits for the end of the last connection. Main task only.
+---@param seconds number
+---@return boolean ended false: some are left
+function core.service.drain(seconds) end
+
+--- Seconds that are allowed for stopping.
+---@return number
+function core.service.drain_time() end
+
+--- Answers an operator's request.
+---@param id integer
+---@param text string JSON
+function core.service.answer(id, text) end
+
 --- What a sandboxed script is given; nil in other states. `globals` holds the
 --- functions that it has instead of Lua's own.
 ---@type { globals: table<string, function> }?

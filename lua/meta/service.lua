@@ -21,6 +21,16 @@
 ---@field connect? fun(conn: moonwire.stream, ctx: moonwire.ctx)
 --- For each datagram that arrives at a udp:// address.
 ---@field datagram? fun(socket: moonwire.datagram, data: string, peer: string, ctx: moonwire.ctx)
+--- For each live connection that a reload moves here: it goes on where its handler
+--- in the older generation called `conn:checkpoint(state)`. It closes when the function
+--- returns. Without it, connections stay with the code they began in.
+---@field resume? fun(conn: moonwire.stream, state: any, ctx: moonwire.ctx)
+--- In the older generation, at the switch of a reload: what it returns, plain data, is
+--- given to `adopt` of the new one. Must not wait.
+---@field handoff? fun(ctx: moonwire.ctx): any
+--- In the new generation, at the switch, after `start` and before its first connection.
+--- Must not wait. When it or `handoff` raises, nothing is switched.
+---@field adopt? fun(data: any, ctx: moonwire.ctx)
 --- Once, when the process was told to end: nothing is taken any more, what is
 --- open still is. Has 5 seconds.
 ---@field stop? fun(ctx: moonwire.ctx)

@@ -143,6 +143,17 @@ function stream:abort() end
 ---@return moonwire.stream stream itself
 function stream:keep() end
 
+--- Says where the conversation stands, so that a reload can move the connection to
+--- the new code: `service.resume(conn, state, ctx)` goes on there. Call it right before
+--- the wait that begins the next exchange: it holds for the next wait of this task, and
+--- no longer than until something is read. Only the task that serves the connection can.
+--- Raises for what is no plain data: functions, userdata, threads, metatables, cycles.
+---@param state? any nil, booleans, numbers, strings, and tables of these; copied now
+---@return true? ok
+---@return string? err
+---@return moonwire.code? code "closed"
+function stream:checkpoint(state) end
+
 --- Whether it has not been closed by this side.
 ---@return boolean
 function stream:is_open() end

@@ -1,16 +1,15 @@
 --- The main task of `moonwire run`: loads one script and serves it until it is
 --- told to stop. Not for scripts.
 local core = require "moonwire.core"
+local datagrams = require "moonwire.datagrams"
 local log = require "moonwire.log"
-local net = require "moonwire.net"
+local script = require "moonwire.script"
 local service_table = require "moonwire.service_table"
-local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 
 local run = {}
 
 local STOP_SECONDS <const> = 5 -- what a service's stop function may take
-local DATAGRAM_TASKS <const> = 1000 -- at the same time, of one address
 
 local function fail(message)
   io.stderr:write("moonwire: ", message, "\n")
@@ -57,61 +56,13 @@ local function read_settings(settings)
   return config
 end
 
-local function folder_of(script)
-  return script:match("^(.*)/[^/]*$") or "."
-end
-
--- In a sandboxed state the script has a global table of its own.
-local function load_script(options)
-  if core.sandbox then
-    local folder = options.script and folder_of(options.script)
-    local env = require "moonwire.sandbox".environment(folder)
-    if options.code then
-      return load(options.code, "=(command line)", "t", env)
-    end
-    return loadfile(options.script, "t", env)
-  end
-  if options.code then
-    return load(options.code, "=(command line)", "t")
-  end
-  return loadfile(options.script, "t")
-end
-
--- Modules beside the script are found first.
-local function add_script_path(script)
-  local folder = folder_of(script)
-  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
-end
-
--- Tasks for datagrams are bounded: what comes while all are busy waits in the
--- kernel, which drops what it cannot keep.
-local function serve_datagrams(address, service, ctx)
-  local socket, message = net.datagram(address, service.options)
-  if not socket then
-    return nil, message
-  end
-  local places = sync.semaphore(DATAGRAM_TASKS)
-  local leave = setmetatable({}, { __close = function() places:release() end })
-  local function answer(...)
-    local _ <close> = leave
-    service.datagram(socket, ...)
-  end
-  task.spawn(function()
-    for data, peer in socket:datagrams() do
-      places:acquire()
-      task.spawn(answer, data, peer, ctx)
-    end
-  end)
-  return socket
-end
-
 local function open(address, service, ctx)
   local kind = address:find("^udp:") and "datagram" or "connect"
   if not service[kind] then
     return nil, ("--listen %s: the script has no '%s' function"):format(address, kind)
   end
   if kind == "datagram" then
-    return serve_datagrams(address, service, ctx)
+    return datagrams.serve(address, service, ctx)
   end
   return core.net.serve(address, service.connect, service.options, ctx)
 end
@@ -174,11 +125,8 @@ function run.main(options)
   if not config then
     return fail(message)
   end
-  if options.script and not core.sandbox then
-    add_script_path(options.script)
-  end
   local chunk
-  chunk, message = load_script(options)
+  chunk, message = script.load(options)
   if not chunk then
     return fail(message)
   end

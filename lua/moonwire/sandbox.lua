@@ -68,10 +68,11 @@ local function refuse(name, problem)
 end
 
 -- The text of a module below the folder, and its path there.
-local function read(folder, name)
+local function read(self, name)
   local path = name:gsub("%.", "/")
   for _, ending in ipairs { ".lua", "/init.lua" } do
-    local text = core.sandbox.read_module(folder, path .. ending)
+    local text = self.sources and self.sources[self.folder .. "/" .. path .. ending]
+      or core.sandbox.read_module(self.folder, path .. ending)
     if text then
       return text, path .. ending
     end
@@ -87,7 +88,7 @@ local function load_module(self, name)
   if not self.folder or not name:find "^[%w_-][%w_.-]*$" or name:find("..", 1, true) then
     return refuse(name, "it is none of those there are")
   end
-  local text, path = read(self.folder, name)
+  local text, path = read(self, name)
   if not text then
     return refuse(name, "it is not below the folder of the script")
   end
@@ -128,8 +129,9 @@ end
 
 --- The global table of a script.
 ---@param folder? string of the script; nil: it has no modules of its own
+---@param sources? table<string, string> path → text of files that are taken as they were read before
 ---@return table
-function sandbox.environment(folder)
+function sandbox.environment(folder, sources)
   local env, loaded = {}, {}
   for _, name in ipairs(FUNCTIONS) do
     env[name] = _G[name]
@@ -143,7 +145,7 @@ function sandbox.environment(folder)
   end
   env.print = print_to_log
   env.load = core.sandbox.load_with(env)
-  env.require = new_require { env = env, folder = folder, loaded = loaded }
+  env.require = new_require { env = env, folder = folder, sources = sources, loaded = loaded }
   env.package = read_only { loaded = read_only(loaded) }
   env._VERSION = _VERSION
   env._G = env

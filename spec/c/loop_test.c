@@ -259,19 +259,22 @@ static void the_job_runs_only_when_woken(void **state) {
     assert_string_equal(order, "w");
 }
 
-static struct mw_work first, second;
+static struct mw_work first, second, third;
 
 static void leave(void *context) {
     note(*(const char *)context);
     mw_loop_remove_work(&first);
+    mw_loop_remove_work(&third);
 }
 
-static void jobs_run_in_their_order_and_one_may_leave(void **state) {
+static void jobs_run_in_their_order_and_any_may_leave(void **state) {
     (void)state;
     first = (struct mw_work){.run = leave, .context = "1"};
     second = (struct mw_work){.run = work, .context = "2"};
+    third = (struct mw_work){.run = work, .context = "3"};
     rounds = 1;
     mw_loop_add_work(loop, &first);
+    mw_loop_add_work(loop, &third);
     mw_loop_add_work(loop, &second);
     mw_loop_wake(loop);
     mw_loop_run(loop);
@@ -489,7 +492,7 @@ int main(void) {
         looped(a_cleared_timer_does_not_hold_the_loop),
         looped(the_loop_ends_with_the_last_timer_that_is_set),
         looped(a_timer_set_anew_to_now_rings_in_the_next_tick),
-        looped(jobs_run_in_their_order_and_one_may_leave),
+        looped(jobs_run_in_their_order_and_any_may_leave),
         looped(the_job_runs_only_when_woken),
         looped(a_job_woken_by_the_last_timer_runs),
         looped(a_job_woken_by_the_last_input_runs),

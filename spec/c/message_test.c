@@ -152,6 +152,21 @@ static void pairs_come_in_the_order_they_were_written(void **state) {
     assert_false(mw_value_next(&table, &at, &key, &value));
 }
 
+static void a_table_may_be_marked_as_a_list(void **state) {
+    (void)state;
+    size_t outer = mw_message_open_list(&text);
+    mw_message_integer(&text, 1);
+    mw_message_close(&text, mw_message_open(&text));
+    mw_message_close(&text, outer);
+    struct mw_value list = read_text(), key, value;
+    size_t at = 0;
+    assert_int_equal(list.type, MW_VALUE_TABLE);
+    assert_true(list.boolean);
+    assert_true(mw_value_next(&list, &at, &key, &value));
+    assert_int_equal(value.type, MW_VALUE_TABLE);
+    assert_false(value.boolean);
+}
+
 static void nest(int depth) {
     size_t *opened = malloc((size_t)depth * sizeof *opened);
     mw_text_free(&text);
@@ -199,7 +214,7 @@ static void what_is_no_message_is_refused(void **state) {
         size_t size;
     } cases[] = {
         {BYTES("")},
-        {BYTES("\x07")},                                     /* of no kind */
+        {BYTES("\x08")},                                     /* of no kind */
         {BYTES("\xff")},
         {BYTES("\0\0")},                                     /* more behind it */
         {BYTES("\x03")},                                     /* cut short */
@@ -273,6 +288,7 @@ int main(void) {
         cmocka_unit_test_teardown(the_other_kinds_come_back, close_text),
         cmocka_unit_test_teardown(fields_of_a_table_are_found, close_text),
         cmocka_unit_test_teardown(pairs_come_in_the_order_they_were_written, close_text),
+        cmocka_unit_test_teardown(a_table_may_be_marked_as_a_list, close_text),
         cmocka_unit_test_teardown(tables_nest_to_a_limit, close_text),
         cmocka_unit_test_teardown(a_message_is_of_limited_size, close_text),
         cmocka_unit_test_teardown(what_is_no_message_is_refused, close_text),

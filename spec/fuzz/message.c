@@ -28,7 +28,7 @@ static unsigned write_again(struct mw_text *text, const struct mw_value *value) 
         mw_message_string(text, value->bytes, value->size);
         return 0;
     default:
-        opened = mw_message_open(text);
+        opened = value->boolean ? mw_message_open_list(text) : mw_message_open(text);
         for (size_t at = 0; mw_value_next(value, &at, &key, &inner);) {
             must(key.type != MW_VALUE_NIL && write_again(text, &key) == 0);
             unsigned inside = write_again(text, &inner);

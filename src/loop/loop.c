@@ -22,6 +22,7 @@ struct mw_loop {
     struct mw_children children;
     ev_idle restless; /* while active, libev polls without sleeping */
     struct mw_list work; /* of mw_work */
+    struct mw_list *next_work; /* while one runs: the next */
     void (*on_busy)(void *context); /* NULL: nobody looks after the loop */
     void *busy_context;
     struct mw_pulse own_pulse, *pulse;
@@ -72,10 +73,12 @@ static void arm(struct mw_loop *loop) {
 }
 
 static void work_off(struct mw_loop *loop) {
-    for (struct mw_list *node = loop->work.next, *next; node != &loop->work; node = next) {
+    struct mw_list *node = loop->work.next;
+    while (node != &loop->work) {
         struct mw_work *work = mw_list_owner(node, struct mw_work, node);
-        next = node->next;
+        loop->next_work = node->next;
         work->run(work->context);
+        node = loop->next_work;
     }
 }
 
@@ -223,13 +226,19 @@ void mw_loop_look_away(struct mw_loop *loop) {
 }
 
 void mw_loop_add_work(struct mw_loop *loop, struct mw_work *work) {
+    work->loop = loop;
     mw_list_append(&loop->work, &work->node);
 }
 
 void mw_loop_remove_work(struct mw_work *work) {
-    if (work->node.next) {
-        mw_list_remove(&work->node);
+    if (!work->loop) {
+        return;
     }
+    if (work->loop->next_work == &work->node) {
+        work->loop->next_work = work->node.next;
+    }
+    mw_list_remove(&work->node);
+    work->loop = NULL;
 }
 
 void mw_loop_wake(struct mw_loop *loop) {

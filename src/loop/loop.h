@@ -43,11 +43,12 @@ void mw_loop_stop(struct mw_loop *loop);
  * after the input that is there by then. Embedded by its owner, who sets both. */
 struct mw_work {
     struct mw_list node;
+    struct mw_loop *loop; /* NULL: it is not added */
     void (*run)(void *context);
     void *context;
 };
 
-/* Jobs run in the order in which they were added. One may be removed from within itself. */
+/* Jobs run in the order in which they were added. Any may be removed while one runs. */
 void mw_loop_add_work(struct mw_loop *loop, struct mw_work *work);
 void mw_loop_remove_work(struct mw_work *work); /* a zeroed one, or one that is removed already, is left alone */
 

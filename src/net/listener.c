@@ -143,6 +143,10 @@ void mw_listener_accept(struct mw_listener *listener, bool accept) {
     update(listener);
 }
 
+void mw_listener_leave_path(struct mw_listener *listener) {
+    listener->inode = 0;
+}
+
 void mw_listener_local(const struct mw_listener *listener, struct mw_addr *local) {
     mw_socket_local(listener->io.fd, local);
 }

@@ -41,6 +41,9 @@ struct mw_listener *mw_listener_new(struct mw_net *net, int fd, const struct mw_
  * 100 ms; the log says so once. */
 void mw_listener_accept(struct mw_listener *listener, bool accept);
 
+/* The Unix path that it listens on, if it does, is somebody else's to remove. */
+void mw_listener_leave_path(struct mw_listener *listener);
+
 /* The address it listens on, with the port that the kernel chose. */
 void mw_listener_local(const struct mw_listener *listener, struct mw_addr *local);
 

@@ -60,7 +60,7 @@ struct mw_lookup {
 
 struct mw_resolver {
     struct mw_loop *loop;
-    struct mw_channel *channel;
+    struct mw_resolver_channel *channel;
     struct mw_cache *cache;
     struct mw_list ready;   /* lookups whose callback is due */
     struct mw_list waiting; /* questions whose turn has not come */
@@ -183,7 +183,7 @@ static void on_records(void *context, int status, int timeouts, unsigned char *p
 /* May end the question before it returns. */
 static void question_send(struct question *question) {
     static const int families[RECORDS] = {AF_UNSPEC, AF_INET, AF_INET6};
-    ares_channel ares = mw_channel_ares(question->resolver->channel);
+    ares_channel ares = mw_resolver_channel_ares(question->resolver->channel);
     int kind = question->key[0] - 'a';
     const char *name = question->key + 1;
     mw_list_remove(&question->waiting);
@@ -201,9 +201,9 @@ static void question_send(struct question *question) {
 /* Reads a changed resolv.conf, when no query uses the old one any more; if that
  * fails the old one stays, and the next question tries again. */
 static void renew_channel(struct mw_resolver *resolver) {
-    struct mw_channel *channel = mw_channel_new_again(resolver->channel);
+    struct mw_resolver_channel *channel = mw_resolver_channel_new_again(resolver->channel);
     if (channel) {
-        mw_channel_free(resolver->channel);
+        mw_resolver_channel_free(resolver->channel);
         resolver->channel = channel;
     }
 }
@@ -214,7 +214,7 @@ static void send_waiting(struct mw_resolver *resolver) {
     if (mw_list_empty(&resolver->waiting)) {
         return;
     }
-    bool outdated = mw_channel_outdated(resolver->channel);
+    bool outdated = mw_resolver_channel_outdated(resolver->channel);
     if (outdated && resolver->under_way > 0) {
         return;
     }
@@ -227,7 +227,7 @@ static void send_waiting(struct mw_resolver *resolver) {
 }
 
 static void arm(struct mw_resolver *resolver) {
-    mw_channel_arm(resolver->channel, !mw_list_empty(&resolver->ready));
+    mw_resolver_channel_arm(resolver->channel, !mw_list_empty(&resolver->ready));
 }
 
 /* --- the answers' way to the callbacks --- */
@@ -415,7 +415,7 @@ void mw_lookup_cancel(struct mw_lookup *lookup) {
             question_free(question);
         }
         if (resolver->awaiting == 0) {
-            ares_cancel(mw_channel_ares(resolver->channel));
+            ares_cancel(mw_resolver_channel_ares(resolver->channel));
         }
     }
     arm(resolver);
@@ -425,18 +425,18 @@ void mw_lookup_cancel(struct mw_lookup *lookup) {
 
 bool mw_resolver_configure(struct mw_resolver *resolver, const struct mw_resolver_options *options,
                            struct mw_fault *fault) {
-    struct mw_channel *channel = mw_channel_new(resolver->loop, options, on_progress, resolver, fault);
+    struct mw_resolver_channel *channel = mw_resolver_channel_new(resolver->loop, options, on_progress, resolver, fault);
     if (!channel) {
         return false;
     }
     struct mw_cache *cache = mw_cache_new(options->entries ? options->entries : DEFAULT_ENTRIES);
     if (!cache) {
         mw_resolver_explain_opening(fault, ARES_ENOMEM, NULL);
-        mw_channel_free(channel);
+        mw_resolver_channel_free(channel);
         return false;
     }
     resolver->replacing = true;
-    mw_channel_free(resolver->channel);
+    mw_resolver_channel_free(resolver->channel);
     resolver->replacing = false;
     mw_cache_free(resolver->cache);
     resolver->channel = channel;
@@ -494,7 +494,7 @@ void mw_resolver_free(struct mw_resolver *resolver) {
     }
     free_questions(resolver);
     free_lookups(&resolver->ready);
-    mw_channel_free(resolver->channel);
+    mw_resolver_channel_free(resolver->channel);
     mw_cache_free(resolver->cache);
     free(resolver);
 }

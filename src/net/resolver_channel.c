@@ -20,7 +20,7 @@ struct version {
     off_t size;
 };
 
-struct mw_channel {
+struct mw_resolver_channel {
     ares_channel ares;
     struct mw_loop *loop;
     void (*on_progress)(void *context);
@@ -49,7 +49,7 @@ static bool same_version(const struct version *one, const struct version *other)
            one->size == other->size;
 }
 
-bool mw_channel_outdated(struct mw_channel *channel) {
+bool mw_resolver_channel_outdated(struct mw_resolver_channel *channel) {
     double now = mw_loop_now(channel->loop);
     if (now - channel->looked >= LOOK_EVERY) {
         struct version version = look_at(channel->resolv_conf);
@@ -61,7 +61,7 @@ bool mw_channel_outdated(struct mw_channel *channel) {
 
 static void on_ready(struct ev_loop *ev, ev_io *io, int events) {
     (void)ev;
-    struct mw_channel *channel = io->data;
+    struct mw_resolver_channel *channel = io->data;
     ares_process_fd(channel->ares, events & EV_READ ? io->fd : ARES_SOCKET_BAD,
                     events & EV_WRITE ? io->fd : ARES_SOCKET_BAD);
     channel->on_progress(channel->context);
@@ -70,12 +70,12 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int events) {
 static void on_timer(struct ev_loop *ev, ev_timer *timer, int events) {
     (void)ev;
     (void)events;
-    struct mw_channel *channel = timer->data;
+    struct mw_resolver_channel *channel = timer->data;
     ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     channel->on_progress(channel->context);
 }
 
-static ev_io *find_watcher(struct mw_channel *channel, int fd) {
+static ev_io *find_watcher(struct mw_resolver_channel *channel, int fd) {
     for (size_t i = 0; i < channel->sockets; i++) {
         if (channel->watchers[i].fd == fd) {
             return &channel->watchers[i];
@@ -87,7 +87,7 @@ static ev_io *find_watcher(struct mw_channel *channel, int fd) {
 /* c-ares tells what it wants to know of a socket; nothing, before it closes it.
  * It has at most one socket for UDP and one for TCP a server. */
 static void on_socket(void *context, ares_socket_t fd, int readable, int writable) {
-    struct mw_channel *channel = context;
+    struct mw_resolver_channel *channel = context;
     struct ev_loop *ev = mw_loop_ev(channel->loop);
     int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
     ev_io *io = find_watcher(channel, fd);
@@ -104,7 +104,7 @@ static void on_socket(void *context, ares_socket_t fd, int readable, int writabl
     }
 }
 
-static bool make_watchers(struct mw_channel *channel) {
+static bool make_watchers(struct mw_resolver_channel *channel) {
     struct ares_addr_port_node *servers;
     if (ares_get_servers_ports(channel->ares, &servers) != ARES_SUCCESS) {
         return false;
@@ -167,7 +167,7 @@ static int set_servers(ares_channel ares, const char *list) {
 
 /* The hosts file comes first and then the servers, whatever nsswitch.conf says:
  * what it could name besides these needs modules of the C library. */
-static int open_ares(struct mw_channel *channel) {
+static int open_ares(struct mw_resolver_channel *channel) {
     const struct mw_resolver_options *options = &channel->options;
     double timeout = options->timeout > 0 ? fmin(options->timeout, MOST_SECONDS) : DEFAULT_TIMEOUT;
     unsigned tries = options->tries > 0 ? options->tries : DEFAULT_TRIES;
@@ -202,7 +202,7 @@ static bool keep_string(char **copy, const char **option) {
     return *copy != NULL;
 }
 
-static int open_channel(struct mw_channel *channel) {
+static int open_channel(struct mw_resolver_channel *channel) {
     if (!channel->options.resolv_conf) {
         channel->options.resolv_conf = "/etc/resolv.conf";
     }
@@ -216,9 +216,9 @@ static int open_channel(struct mw_channel *channel) {
     return open_ares(channel);
 }
 
-struct mw_channel *mw_channel_new(struct mw_loop *loop, const struct mw_resolver_options *options,
+struct mw_resolver_channel *mw_resolver_channel_new(struct mw_loop *loop, const struct mw_resolver_options *options,
                                   void (*on_progress)(void *context), void *context, struct mw_fault *fault) {
-    struct mw_channel *channel = calloc(1, sizeof *channel);
+    struct mw_resolver_channel *channel = calloc(1, sizeof *channel);
     if (!channel || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
         free(channel);
         mw_resolver_explain_opening(fault, ARES_ENOMEM, options);
@@ -235,18 +235,18 @@ struct mw_channel *mw_channel_new(struct mw_loop *loop, const struct mw_resolver
     int status = open_channel(channel);
     if (status != ARES_SUCCESS) {
         mw_resolver_explain_opening(fault, status, &channel->options);
-        mw_channel_free(channel);
+        mw_resolver_channel_free(channel);
         return NULL;
     }
     return channel;
 }
 
-struct mw_channel *mw_channel_new_again(const struct mw_channel *channel) {
+struct mw_resolver_channel *mw_resolver_channel_new_again(const struct mw_resolver_channel *channel) {
     struct mw_fault fault;
-    return mw_channel_new(channel->loop, &channel->options, channel->on_progress, channel->context, &fault);
+    return mw_resolver_channel_new(channel->loop, &channel->options, channel->on_progress, channel->context, &fault);
 }
 
-void mw_channel_free(struct mw_channel *channel) {
+void mw_resolver_channel_free(struct mw_resolver_channel *channel) {
     if (!channel) {
         return;
     }
@@ -261,11 +261,11 @@ void mw_channel_free(struct mw_channel *channel) {
     free(channel);
 }
 
-ares_channel mw_channel_ares(const struct mw_channel *channel) {
+ares_channel mw_resolver_channel_ares(const struct mw_resolver_channel *channel) {
     return channel->ares;
 }
 
-void mw_channel_arm(struct mw_channel *channel, bool soon) {
+void mw_resolver_channel_arm(struct mw_resolver_channel *channel, bool soon) {
     struct ev_loop *ev = mw_loop_ev(channel->loop);
     struct timeval left = {0, 0};
     ev_timer_stop(ev, &channel->timer);

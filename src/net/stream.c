@@ -33,6 +33,14 @@ void mw_stream_set_owner(struct mw_stream *stream, const struct mw_stream_events
     stream->owner = owner;
 }
 
+void *mw_stream_owner(const struct mw_stream *stream, const struct mw_stream_events *events) {
+    return stream->events == events ? stream->owner : NULL;
+}
+
+void mw_stream_set_witness(struct mw_stream *stream, struct mw_stream_witness *witness) {
+    stream->witness = witness;
+}
+
 void mw_stream_set_marks(struct mw_stream *stream, const struct mw_stream_marks *marks) {
     stream->marks = marks;
 }

@@ -69,6 +69,17 @@ bool mw_stream_new_memory(struct mw_net *net, struct mw_stream *ends[2]);
 
 /* Who is told of events. Without an owner input only collects. */
 void mw_stream_set_owner(struct mw_stream *stream, const struct mw_stream_events *events, void *owner);
+
+/* The owner, if it is of the kind that these events belong to, and has not left; else NULL. */
+void *mw_stream_owner(const struct mw_stream *stream, const struct mw_stream_events *events);
+
+/* Who wants to know when the stream is gone for good, its output included, whoever owned it by then. Embedded by
+ * its owner; one a stream, set once. */
+struct mw_stream_witness {
+    void (*on_gone)(struct mw_stream_witness *witness);
+};
+void mw_stream_set_witness(struct mw_stream *stream, struct mw_stream_witness *witness);
+
 void mw_stream_set_marks(struct mw_stream *stream, const struct mw_stream_marks *marks);
 const struct mw_stream_marks *mw_stream_marks(const struct mw_stream *stream);
 
@@ -81,6 +92,9 @@ void mw_stream_close(struct mw_stream *stream, double linger);
 void mw_stream_abort(struct mw_stream *stream);
 
 /* --- input --- */
+
+/* How many bytes were taken so far: tells whether some were, since. */
+uint64_t mw_stream_position(const struct mw_stream *stream);
 
 /* The unread bytes; valid until the next call on this stream. */
 const char *mw_stream_unread(const struct mw_stream *stream, size_t *size);

@@ -29,6 +29,9 @@ void mw_stream_destroy(struct mw_stream *stream) {
         mw_timer_remove(mw_loop_timers(net->loop), &stream->farewell->timer);
         free(stream->farewell);
     }
+    if (stream->witness) {
+        stream->witness->on_gone(stream->witness);
+    }
     stream->ops->close(stream);
     net->streams--;
     free(stream);

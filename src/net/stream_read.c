@@ -8,6 +8,10 @@ const char *mw_stream_unread(const struct mw_stream *stream, size_t *size) {
     return *size ? mw_buf_bytes(stream->in) : NULL;
 }
 
+uint64_t mw_stream_position(const struct mw_stream *stream) {
+    return stream->received - mw_buf_size(stream->in);
+}
+
 bool mw_stream_at_end(const struct mw_stream *stream) {
     return stream->at_end;
 }

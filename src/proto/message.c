@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum tag { TAG_NIL, TAG_FALSE, TAG_TRUE, TAG_INTEGER, TAG_NUMBER, TAG_STRING, TAG_TABLE };
+enum tag { TAG_NIL, TAG_FALSE, TAG_TRUE, TAG_INTEGER, TAG_NUMBER, TAG_STRING, TAG_TABLE, TAG_LIST };
 
 enum { VARINT_MOST = 10, NUMBER_SIZE = 8, LENGTH_SIZE = 4 };
 
@@ -73,13 +73,21 @@ void mw_message_string(struct mw_text *text, const void *bytes, size_t size) {
     mw_text_add(text, bytes, size);
 }
 
-size_t mw_message_open(struct mw_text *text) {
+static size_t open_table(struct mw_text *text, enum tag tag) {
     char *place = mw_text_reserve(text, 1 + LENGTH_SIZE);
     if (place) {
-        *place = TAG_TABLE;
+        *place = (char)tag;
         text->size += 1 + LENGTH_SIZE;
     }
     return text->size;
+}
+
+size_t mw_message_open(struct mw_text *text) {
+    return open_table(text, TAG_TABLE);
+}
+
+size_t mw_message_open_list(struct mw_text *text) {
+    return open_table(text, TAG_LIST);
 }
 
 /* A length that does not fit is beyond the limit anyway; it must only not look like one within. */
@@ -185,14 +193,15 @@ static bool read_table(struct rest *rest, struct mw_value *value) {
 
 /* The value at the front, without looking into a table. */
 static bool read_value(struct rest *rest, struct mw_value *value) {
-    static const enum mw_value_type types[] = {MW_VALUE_NIL,    MW_VALUE_BOOLEAN, MW_VALUE_BOOLEAN, MW_VALUE_INTEGER,
-                                               MW_VALUE_NUMBER, MW_VALUE_STRING,  MW_VALUE_TABLE};
+    static const enum mw_value_type types[] = {MW_VALUE_NIL,     MW_VALUE_BOOLEAN, MW_VALUE_BOOLEAN,
+                                               MW_VALUE_INTEGER, MW_VALUE_NUMBER,  MW_VALUE_STRING,
+                                               MW_VALUE_TABLE,   MW_VALUE_TABLE};
     uint64_t size;
-    if (rest->left == 0 || (unsigned char)*rest->at > TAG_TABLE) {
+    if (rest->left == 0 || (unsigned char)*rest->at > TAG_LIST) {
         return false;
     }
-    enum tag tag = (enum tag)*rest->at;
-    *value = (struct mw_value){.type = types[tag], .boolean = tag == TAG_TRUE};
+    enum tag tag = (enum tag) * rest->at;
+    *value = (struct mw_value){.type = types[tag], .boolean = tag == TAG_TRUE || tag == TAG_LIST};
     skip(rest, 1);
     switch (tag) {
     case TAG_INTEGER:
@@ -202,6 +211,7 @@ static bool read_value(struct rest *rest, struct mw_value *value) {
     case TAG_STRING:
         return read_varint(rest, &size) && take(rest, value, size);
     case TAG_TABLE:
+    case TAG_LIST:
         return read_table(rest, value);
     default:
         return true;
@@ -219,7 +229,8 @@ static bool check_table(const struct mw_value *table, unsigned depth) {
         if (!read_value(&rest, &key) || !is_key(&key) || !read_value(&rest, &value)) {
             return false;
         }
-        if (value.type == MW_VALUE_TABLE && (depth == MW_MESSAGE_DEPTH_MOST || !check_table(&value, depth + 1))) {
+        if (value.type == MW_VALUE_TABLE &&
+            (depth == MW_MESSAGE_DEPTH_MOST || !check_table(&value, depth + 1))) {
             return false;
         }
     }

@@ -8,7 +8,7 @@
  *   integer  a varint of seven bits a byte, the lowest first, after zigzag (0, -1, 1, -2, … become 0, 1, 2, 3, …)
  *   number   the eight bytes of an IEEE double
  *   string   its length, a varint, and its bytes
- *   table    the length of its inside in four bytes, and keys and values in turn
+ *   table    the length of its inside in four bytes, and keys and values in turn; a kind of its own when marked as a list
  * A varint is never longer than it must be: what was read, written again, is the same bytes. */
 #ifndef MW_PROTO_MESSAGE_H
 #define MW_PROTO_MESSAGE_H
@@ -29,6 +29,7 @@ void mw_message_integer(struct mw_text *text, int64_t value);
 void mw_message_number(struct mw_text *text, double value);
 void mw_message_string(struct mw_text *text, const void *bytes, size_t size);
 size_t mw_message_open(struct mw_text *text);
+size_t mw_message_open_list(struct mw_text *text); /* marked as a list, whatever its keys: what is [] in JSON */
 void mw_message_close(struct mw_text *text, size_t opened);
 
 /* A key that is a C string, and its value. */
@@ -44,7 +45,7 @@ enum mw_value_type { MW_VALUE_NIL, MW_VALUE_BOOLEAN, MW_VALUE_INTEGER, MW_VALUE_
 /* A value within a message, which must outlive it. */
 struct mw_value {
     enum mw_value_type type;
-    bool boolean;
+    bool boolean; /* of a table: it is marked as a list */
     int64_t integer;
     double number;     /* of an integer, too */
     const char *bytes; /* of a string, or the inside of a table */

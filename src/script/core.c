@@ -6,6 +6,7 @@
 #include "script/l_child.h"
 #include "script/l_connect.h"
 #include "script/l_crypto.h"
+#include "script/l_data.h"
 #include "script/l_dgram.h"
 #include "script/l_folder.h"
 #include "script/l_job.h"
@@ -23,6 +24,7 @@
 #include "script/l_task.h"
 #include "script/l_waiters.h"
 #include "script/sched.h"
+#include "script/service.h"
 
 /* fault(code, message) → fault object */
 static int core_fault(lua_State *L) {
@@ -106,11 +108,13 @@ static int open_core(lua_State *L) {
     mw_l_signal_open(L);
     mw_l_child_open(L);
     mw_l_main_open(L);
+    mw_l_service_open(L);
     mw_l_editor_open(L);
     mw_l_input_open(L);
     mw_l_resolver_open(L);
     mw_l_codec_open(L);
     mw_l_json_open(L);
+    mw_l_data_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);
     mw_set_functions(L, "net", net_functions);

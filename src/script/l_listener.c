@@ -19,62 +19,24 @@ static struct mw_l_listener *check_listener(lua_State *L) {
 static struct mw_l_stream *push_stream(lua_State *L, struct mw_l_listener *listener, int *fd,
                                        const struct mw_addr *peer) {
     struct mw_l_stream *stream = mw_l_stream_push(L);
-    struct mw_stream *transport = mw_stream_new(listener->sched->net, *fd, &mw_plain_ops, NULL);
+    struct mw_stream *transport = mw_stream_new(listener->handler.sched->net, *fd, &mw_plain_ops, NULL);
     if (!transport) {
         luaL_error(L, "not enough memory");
         return NULL;
     }
     *fd = -1;
-    mw_l_stream_hold(stream, transport, peer, listener->profile);
+    mw_l_stream_hold(stream, transport, peer, listener->handler.profile);
     return stream;
 }
 
-/* What runs protected when a connection came. */
-struct arrival {
-    struct mw_l_listener *listener;
-    const struct mw_addr *peer;
-    struct mw_stream *transport; /* NULL once the userdata owns it */
-    struct mw_task *task;        /* set on success */
-};
-
-/* The handler may forget its connection, which is open all the same until the
- * handler returns: hence the stream is on the thread's stack below the function,
- * too, and with it the name that the log has for the task. */
-static int start_connection(lua_State *L) {
-    struct arrival *arrival = lua_touserdata(L, 1);
-    struct mw_l_listener *listener = arrival->listener;
-    struct mw_l_stream *stream = mw_l_stream_push(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
-    lua_pushvalue(L, -2);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->context);
-    struct mw_task *task = mw_task_new(L, listener->sched, listener->group);
-    mw_l_stream_hold(stream, arrival->transport, arrival->peer, listener->profile);
-    arrival->transport = NULL;
-    lua_xmove(L, task->thread, 4);
-    mw_list_append(&task->owned, &stream->resource.node);
-    task->connection = stream;
-    arrival->task = task;
-    return 0;
-}
-
-struct mw_task *mw_l_listener_start(struct mw_l_listener *listener, struct mw_stream *transport,
-                                    const struct mw_addr *peer) {
-    struct arrival arrival = {.listener = listener, .peer = peer, .transport = transport};
-    mw_task_protected(listener->sched, start_connection, &arrival);
-    if (arrival.transport) {
-        mw_stream_close(arrival.transport, 0);
-    }
-    return arrival.task;
-}
-
 static bool serve_connection(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
-    struct mw_stream *transport = mw_stream_new(listener->sched->net, fd, &mw_plain_ops, NULL);
+    struct mw_stream *transport = mw_stream_new(listener->handler.sched->net, fd, &mw_plain_ops, NULL);
     if (!transport) {
         close(fd);
     } else if (listener->defers) {
         mw_l_listener_defer(listener, transport, peer);
     } else {
-        struct mw_task *task = mw_l_listener_start(listener, transport, peer);
+        struct mw_task *task = mw_l_handler_start(&listener->handler, transport, peer);
         if (task) {
             mw_task_ready(task, 2);
         }
@@ -95,7 +57,7 @@ static bool hand_over(struct mw_l_listener *listener, int fd, const struct mw_ad
 
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
     struct mw_l_listener *listener = owner;
-    return listener->group ? serve_connection(listener, fd, peer) : hand_over(listener, fd, peer);
+    return listener->handler.group ? serve_connection(listener, fd, peer) : hand_over(listener, fd, peer);
 }
 
 static const struct mw_listener_events events = {.on_accept = on_accept};
@@ -106,14 +68,14 @@ static void close_listener(struct mw_l_listener *listener) {
     if (!listener->listener) {
         return;
     }
-    lua_State *L = listener->sched->L;
+    lua_State *L = listener->handler.sched->L;
     mw_listener_close(listener->listener);
-    listener->sched->listeners--;
-    mw_main_note(listener->sched);
+    listener->handler.sched->listeners--;
+    mw_main_note(listener->handler.sched);
     listener->listener = NULL;
     mw_task_disown(&listener->resource);
     mw_l_listener_forget_deferred(listener);
-    mw_l_profile_release(listener->profile);
+    mw_l_profile_release(listener->handler.profile);
     if (listener->fd >= 0) {
         close(listener->fd);
         listener->fd = -1;
@@ -122,8 +84,8 @@ static void close_listener(struct mw_l_listener *listener) {
         mw_task_ready(listener->acceptor, 0);
         listener->acceptor = NULL;
     }
-    luaL_unref(L, LUA_REGISTRYINDEX, listener->handler);
-    luaL_unref(L, LUA_REGISTRYINDEX, listener->context);
+    luaL_unref(L, LUA_REGISTRYINDEX, listener->handler.function);
+    luaL_unref(L, LUA_REGISTRYINDEX, listener->handler.context);
     luaL_unref(L, LUA_REGISTRYINDEX, listener->self);
 }
 
@@ -157,10 +119,8 @@ static struct mw_l_listener *open_listener(lua_State *L, int options) {
     struct mw_listener_options chosen = read_options(L, options);
     struct mw_l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
     *listener = (struct mw_l_listener){
-        .sched = mw_sched_of(L),
+        .handler = {.sched = mw_sched_of(L), .function = LUA_NOREF, .context = LUA_NOREF},
         .fd = -1,
-        .handler = LUA_NOREF,
-        .context = LUA_NOREF,
         .self = LUA_NOREF,
         .resource.close = close_resource,
     };
@@ -170,11 +130,11 @@ static struct mw_l_listener *open_listener(lua_State *L, int options) {
     struct mw_l_profile *profile = mw_l_profile_options(L, options, &mw_l_profile_default);
     int fd = mw_listener_open(&address, &chosen, &fault);
     if (fd >= 0) {
-        listener->listener = mw_listener_new(listener->sched->net, fd, &events, listener);
+        listener->listener = mw_listener_new(listener->handler.sched->net, fd, &events, listener);
     }
     if (listener->listener) {
-        listener->profile = profile;
-        listener->sched->listeners++;
+        listener->handler.profile = profile;
+        listener->handler.sched->listeners++;
         mw_task_own(L, &listener->resource);
         return listener;
     }
@@ -206,14 +166,14 @@ int mw_l_serve(lua_State *L) {
     if (!listener) {
         return 3;
     }
-    listener->group = group;
+    listener->handler.group = group;
     mw_task_disown(&listener->resource);
     mw_list_append(&group->owned, &listener->resource.node);
     listener->defers = mw_option_boolean(L, 3, "defer", false);
     lua_pushvalue(L, 2);
-    listener->handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    listener->handler.function = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, 4);
-    listener->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    listener->handler.context = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, -1);
     listener->self = luaL_ref(L, LUA_REGISTRYINDEX);
     mw_listener_accept(listener->listener, true);
@@ -252,7 +212,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
 static int listener_accept(lua_State *L) {
     struct mw_l_listener *listener = check_listener(L);
     double seconds = lua_isnoneornil(L, 2) ? MW_TIMER_NEVER : mw_check_seconds(L, 2);
-    luaL_argcheck(L, !listener->group, 1, "this listener serves its connections itself");
+    luaL_argcheck(L, !listener->handler.group, 1, "this listener serves its connections itself");
     if (!listener->listener) {
         return mw_push_word(L, "closed");
     }
@@ -279,7 +239,7 @@ static int listener_gc(lua_State *L) {
         struct mw_addr local;
         char text[MW_ADDR_TEXT];
         mw_listener_local(listener->listener, &local);
-        mw_sched_warn_of_lost(listener->sched, "listener", mw_addr_format(&local, text));
+        mw_sched_warn_of_lost(listener->handler.sched, "listener", mw_addr_format(&local, text));
         close_listener(listener);
     }
     return 0;
@@ -307,10 +267,10 @@ static int listener_keep(lua_State *L) {
     struct mw_l_listener *listener = check_listener(L);
     if (listener->listener) {
         mw_task_disown(&listener->resource);
-        mw_list_append(&listener->sched->root.owned, &listener->resource.node);
+        mw_list_append(&listener->handler.sched->root.owned, &listener->resource.node);
     }
-    if (listener->group) {
-        listener->group = &listener->sched->service;
+    if (listener->handler.group) {
+        listener->handler.group = &listener->handler.sched->service;
     }
     lua_settop(L, 1);
     return 1;

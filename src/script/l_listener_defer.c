@@ -13,7 +13,7 @@ struct deferred {
 };
 
 static struct mw_timers *timers_of(const struct mw_l_listener *listener) {
-    return mw_loop_timers(listener->sched->loop);
+    return mw_loop_timers(listener->handler.sched->loop);
 }
 
 /* Ends the waiting; the transport is the caller's. */
@@ -39,7 +39,7 @@ static void on_readable(void *owner) {
         mw_stream_close(transport, 0);
         return;
     }
-    struct mw_task *task = mw_l_listener_start(listener, transport, &peer);
+    struct mw_task *task = mw_l_handler_start(&listener->handler, transport, &peer);
     if (task) {
         mw_task_resume(task, 2);
     }
@@ -62,12 +62,12 @@ void mw_l_listener_defer(struct mw_l_listener *listener, struct mw_stream *trans
     mw_endpoint_pack(&deferred->peer, peer);
     mw_list_append(&listener->deferred, &deferred->node);
     mw_timer_init(&deferred->timer, on_due);
-    double due = mw_loop_now(listener->sched->loop) + listener->profile->read_timeout;
+    double due = mw_loop_now(listener->handler.sched->loop) + listener->handler.profile->read_timeout;
     if (due < MW_TIMER_NEVER && !mw_timer_set(timers_of(listener), &deferred->timer, due)) {
         mw_stream_close(forget(deferred), 0);
         return;
     }
-    mw_stream_set_marks(transport, &listener->profile->marks);
+    mw_stream_set_marks(transport, &listener->handler.profile->marks);
     mw_stream_set_owner(transport, &events, deferred);
 }
 

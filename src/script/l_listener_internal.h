@@ -3,28 +3,20 @@
 #define MW_SCRIPT_L_LISTENER_INTERNAL_H
 
 #include "net/listener.h"
+#include "script/l_handler.h"
 #include "script/l_listener.h"
-#include "script/l_stream.h"
-#include "script/sched.h"
 
 struct mw_l_listener {
     struct mw_listener *listener; /* NULL once closed */
-    struct mw_sched *sched;
+    struct mw_l_handler handler;  /* its group is NULL unless the listener serves */
     struct mw_resource resource;
-    struct mw_l_profile *profile;
-    struct mw_group *group;     /* its connections' tasks belong to; serve only */
     struct mw_task *acceptor;   /* waits in accept */
     struct mw_addr peer;        /* of the connection that waits to be taken */
     int fd;                     /* that connection, or -1 */
-    int handler, context, self; /* registry references; serve only */
+    int self;                   /* registry reference; serve only */
     struct mw_list deferred;    /* connections that have not spoken yet */
     bool defers;
 };
-
-/* A task for the connection, which still has to be set going with two
- * arguments; NULL, the connection closed, when memory is out. */
-struct mw_task *mw_l_listener_start(struct mw_l_listener *listener, struct mw_stream *transport,
-                                    const struct mw_addr *peer);
 
 /* Keeps the connection without a task until its first bytes are there. */
 void mw_l_listener_defer(struct mw_l_listener *listener, struct mw_stream *transport, const struct mw_addr *peer);

@@ -2,6 +2,7 @@
 
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_checkpoint.h"
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
 #include "script/sched.h"
@@ -56,11 +57,12 @@ static struct mw_stream *detach(struct mw_l_stream *stream) {
         wake(&stream->reader);
         wake(&stream->writer);
         mw_l_profile_release(stream->profile);
+        mw_l_checkpoint_forget(stream);
     }
     return transport;
 }
 
-static void close_stream(struct mw_l_stream *stream) {
+void mw_l_stream_close(struct mw_l_stream *stream) {
     struct mw_stream *transport = detach(stream);
     if (transport) {
         mw_stream_close(transport, LINGER_SECONDS);
@@ -68,7 +70,7 @@ static void close_stream(struct mw_l_stream *stream) {
 }
 
 static void close_resource(struct mw_resource *resource) {
-    close_stream(mw_list_owner(resource, struct mw_l_stream, resource));
+    mw_l_stream_close(mw_list_owner(resource, struct mw_l_stream, resource));
 }
 
 struct mw_l_stream *mw_l_stream_push(lua_State *L) {
@@ -105,16 +107,31 @@ int mw_l_stream_push_fault(lua_State *L, const struct mw_l_stream *stream, const
     return mw_push_errno(L, error, operation, mw_l_stream_name(stream, name, sizeof name));
 }
 
+struct mw_l_stream *mw_l_stream_of(const struct mw_stream *transport) {
+    return mw_stream_owner(transport, &events);
+}
+
+void mw_l_stream_abort(struct mw_l_stream *stream) {
+    struct mw_stream *transport = detach(stream);
+    if (transport) {
+        mw_stream_abort(transport);
+    }
+}
+
+void mw_l_stream_pass(struct mw_l_stream *from, struct mw_l_stream *to) {
+    struct mw_addr peer;
+    mw_endpoint_unpack(&peer, &from->peer);
+    mw_l_stream_hold(to, from->stream, from->peer.family ? &peer : NULL, from->profile);
+    detach(from);
+}
+
 static int stream_close(lua_State *L) {
-    close_stream(mw_l_stream_check(L, 1));
+    mw_l_stream_close(mw_l_stream_check(L, 1));
     return 0;
 }
 
 static int stream_abort(lua_State *L) {
-    struct mw_stream *transport = detach(mw_l_stream_check(L, 1));
-    if (transport) {
-        mw_stream_abort(transport);
-    }
+    mw_l_stream_abort(mw_l_stream_check(L, 1));
     return 0;
 }
 
@@ -128,7 +145,7 @@ static int stream_gc(lua_State *L) {
         if (!stream->is_of_child) {
             mw_sched_warn_of_lost(mw_sched_of(L), "stream", mw_l_stream_name(stream, name, sizeof name));
         }
-        close_stream(stream);
+        mw_l_stream_close(stream);
     }
     return 0;
 }
@@ -237,6 +254,7 @@ static const luaL_Reg methods[] = {
     {"close", stream_close},
     {"abort", stream_abort},
     {"keep", stream_keep},
+    {"checkpoint", mw_l_stream_checkpoint},
     {"is_open", stream_is_open},
     {"peer_address", stream_peer_address},
     {"local_address", stream_local_address},

@@ -22,6 +22,8 @@ struct mw_l_stream {
     double read_due; /* when the present read times out */
     bool is_of_child; /* a pipe to a process: the collector closes it without a word */
     struct mw_endpoint peer;
+    struct mw_task *task;             /* that serves it as a connection; NULL: none */
+    struct mw_checkpoint *checkpoint; /* see l_checkpoint; NULL: there never was one */
 };
 
 /* Registers the type. */
@@ -33,6 +35,19 @@ struct mw_l_stream *mw_l_stream_push(lua_State *L);
 /* Opens it: the transport is its own from now on. It belongs to no task yet. */
 void mw_l_stream_hold(struct mw_l_stream *stream, struct mw_stream *transport, const struct mw_addr *peer,
                       struct mw_l_profile *profile);
+
+/* The userdata of a transport that a script holds; NULL: it is nobody's or another's. */
+struct mw_l_stream *mw_l_stream_of(const struct mw_stream *transport);
+
+/* Closes it, from outside of the script, which finds it closed; what it has written still leaves. */
+void mw_l_stream_close(struct mw_l_stream *stream);
+
+/* Closes it at once with a reset, from outside of the script, which finds it closed. */
+void mw_l_stream_abort(struct mw_l_stream *stream);
+
+/* Hands the transport of `from`, with peer and settings, to `to`, which is closed. Nobody waits in `from`,
+ * which is closed after. */
+void mw_l_stream_pass(struct mw_l_stream *from, struct mw_l_stream *to);
 
 /* The stream userdata at `index`; raises for anything else. It may be closed. */
 struct mw_l_stream *mw_l_stream_check(lua_State *L, int index);

@@ -65,7 +65,7 @@ static void abandon_relay(struct mw_task *task, void *subject) {
     release_both(relaying);
 }
 
-const struct mw_wait mw_l_stream_relay_wait = {.name = "relay", .abandon = abandon_relay};
+const struct mw_wait mw_l_stream_relay_wait = {.name = "relay", .abandon = abandon_relay, .sends = true};
 
 static int relaying_gc(lua_State *L) {
     struct relaying *relaying = luaL_checkudata(L, 1, TYPE);

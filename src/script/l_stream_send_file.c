@@ -133,7 +133,7 @@ static void abandon_sending(struct mw_task *task, void *subject) {
     release(sending);
 }
 
-const struct mw_wait mw_l_stream_send_file_wait = {.name = "send_file", .abandon = abandon_sending};
+const struct mw_wait mw_l_stream_send_file_wait = {.name = "send_file", .abandon = abandon_sending, .sends = true};
 
 static int sending_gc(lua_State *L) {
     struct sending *sending = luaL_checkudata(L, 1, TYPE);

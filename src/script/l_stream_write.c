@@ -18,8 +18,8 @@ static void abandon_write(struct mw_task *task, void *subject) {
     }
 }
 
-static const struct mw_wait write_wait = {.name = "write", .abandon = abandon_write};
-static const struct mw_wait flush_wait = {.name = "flush", .abandon = abandon_write};
+static const struct mw_wait write_wait = {.name = "write", .abandon = abandon_write, .sends = true};
+static const struct mw_wait flush_wait = {.name = "flush", .abandon = abandon_write, .sends = true};
 
 void mw_l_stream_on_writable(void *owner) {
     struct mw_l_stream *stream = owner;

@@ -26,6 +26,12 @@ struct mw_sched {
     size_t tasks;       /* alive */
     unsigned lingering; /* tasks that have ended but for their children */
     size_t listeners;   /* open */
+    size_t connections; /* tasks that serve one */
+    uint64_t failures;  /* of such tasks, so far: those that died of an error, not of what the world did */
+    struct mw_service *provider;   /* what the daemon knows it as; NULL: it is run by itself */
+    struct mw_service *successor;  /* takes the connections of a retired state; NULL: none */
+    bool retired; /* connections that come to a checkpoint pass to the successor, or end if there is none */
+    bool main_drains;  /* it waits for the last connection to end */
     struct mw_task *main; /* NULL before and after its life */
     const void *served;   /* userdata of the stream that was read last: known to be one */
     bool main_waits;      /* it waits for news */

@@ -2,6 +2,7 @@
 
 #include "script/fault.h"
 #include "script/l_main.h"
+#include "script/move.h"
 #include "script/task_internal.h"
 
 #include <lauxlib.h>
@@ -123,12 +124,16 @@ static inline void run(lua_State *from, struct mw_task *task) {
     int count, arguments = task->arguments;
     task->arguments = 0;
     task->wait = NULL;
+    task->resumes++;
+    task->since = mw_loop_now(sched->loop);
     task->state = MW_TASK_RUNNING;
     sched->running = task;
     int status = lua_resume(task->thread, from, arguments, &count);
     sched->running = NULL;
     if (status != LUA_YIELD || !task->wait) {
         mw_task_left(task, status, count);
+    } else if (sched->retired && task->connection) {
+        mw_move_parked(task);
     }
 }
 
@@ -184,6 +189,7 @@ void mw_task_unqueue(struct mw_task *task) {
     } else if (task->state == MW_TASK_READY) {
         mw_list_remove(&task->node);
     }
+    task->state = MW_TASK_ENDING;
 }
 
 void mw_task_own(lua_State *L, struct mw_resource *resource) {

@@ -22,6 +22,7 @@ struct mw_wait {
     const char *name; /* as status and errors show it: "read", "sleep" */
     /* The wait is over without a result: forget the task. NULL: nothing to forget. */
     void (*abandon)(struct mw_task *task, void *subject);
+    bool sends; /* output is under way, in whose middle the connection must not be taken from the task */
 };
 
 enum mw_outcome { MW_WOKEN, MW_TIMED_OUT };
@@ -50,7 +51,9 @@ struct mw_task {
     };
     struct mw_task_handle *handle; /* the script's view; NULL: none */
     void *connection;              /* the stream it serves (struct mw_l_stream), for the log; NULL: none */
+    double since; /* the loop's clock when it was resumed last: its present wait began in that turn */
     uint32_t id;
+    uint32_t resumes; /* how often it was: tells one wait from the next */
     int slot;      /* of the thread in the table that anchors it */
     int arguments; /* values on the thread's stack for the next resume */
     uint8_t state;

@@ -1,6 +1,7 @@
 /* The end of a task: what it returned or died of is noted and told. */
 #include "base/log.h"
 #include "script/fault.h"
+#include "script/l_handler.h"
 #include "script/report.h"
 #include "script/state.h"
 #include "script/task_internal.h"
@@ -104,12 +105,15 @@ static int conclude_failure(lua_State *L) {
         }
     } else {
         code = ending->code ? ending->code : "error";
-        mw_sched_push_traceback(L, task);
-        const char *traceback = lua_tostring(L, -1);
         message = mw_report_text(L, value);
         if (!ending->code || ending->message) {
-            mw_report_death(task, message, traceback);
+            lua_pushvalue(L, value);
+            mw_sched_push_traceback(L, task);
+            mw_report_death(task, message, lua_tostring(L, -1));
         }
+    }
+    if (task->connection && (strcmp(code, "error") == 0 || (ending->code && ending->message))) {
+        task->sched->failures++;
     }
     set_failure(L, task, message, code);
     close_thread(L, task, value);
@@ -127,6 +131,9 @@ static int conclude_success(lua_State *L) {
 static void end(struct ending *ending) {
     struct mw_task *task = ending->task;
     task->state = MW_TASK_ENDING;
+    if (task->connection) {
+        mw_l_handler_left(task);
+    }
     if (ending->status == LUA_OK && task->connection) {
         ending->count--; /* the stream below the handler is not a result */
     }

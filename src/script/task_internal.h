@@ -29,7 +29,7 @@ void mw_task_left(struct mw_task *task, int status, int count);
  * it died of (NULL: nothing). `code` is what those who join it get. */
 void mw_task_drop(struct mw_task *task, const char *code, const char *message);
 
-/* Takes a task that does not run off whatever it waits for, or has its turn in. */
+/* Takes a task that does not run, and is about to end, off whatever it waits for, or has its turn in. */
 void mw_task_unqueue(struct mw_task *task);
 
 /* Goes on with the end of a task as soon as no task of its groups is left. */

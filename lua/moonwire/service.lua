@@ -1,0 +1,81 @@
+--- The main task of a daemon's service: one generation in one worker. Loads the
+--- script, starts it, serves until it is told to stop. Not for scripts.
+local core = require "moonwire.core"
+local datagrams = require "moonwire.datagrams"
+local log = require "moonwire.log"
+local operator = require "moonwire.operator"
+local script = require "moonwire.script"
+local service_table = require "moonwire.service_table"
+local task = require "moonwire.task"
+
+local service = {}
+
+-- The script's table, started. Raises what the script does.
+local function start(options, ctx)
+  local chunk = assert(script.load(options))
+  local provider = service_table.of(chunk())
+  if not provider then
+    error(("%s returned no handler for connections"):format(options.script), 0)
+  end
+  for key, value in pairs(options.options or {}) do
+    provider.options = provider.options or {}
+    provider.options[key] = value
+  end
+  if provider.start then
+    provider.start(ctx)
+  end
+  return provider
+end
+
+-- Sockets of the older generation and ours are the same for the kernel: what
+-- arrives is read by one of the two.
+local function open_datagrams(provider, ctx)
+  local sockets = {}
+  for descriptor in core.service.take_datagram do
+    local socket, message = datagrams.serve(("fd://%d"):format(descriptor), provider, ctx)
+    if not socket then
+      log.error(message)
+    end
+    sockets[#sockets + 1] = socket
+  end
+  return sockets
+end
+
+-- What may be waited for is shared by `stop` and the connections that are left.
+local function stop(provider, ctx, sockets)
+  local due = core.now() + core.service.drain_time()
+  for _, socket in ipairs(sockets) do
+    socket:close()
+  end
+  if provider.stop then
+    local ok, message = pcall(task.with_timeout, core.service.drain_time(), provider.stop, ctx)
+    if not ok then
+      log.error("stop failed", { reason = message })
+    end
+  end
+  core.service.drain(math.max(due - core.now(), 0))
+end
+
+--- Runs a service to its end.
+---@param options table what the config says of it, with generation and worker
+function service.main(options)
+  local ctx = {
+    config = options.settings or {}, name = options.name,
+    generation = options.generation, worker = options.worker,
+  }
+  local ok, provider = xpcall(start, tostring, options, ctx)
+  if not ok then
+    return core.service.fail(provider)
+  end
+  operator.look_at(provider, ctx)
+  core.service.ready(provider, ctx, provider.options)
+  local sockets = {}
+  while not core.main.wait() do
+    if core.service.is_serving() and #sockets == 0 then
+      sockets = open_datagrams(provider, ctx)
+    end
+  end
+  stop(provider, ctx, sockets)
+end
+
+return service

@@ -1,0 +1,70 @@
+#include "script/move.h"
+
+#include "script/l_checkpoint.h"
+#include "script/l_data.h"
+#include "script/l_handler.h"
+#include "script/service.h"
+#include "script/task_internal.h"
+
+#include <lauxlib.h>
+
+struct moving {
+    const struct mw_service *to;
+    const struct mw_text *state;
+    struct mw_l_stream *stream; /* of the new task */
+    struct mw_task *task;       /* set on success */
+};
+
+/* Protected, in the successor: all that can fail comes before the old task is touched. */
+static int prepare(lua_State *L) {
+    struct moving *moving = lua_touserdata(L, 1);
+    const struct mw_l_handler *handler = &moving->to->connect;
+    moving->stream = mw_l_stream_push(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, moving->to->resume);
+    lua_pushvalue(L, -2);
+    mw_data_push(L, moving->state->bytes, moving->state->size);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
+    moving->task = mw_l_handler_new_task(L, handler->group, moving->stream, 3);
+    return 0;
+}
+
+static bool pass(struct mw_task *task, const struct mw_service *to, const struct mw_checkpoint *checkpoint) {
+    struct moving moving = {.to = to, .state = &checkpoint->state};
+    mw_task_protected(to->connect.sched, prepare, &moving);
+    if (!moving.task) {
+        return false;
+    }
+    mw_task_unqueue(task);
+    mw_l_stream_pass(task->connection, moving.stream);
+    mw_task_drop(task, "moved", NULL);
+    mw_task_ready(moving.task, 3);
+    return true;
+}
+
+bool mw_move_parked(struct mw_task *task) {
+    const struct mw_service *to = task->sched->successor;
+    const struct mw_checkpoint *checkpoint = mw_l_checkpoint_of(task);
+    if (!checkpoint || (to && to->resume == LUA_NOREF)) {
+        return false;
+    }
+    if (to) {
+        return pass(task, to, checkpoint);
+    }
+    mw_task_cancel(task);
+    return true;
+}
+
+/* Dropping a task runs code of the script's, which may start others, but ends none
+ * at once: the next one stays where it is. */
+size_t mw_move_some(struct mw_sched *sched, size_t most) {
+    size_t moved = 0;
+    struct mw_list *all = &sched->service.tasks;
+    for (struct mw_list *node = all->next, *next; node != all && moved < most; node = next) {
+        struct mw_task *task = mw_list_owner(node, struct mw_task, sibling);
+        next = node->next;
+        if (task->connection && task->state == MW_TASK_WAITING) {
+            moved += mw_move_parked(task);
+        }
+    }
+    return moved;
+}

@@ -1,0 +1,188 @@
+/* What the files of a worker share. A host is a service by its name, for as long as
+ * the worker has it: its sockets, its connections, its counts. An instance is one
+ * generation of it. A guest is a connection, whichever instance serves it. */
+#ifndef MW_WORKER_DAEMON_INTERNAL_H
+#define MW_WORKER_DAEMON_INTERNAL_H
+
+#include "net/admission.h"
+#include "net/channel.h"
+#include "net/listener.h"
+#include "net/net.h"
+#include "net/stream.h"
+#include "proto/message.h"
+#include "script/guard.h"
+#include "script/service.h"
+#include "worker/daemon.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <sys/resource.h>
+
+enum { MW_SERVICE_NAME = 64, MW_ADMISSION_VERDICTS = MW_REFUSED_RATE + 1 };
+
+struct mw_host;
+
+enum mw_phase {
+    MW_BUILDING, /* its script starts */
+    MW_READY,
+    MW_SERVING,
+    MW_CANARY,  /* gets a share of the new connections */
+    MW_RETIRED, /* gets none; what it has ends or moves */
+    MW_ENDED,   /* to be freed at the end of the turn */
+};
+
+/* A socket that the supervisor has opened for a service. */
+struct mw_door {
+    struct mw_list node; /* in host->doors, or in instance->doors until the switch */
+    struct mw_host *host;
+    struct mw_listener *listener; /* NULL until it opens */
+    int fd;                       /* until then */
+    char address[MW_ADDR_TEXT];   /* as in the config */
+};
+
+struct mw_instance {
+    struct mw_list node; /* in host->instances */
+    struct mw_host *host;
+    struct mw_service service;
+    int64_t generation;
+    enum mw_phase phase;
+    void *blob; /* the mapped memory file; `config` points into it */
+    size_t blob_size;
+    struct mw_value config;
+    struct mw_list doors; /* of mw_door: what it listens on, for the switch */
+    struct mw_timer limit; /* when a retired one is ended whatever it does */
+    double begun;
+    double idle, total; /* seconds that a connection may be silent, and last */
+    uint64_t accepted;
+};
+
+struct mw_host {
+    struct mw_list node; /* in daemon->hosts */
+    struct mw_daemon *daemon;
+    char name[MW_SERVICE_NAME];
+    struct mw_list instances;
+    struct mw_instance *current, *canary, *building; /* NULL: none */
+    double share; /* of new connections that the canary gets */
+    struct mw_list doors, guests;
+    size_t connections; /* guests */
+    struct mw_admission *admission;
+    uint64_t accepted, refused[MW_ADMISSION_VERDICTS];
+    uint64_t received, sent; /* bytes, of guests that are gone */
+    uint64_t failures;       /* of instances that are gone */
+    bool draining;           /* accepting rests */
+};
+
+struct mw_guest {
+    struct mw_list node; /* in host->guests */
+    struct mw_stream_witness witness;
+    struct mw_host *host;
+    struct mw_stream *transport;
+    struct mw_timer timer; /* of its limits, or of a silence before its first bytes */
+    double idle, total;
+    double speak_by; /* when it must have sent its first bytes; 0: it has, or need not */
+    uint64_t id;
+    struct mw_endpoint peer;
+};
+
+/* The generation that is being built. */
+struct mw_build {
+    int64_t generation; /* 0: none */
+    bool complete;      /* PREPARE has come */
+    bool partial;
+    bool told; /* READY or FAULT was sent */
+    char service[MW_SERVICE_NAME], fault[1024]; /* the first fault; empty: none */
+};
+
+struct mw_daemon {
+    const struct mw_place *place;
+    struct mw_loop *loop;
+    struct mw_net *net;
+    struct mw_guard *guard;
+    struct mw_channel *channel;
+    struct mw_list hosts;
+    struct mw_build build;
+    struct mw_work work; /* frees what has ended, goes on with moving */
+    struct mw_timer last; /* of a stop: the end, whatever is left */
+    struct {
+        int64_t generation; /* of the switch that is under way, 0: none */
+        size_t moved;
+    } moving;
+    bool awaited;  /* a service waits between ADOPT and COMMIT */
+    bool stopping;
+    bool drains;   /* streams that are closing are what is left */
+    uint64_t guests; /* so far, for their numbers */
+    double begun;
+    char library[PATH_MAX];
+    rlim_t descriptors;
+};
+
+static inline struct mw_timers *mw_daemon_timers(const struct mw_daemon *daemon) {
+    return mw_loop_timers(daemon->loop);
+}
+
+/* --- telling the supervisor (daemon.c) --- */
+
+void mw_daemon_tell(struct mw_daemon *daemon, uint8_t kind, const struct mw_text *message);
+
+/* --- instances (instance.c) --- */
+
+/* Begins to build one from the blob behind `memory`, a memory file. NULL and a fault. */
+struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, int memory, struct mw_fault *fault);
+
+/* Accepting has ended for it: connections pass to `successor` (NULL: they have the drain time). */
+void mw_instance_retire(struct mw_instance *instance, struct mw_instance *successor, double drain);
+void mw_instance_free(struct mw_instance *instance);
+
+/* --- hosts (host.c) --- */
+
+struct mw_host *mw_host_find(struct mw_daemon *daemon, const char *name);
+struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name); /* NULL when memory is out */
+void mw_host_free(struct mw_host *host);
+
+/* Who serves the next connection; NULL: nobody. */
+struct mw_instance *mw_host_pick(struct mw_host *host);
+
+/* The rules of admission of an instance become those of the host. False when memory is out. */
+bool mw_host_set_rules(struct mw_host *host, const struct mw_instance *instance);
+
+/* The doors of the instance become those of the host; those that both have stay as they are. */
+void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance);
+void mw_host_close_doors(struct mw_host *host);
+
+/* Accepting rests, or goes on. */
+void mw_host_drain(struct mw_host *host, bool drain);
+
+/* --- guests (guest.c) --- */
+
+/* A connection was accepted, and let in by the admission. */
+void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer);
+
+/* Those of a host that nobody serves yet close. */
+void mw_guests_turn_away(struct mw_host *host);
+
+/* The task that serves it; NULL: none (yet, or any more). */
+struct mw_task *mw_guest_task(const struct mw_guest *guest);
+
+/* --- generations (generation.c): what the supervisor orders --- */
+
+void mw_generation_add(struct mw_daemon *daemon, const struct mw_value *order, const int *descriptors, int count);
+void mw_generation_prepare(struct mw_daemon *daemon, const struct mw_value *order);
+void mw_generation_adopt(struct mw_daemon *daemon, const struct mw_value *order);
+void mw_generation_commit(struct mw_daemon *daemon, const struct mw_value *order);
+void mw_generation_abort(struct mw_daemon *daemon);
+void mw_generation_roll_back(struct mw_daemon *daemon, const struct mw_value *order);
+
+/* An instance is ready, or has failed (`message`). */
+void mw_generation_note(struct mw_daemon *daemon, struct mw_instance *instance, const char *message);
+
+/* Goes on with moving connections, if a switch is under way. */
+void mw_generation_go_on(struct mw_daemon *daemon);
+
+/* --- requests of operators (request.c) --- */
+
+void mw_request_answer(struct mw_daemon *daemon, const struct mw_value *request);
+
+/* Sends the answer to a request, a JSON value; frees the text. */
+void mw_request_send(struct mw_daemon *daemon, int64_t id, struct mw_text *answer);
+
+#endif

@@ -1,0 +1,203 @@
+/* A service by its name: the sockets it listens on, who may come in, who serves. */
+#include "worker/daemon_internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct mw_host *mw_host_find(struct mw_daemon *daemon, const char *name) {
+    for (struct mw_list *node = daemon->hosts.next; node != &daemon->hosts; node = node->next) {
+        struct mw_host *host = mw_list_owner(node, struct mw_host, node);
+        if (strcmp(host->name, name) == 0) {
+            return host;
+        }
+    }
+    return NULL;
+}
+
+struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name) {
+    struct mw_admission_rules everybody = {.connections = 0};
+    struct mw_host *host = calloc(1, sizeof *host);
+    if (!host) {
+        return NULL;
+    }
+    host->admission = mw_admission_new(daemon->place->admissions, daemon->place->worker, name, &everybody);
+    if (!host->admission) {
+        free(host);
+        return NULL;
+    }
+    host->daemon = daemon;
+    *stpncpy(host->name, name, sizeof host->name - 1) = '\0';
+    mw_list_init(&host->instances);
+    mw_list_init(&host->doors);
+    mw_list_init(&host->guests);
+    mw_list_append(&daemon->hosts, &host->node);
+    return host;
+}
+
+void mw_host_free(struct mw_host *host) {
+    mw_host_close_doors(host);
+    mw_list_remove(&host->node);
+    mw_admission_free(host->admission);
+    free(host);
+}
+
+struct mw_instance *mw_host_pick(struct mw_host *host) {
+    bool canary = host->canary && drand48() < host->share;
+    return canary ? host->canary : host->current;
+}
+
+/* --- admission --- */
+
+static void log_refusal(const struct mw_host *host, enum mw_admission_verdict verdict, const struct mw_addr *peer) {
+    static const char *const reasons[] = {
+        [MW_REFUSED_NETWORK] = "its network is not allowed",
+        [MW_REFUSED_CONNECTIONS] = "limits.connections is reached",
+        [MW_REFUSED_ADDRESS] = "limits.per_address is reached",
+        [MW_REFUSED_RATE] = "limits.accept_rate is reached",
+    };
+    char text[MW_ADDR_TEXT];
+    mw_log(verdict == MW_REFUSED_NETWORK ? MW_LOG_INFO : MW_LOG_WARN, "service %s: connection of %s refused: %s", host->name,
+           mw_addr_format(peer, text), reasons[verdict]);
+}
+
+static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
+    struct mw_host *host = ((struct mw_door *)owner)->host;
+    double now = mw_loop_now(host->daemon->loop);
+    enum mw_admission_verdict verdict = mw_admission_enter(host->admission, peer, now);
+    if (verdict == MW_ADMITTED) {
+        mw_guest_enter(host, fd, peer);
+        return true;
+    }
+    host->refused[verdict]++;
+    log_refusal(host, verdict, peer);
+    close(fd);
+    return true;
+}
+
+/* The networks of a list of the config; their number, or -1 when memory is out. Judged by the probe. */
+static int read_networks(const struct mw_value *config, const char *key, struct mw_network **networks) {
+    struct mw_value list = mw_value_field(config, key), index, item;
+    size_t at = 0, room = 0;
+    int count = 0;
+    *networks = NULL;
+    while (list.type == MW_VALUE_TABLE && mw_value_next(&list, &at, &index, &item)) {
+        const char *why;
+        if ((size_t)count == room) {
+            room = room ? 2 * room : 16;
+            struct mw_network *more = realloc(*networks, room * sizeof *more);
+            if (!more) {
+                free(*networks);
+                return -1;
+            }
+            *networks = more;
+        }
+        count += mw_network_parse(&(*networks)[count], item.bytes, item.size, &why);
+    }
+    return count;
+}
+
+bool mw_host_set_rules(struct mw_host *host, const struct mw_instance *instance) {
+    struct mw_value limits = mw_value_field(&instance->config, "limits");
+    struct mw_admission_rules rules = {
+        .connections = (uint64_t)mw_value_integer(&limits, "connections", 0),
+        .per_address = (uint64_t)mw_value_integer(&limits, "per_address", 0),
+        .rate = mw_value_number(&limits, "accept_rate", 0),
+        .burst = mw_value_number(&limits, "accept_burst", 0),
+    };
+    int allows = read_networks(&instance->config, "allow", &rules.allow);
+    int denies = allows < 0 ? -1 : read_networks(&instance->config, "deny", &rules.deny);
+    bool done = false;
+    if (denies >= 0) {
+        rules.allows = (unsigned)allows;
+        rules.denies = (unsigned)denies;
+        done = mw_admission_set(host->admission, &rules);
+        free(rules.deny);
+    }
+    if (allows >= 0) {
+        free(rules.allow);
+    }
+    return done;
+}
+
+/* --- doors --- */
+
+static const struct mw_listener_events events = {.on_accept = on_accept};
+
+static void close_door(struct mw_door *door) {
+    mw_list_remove(&door->node);
+    if (door->listener) {
+        mw_listener_close(door->listener);
+    } else {
+        close(door->fd);
+    }
+    free(door);
+}
+
+/* The Unix path belongs to the supervisor, for whom the socket stays. */
+static void open_door(struct mw_host *host, struct mw_door *door) {
+    door->listener = mw_listener_new(host->daemon->net, door->fd, &events, door);
+    if (!door->listener) {
+        mw_log(MW_LOG_ERROR, "service %s: cannot accept on %s: not enough memory", host->name, door->address);
+        return;
+    }
+    mw_listener_leave_path(door->listener);
+    mw_listener_accept(door->listener, !host->draining);
+}
+
+static bool is_same_socket(int one, int other) {
+    struct stat a, b;
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+/* The open door of the same socket, off the list; NULL: there is none. */
+static struct mw_door *take_same(struct mw_list *doors, int fd) {
+    for (struct mw_list *node = doors->next; node != doors; node = node->next) {
+        struct mw_door *door = mw_list_owner(node, struct mw_door, node);
+        if (is_same_socket(door->fd, fd)) {
+            mw_list_remove(&door->node);
+            return door;
+        }
+    }
+    return NULL;
+}
+
+void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance) {
+    struct mw_list before;
+    mw_list_init(&before);
+    mw_list_splice(&before, &host->doors);
+    while (!mw_list_empty(&instance->doors)) {
+        struct mw_door *door = mw_list_owner(instance->doors.next, struct mw_door, node);
+        struct mw_door *same = take_same(&before, door->fd);
+        if (same) {
+            close_door(door);
+            door = same;
+        } else {
+            mw_list_remove(&door->node);
+            open_door(host, door);
+        }
+        mw_list_append(&host->doors, &door->node);
+    }
+    while (!mw_list_empty(&before)) {
+        close_door(mw_list_owner(before.next, struct mw_door, node));
+    }
+}
+
+void mw_host_close_doors(struct mw_host *host) {
+    while (!mw_list_empty(&host->doors)) {
+        close_door(mw_list_owner(host->doors.next, struct mw_door, node));
+    }
+}
+
+void mw_host_drain(struct mw_host *host, bool drain) {
+    host->draining = drain;
+    for (struct mw_list *node = host->doors.next; node != &host->doors; node = node->next) {
+        struct mw_door *door = mw_list_owner(node, struct mw_door, node);
+        if (door->listener) {
+            mw_listener_accept(door->listener, !drain);
+        }
+    }
+}
