@@ -1,0 +1,65 @@
+-- Many reloads while clients are served: nobody notices.
+local condition = require "spec.support.condition"
+local daemon = require "spec.support.daemon"
+local json = require "moonwire.json"
+local process = require "spec.support.process"
+
+local TALK <const> = [[
+local function talk(conn, state)
+  while true do
+    conn:checkpoint(state)
+    local line = conn:read_line()
+    if not line then return end
+    state.count = state.count + 1
+    conn:write("%d ", state.count, " ", line, "\n")
+  end
+end
+return { connect = function(conn) talk(conn, { count = 0 }) end, resume = talk }
+]]
+
+local RELOADS <const> = 100
+
+-- Clients that exchange lines until they are told to end; what they saw.
+local function start_clients(port, steady, newcomers)
+  local clients = process.start {
+    "python3", "spec/fixtures/exchange.py", port, steady, newcomers, stdin = "stream",
+  }
+  condition.wait_until(function() return clients:output():find "ready" end, 20)
+  return clients
+end
+
+local function result_of(clients)
+  clients.stdin:close()
+  assert.equal(0, clients:wait(20))
+  return json.decode(clients:output():match "{.*}")
+end
+
+local function memory_of(d)
+  local sum = 0
+  for _, worker in ipairs(d:ask({ command = "status" }).workers) do
+    sum = sum + worker.report.memory
+  end
+  return sum
+end
+
+describe("a hundred reloads under load", function()
+  it("fail no exchange, drop no connection, refuse nobody, and leave nothing behind", function()
+    local d <close> = daemon.start { scripts = { ["talk.lua"] = TALK:format(0) } }
+    local clients <close> = start_clients(d:address("talk"):match ":(%d+)$", 50, 10)
+    local before
+    for i = 1, RELOADS do
+      d.folder:write("talk.lua", TALK:format(i))
+      local answer = d:reload()
+      assert.is_true(answer.ok, answer.error)
+      assert.equal(0, answer.ended)
+      before = i == RELOADS // 2 and memory_of(d) or before
+    end
+    local grown = memory_of(d) - before
+    local result = result_of(clients)
+    assert.equal(0, result.failed, json.encode(result))
+    assert.is_true(result.exchanges > RELOADS * 10, json.encode(result))
+    assert.is_true(result.p99 < 0.020, json.encode(result))
+    assert.is_true(grown < 2 * 256 * 1024, ("memory grew by %d bytes in the last 50 reloads"):format(grown))
+    condition.wait_until(function() return #d:services "talk" == 2 end)
+  end)
+end)
