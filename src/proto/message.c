@@ -201,7 +201,8 @@ static bool read_value(struct rest *rest, struct mw_value *value) {
         return false;
     }
     enum tag tag = (enum tag) * rest->at;
-    *value = (struct mw_value){.type = types[tag], .boolean = tag == TAG_TRUE || tag == TAG_LIST};
+    *value = (struct mw_value){
+        .type = types[tag], .boolean = tag == TAG_TRUE || tag == TAG_LIST, .bytes = rest->at};
     skip(rest, 1);
     switch (tag) {
     case TAG_INTEGER:
@@ -261,7 +262,7 @@ struct mw_value mw_value_field(const struct mw_value *table, const char *key) {
             return value;
         }
     }
-    return (struct mw_value){.type = MW_VALUE_NIL};
+    return (struct mw_value){.type = MW_VALUE_NIL, .bytes = ""};
 }
 
 int64_t mw_value_integer(const struct mw_value *table, const char *key, int64_t otherwise) {

@@ -8,7 +8,8 @@
  *   integer  a varint of seven bits a byte, the lowest first, after zigzag (0, -1, 1, -2, … become 0, 1, 2, 3, …)
  *   number   the eight bytes of an IEEE double
  *   string   its length, a varint, and its bytes
- *   table    the length of its inside in four bytes, and keys and values in turn; a kind of its own when marked as a list
+ *   table    the length of its inside in four bytes, and keys and values in turn; of a kind of
+ *            its own when it is marked as a list
  * A varint is never longer than it must be: what was read, written again, is the same bytes. */
 #ifndef MW_PROTO_MESSAGE_H
 #define MW_PROTO_MESSAGE_H
@@ -40,7 +41,14 @@ void mw_message_put_string(struct mw_text *text, const char *key, const char *va
 
 /* --- reading --- */
 
-enum mw_value_type { MW_VALUE_NIL, MW_VALUE_BOOLEAN, MW_VALUE_INTEGER, MW_VALUE_NUMBER, MW_VALUE_STRING, MW_VALUE_TABLE };
+enum mw_value_type {
+    MW_VALUE_NIL,
+    MW_VALUE_BOOLEAN,
+    MW_VALUE_INTEGER,
+    MW_VALUE_NUMBER,
+    MW_VALUE_STRING,
+    MW_VALUE_TABLE
+};
 
 /* A value within a message, which must outlive it. */
 struct mw_value {
