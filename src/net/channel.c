@@ -1,6 +1,5 @@
 #include "net/channel.h"
 
-#include "base/list.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -18,7 +17,7 @@ enum { HEADER = 6, PIECES = 16, READ_LEAST = 64 * 1024, ROOM_KEPT = 512 * 1024 }
 
 /* A message, or the rest of one, that waits for the kernel. */
 struct packet {
-    struct mw_list node;
+    struct packet *next;
     size_t size;
     int count;   /* of descriptors that are still to go, and ours */
     char *bytes; /* behind the descriptors */
@@ -29,7 +28,7 @@ struct packet {
  * kernel ends a read behind the piece that has some, so there is one batch a read,
  * and the message that it belongs to begins within. */
 struct batch {
-    struct mw_list node;
+    struct batch *next;
     uint64_t from, to;
     int count;
     int descriptors[];
@@ -41,9 +40,9 @@ struct mw_channel {
     int fd;
     const struct mw_channel_events *events;
     void *owner;
-    struct mw_list packets;
+    struct packet *packets, **last_packet; /* the place of the next one */
     size_t pending;
-    struct mw_list batches;
+    struct batch *batches;
     char *in; /* what was received, from `at` on yet to be delivered */
     size_t at, size, room;
     uint64_t received; /* so far */
@@ -72,9 +71,13 @@ static void close_all(const int *descriptors, int count) {
 
 /* --- the end --- */
 
-static void drop_packet(struct mw_channel *channel, struct packet *packet) {
+static void drop_packet(struct mw_channel *channel) {
+    struct packet *packet = channel->packets;
     channel->pending -= packet->size;
-    mw_list_remove(&packet->node);
+    channel->packets = packet->next;
+    if (!channel->packets) {
+        channel->last_packet = &channel->packets;
+    }
     close_all(packet->descriptors, packet->count);
     free(packet);
 }
@@ -82,8 +85,8 @@ static void drop_packet(struct mw_channel *channel, struct packet *packet) {
 static void fall_mute(struct mw_channel *channel) {
     channel->mute = true;
     ev_io_stop(mw_loop_ev(channel->loop), &channel->output);
-    while (!mw_list_empty(&channel->packets)) {
-        drop_packet(channel, mw_list_owner(channel->packets.next, struct packet, node));
+    while (channel->packets) {
+        drop_packet(channel);
     }
 }
 
@@ -91,9 +94,9 @@ static void stop(struct mw_channel *channel) {
     channel->ended = true;
     fall_mute(channel);
     ev_io_stop(mw_loop_ev(channel->loop), &channel->input);
-    while (!mw_list_empty(&channel->batches)) {
-        struct batch *batch = mw_list_owner(channel->batches.next, struct batch, node);
-        mw_list_remove(&batch->node);
+    while (channel->batches) {
+        struct batch *batch = channel->batches;
+        channel->batches = batch->next;
         close_all(batch->descriptors, batch->count);
         free(batch);
     }
@@ -161,9 +164,7 @@ static ssize_t send_pieces(int fd, struct iovec *pieces, size_t count, const int
  * a call. */
 static size_t gather(const struct mw_channel *channel, struct iovec *pieces) {
     size_t count = 0;
-    for (const struct mw_list *node = channel->packets.next; node != &channel->packets && count < PIECES;
-         node = node->next) {
-        const struct packet *packet = mw_list_owner(node, struct packet, node);
+    for (const struct packet *packet = channel->packets; packet && count < PIECES; packet = packet->next) {
         if (count > 0 && packet->count > 0) {
             break;
         }
@@ -174,7 +175,7 @@ static size_t gather(const struct mw_channel *channel, struct iovec *pieces) {
 
 static void note_sent(struct mw_channel *channel, size_t sent) {
     while (sent > 0) {
-        struct packet *packet = mw_list_owner(channel->packets.next, struct packet, node);
+        struct packet *packet = channel->packets;
         size_t part = sent < packet->size ? sent : packet->size;
         close_all(packet->descriptors, packet->count);
         packet->count = 0;
@@ -183,16 +184,16 @@ static void note_sent(struct mw_channel *channel, size_t sent) {
         channel->pending -= part;
         sent -= part;
         if (packet->size == 0) {
-            drop_packet(channel, packet);
+            drop_packet(channel);
         }
     }
 }
 
 /* That the other end is gone shows when it is read from, after all that it has said. */
 static void flush(struct mw_channel *channel) {
-    while (!mw_list_empty(&channel->packets)) {
+    while (channel->packets) {
         struct iovec pieces[PIECES];
-        const struct packet *first = mw_list_owner(channel->packets.next, struct packet, node);
+        const struct packet *first = channel->packets;
         size_t count = gather(channel, pieces);
         ssize_t sent = send_pieces(channel->fd, pieces, count, first->descriptors, first->count);
         if (sent < 0 && errno == EAGAIN) {
@@ -243,7 +244,7 @@ static int discard(struct packet *packet, int error) {
 /* Sends now what can be; how much that was, or -1 and errno. */
 static ssize_t try_to_send(const struct mw_channel *channel, struct iovec pieces[2], const int *descriptors,
                            int count) {
-    if (!mw_list_empty(&channel->packets)) {
+    if (channel->packets) {
         return 0;
     }
     ssize_t sent = send_pieces(channel->fd, pieces, 2, descriptors, count);
@@ -283,7 +284,8 @@ int mw_channel_send(struct mw_channel *channel, uint8_t kind, const void *bytes,
     packet->bytes += sent;
     packet->size -= (size_t)sent;
     channel->pending += packet->size;
-    mw_list_append(&channel->packets, &packet->node);
+    *channel->last_packet = packet;
+    channel->last_packet = &packet->next;
     ev_io_start(mw_loop_ev(channel->loop), &channel->output);
     return 0;
 }
@@ -339,7 +341,11 @@ static void take_descriptors(struct mw_channel *channel, struct msghdr *message,
         }
         *batch = (struct batch){.from = channel->received, .to = channel->received + size, .count = count};
         memcpy(batch->descriptors, descriptors, bytes);
-        mw_list_append(&channel->batches, &batch->node);
+        struct batch **last = &channel->batches;
+        while (*last) {
+            last = &(*last)->next;
+        }
+        *last = batch;
     }
 }
 
@@ -370,16 +376,11 @@ static void receive(struct mw_channel *channel) {
     channel->received += (uint64_t)size;
 }
 
-static struct batch *first_batch(const struct mw_list *list, const struct mw_list *behind) {
-    return behind->next == list ? NULL : mw_list_owner(behind->next, struct batch, node);
-}
-
 /* Looks at the message at the front, of which `left` bytes are there: why it is none, or NULL.
  * Its descriptors came with its first byte, and others that came by its end would be nobody's. */
 static const char *judge(const struct mw_channel *channel, const struct head *head, size_t left) {
     uint64_t start = channel->received - left;
-    const struct mw_list *batches = &channel->batches;
-    const struct batch *batch = first_batch(batches, batches);
+    const struct batch *batch = channel->batches;
     if (head->length > MW_CHANNEL_SIZE_MOST) {
         return "a message is too long";
     }
@@ -387,7 +388,7 @@ static const char *judge(const struct mw_channel *channel, const struct head *he
         if (!batch || batch->from > start || batch->to <= start || batch->count != head->count) {
             return "a message lacks descriptors (or this process may open no more: LimitNOFILE, ulimit -n)";
         }
-        batch = first_batch(batches, &batch->node);
+        batch = batch->next;
     }
     if (batch && batch->to <= start + HEADER + head->length) {
         return "there are descriptors that belong to no message";
@@ -398,10 +399,10 @@ static const char *judge(const struct mw_channel *channel, const struct head *he
 /* What the owner gets is out of the buffer by then, so that it may converse meanwhile. */
 static void hand_over(struct mw_channel *channel, const struct head *head) {
     const char *bytes = channel->in + channel->at + HEADER;
-    struct batch *batch = head->count > 0 ? first_batch(&channel->batches, &channel->batches) : NULL;
+    struct batch *batch = head->count > 0 ? channel->batches : NULL;
     char *outer = channel->lent, *mine = channel->in;
     if (batch) {
-        mw_list_remove(&batch->node);
+        channel->batches = batch->next;
     }
     channel->at += HEADER + head->length;
     channel->lent = mine;
@@ -476,8 +477,7 @@ struct mw_channel *mw_channel_new(struct mw_loop *loop, int fd, const struct mw_
         return NULL;
     }
     *channel = (struct mw_channel){.loop = loop, .fd = fd, .events = events, .owner = owner};
-    mw_list_init(&channel->packets);
-    mw_list_init(&channel->batches);
+    channel->last_packet = &channel->packets;
     ev_io_init(&channel->input, on_input, fd, EV_READ);
     ev_io_init(&channel->output, on_output, fd, EV_WRITE);
     channel->input.data = channel->output.data = channel;
@@ -494,7 +494,7 @@ static bool take_turn(struct mw_channel *channel, double end_of_time) {
     if (left <= 0) {
         return false;
     }
-    if (!mw_list_empty(&channel->packets)) {
+    if (channel->packets) {
         wanted.events |= POLLOUT;
     }
     if (poll(&wanted, 1, left < 1000 ? (int)(left * 1000) + 1 : 1000 * 1000) <= 0) {
