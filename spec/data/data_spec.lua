@@ -113,12 +113,15 @@ describe("what is no plain data", function()
     assert.are.equal("state is a function", refusal(print))
     assert.are.equal("state is a thread", refusal(coroutine.create(print)))
     assert.are.equal("state is a userdata", refusal(io.stdout))
-    assert.are.equal("state.players[3].conn is a userdata", refusal { players = { {}, {}, { conn = io.stdout } } })
-    assert.are.equal("state[true][1.5][\"a b\"] is a function", refusal { [true] = { [1.5] = { ["a b"] = print } } })
+    assert.are.equal("state.players[3].conn is a userdata",
+      refusal { players = { {}, {}, { conn = io.stdout } } })
+    assert.are.equal('state[true][1.5]["a b"] is a function',
+      refusal { [true] = { [1.5] = { ["a b"] = print } } })
     assert.are.equal("state[\"1st\"][\"??\"] is a function", refusal { ["1st"] = { ["\0\xff"] = print } })
     assert.are.equal("state.x has a key that is a table", refusal { x = { [{}] = 1 } })
     assert.are.equal("state has a key that is a function", refusal { [print] = 1 })
-    assert.are.equal("state.err is a table with a metatable", refusal { err = core.fault("closed", "closed") })
+    local err = core.fault("closed", "closed")
+    assert.are.equal("state.err is a table with a metatable", refusal { err = err })
     assert.are.equal("state.aaaaaaaaaaaaaaaaaaaaaaaa... is a function", refusal { [("a"):rep(1000)] = print })
     assert.are.equal('state[""] is a function', refusal { [""] = print })
   end)
@@ -163,8 +166,8 @@ describe("what is no plain data", function()
     end
     local here = debug.getinfo(1, "l").currentline + 1
     local problem = raised(function() return pass(print, 2), 0 end)
-    assert.are.equal(("spec/data/data_spec.lua:%d: it is a function; only plain data can be passed on"):format(here),
-      problem)
+    local why = "spec/data/data_spec.lua:" .. here .. ": it is a function; only plain data can be passed on"
+    assert.are.equal(why, problem)
   end)
 end)
 
