@@ -245,21 +245,6 @@ function core.json.encode(value, options) end
 ---@return table
 function core.json.array(list) end
 
-core.data = {}
-
---- Plain data as bytes, for another state or process. Raises for what is none, naming the way to it.
----@param value any
----@param name? string what the value is called then; default "value"
----@param level? integer whose line is blamed, as of error(); default 1, the caller
----@return string bytes
-function core.data.encode(value, name, level) end
-
----@param bytes string
----@return any value nil for nil, too
----@return string? err
----@return moonwire.code? code "invalid"
-function core.data.decode(bytes) end
-
 core.crypto = {}
 
 ---@param name moonwire.digest_name
