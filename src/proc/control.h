@@ -35,7 +35,7 @@ struct mw_control *mw_control_new(struct mw_net *net, const char *path, const st
  * client has left, or memory is out: then it is disconnected. */
 void mw_control_answer(struct mw_control *control, uint64_t request, const char *json, size_t size);
 
-/* Answers { "ok": false, "error": the printf message, "code": code }. */
+/* Answers { "ok": false, "error": the printf message (up to 4 KiB), "code": code }. */
 void mw_control_refuse(struct mw_control *control, uint64_t request, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
