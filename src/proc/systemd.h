@@ -20,7 +20,7 @@ struct mw_systemd;
  * memory is out, or the variables are nonsense. */
 struct mw_systemd *mw_systemd_new(struct mw_fault *fault);
 
-/* Closes the descriptors that nobody has taken. */
+/* Closes what nobody has taken, too. */
 void mw_systemd_free(struct mw_systemd *systemd);
 
 /* --- descriptors: sockets of a .socket unit, and those that an earlier process has stored --- */
@@ -36,16 +36,19 @@ int mw_systemd_take(struct mw_systemd *systemd, const struct mw_addr *addr, int 
 /* The next one of that name, of any kind. -1: there is none (any more). */
 int mw_systemd_take_named(struct mw_systemd *systemd, const char *name);
 
+/* Closes those that nobody has taken. */
+void mw_systemd_close_rest(struct mw_systemd *systemd);
+
 /* Has the manager keep duplicates of the descriptors, at most 64 in a call, to be handed to the next process after a
- * restart. `name`: printable ASCII without ':'; several may have the same. Waits for at most a second. False and
- * errno; true without a manager. */
+ * restart. Not those of a .socket unit, which it has anyway: they would come twice. `name`: printable ASCII without
+ * ':'; several may have the same. False and errno; true without a manager. */
 bool mw_systemd_store(const struct mw_systemd *systemd, const char *name, const int *descriptors, int count);
 
 /* Has it forget all of that name. */
 bool mw_systemd_unstore(const struct mw_systemd *systemd, const char *name);
 
-/* --- notification; true without a manager, otherwise false and errno when it could not be told. A text of `status`
- * is what `systemctl status` shows; line ends in it become spaces. --- */
+/* --- notification: true without a manager; false and errno when it could not be told, which is tried for at most a
+ * second. A text of `status` is what `systemctl status` shows; line ends in it become spaces, a long one is cut. --- */
 
 /* Whether there is a manager that listens. */
 bool mw_systemd_notifies(const struct mw_systemd *systemd);
