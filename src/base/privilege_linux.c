@@ -1,0 +1,165 @@
+#include "base/privilege_linux.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct identity {
+    const char *name; /* of the user; NULL: it has none */
+    uid_t uid;
+    gid_t gid;
+    bool alone; /* no groups besides */
+};
+
+/* --- who to become --- */
+
+static bool parse_id(const char *text, unsigned *id) {
+    char *end;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    *id = (unsigned)number;
+    return text[0] >= '0' && text[0] <= '9' && !*end && !errno && number < UINT_MAX;
+}
+
+/* getpwnam and getgrnam leave errno as it was, or set one of several, when there is no such name. */
+static bool unknown(struct mw_fault *fault, const char *kind, const char *name) {
+    if (errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO) {
+        mw_fault_set(fault, errno, "look up the user or group", name);
+    } else {
+        mw_fault_format(fault, "not_found", "there is no %s \"%s\": create it, or name another", kind, name);
+    }
+    return false;
+}
+
+static bool find_user(struct identity *identity, const char *user, bool needs_group, struct mw_fault *fault) {
+    unsigned number;
+    errno = 0;
+    const struct passwd *entry = parse_id(user, &number) ? getpwuid(number) : getpwnam(user);
+    if (entry) {
+        *identity = (struct identity){.name = user, .uid = entry->pw_uid, .gid = entry->pw_gid};
+        return true;
+    }
+    if (!parse_id(user, &number)) {
+        return unknown(fault, "user", user);
+    }
+    if (needs_group) {
+        mw_fault_format(fault, "invalid", "user %s is not in the list of users: name a group as well", user);
+        return false;
+    }
+    *identity = (struct identity){.uid = number};
+    return true;
+}
+
+static bool find_group(struct identity *identity, const char *group, struct mw_fault *fault) {
+    unsigned number;
+    errno = 0;
+    identity->alone = true;
+    if (parse_id(group, &number)) {
+        identity->gid = number;
+        return true;
+    }
+    const struct group *entry = getgrnam(group);
+    if (!entry) {
+        return unknown(fault, "group", group);
+    }
+    identity->gid = entry->gr_gid;
+    return true;
+}
+
+/* --- becoming it --- */
+
+static bool is_identity(const struct identity *identity) {
+    uid_t user[3];
+    gid_t group[3];
+    if (getresuid(&user[0], &user[1], &user[2]) != 0 || getresgid(&group[0], &group[1], &group[2]) != 0) {
+        return false;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (user[i] != identity->uid || group[i] != identity->gid) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The capabilities that an executed program could get at most. Without the right to change them that is refused, and
+ * then no_new_privs must do. */
+static bool empty_bounding_set(void) {
+    for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EPERM) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool become(const struct identity *identity) {
+    bool grouped = identity->alone ? setgroups(0, NULL) == 0
+                                   : identity->name && initgroups(identity->name, identity->gid) == 0;
+    return grouped && empty_bounding_set() && setresgid(identity->gid, identity->gid, identity->gid) == 0 &&
+           setresuid(identity->uid, identity->uid, identity->uid) == 0;
+}
+
+static bool can_go_back(const struct identity *identity) {
+    return (identity->uid != 0 && setuid(0) == 0) || (identity->uid != 0 && identity->gid != 0 && setgid(0) == 0);
+}
+
+bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fault) {
+    struct identity identity;
+    if (!user) {
+        return true;
+    }
+    if (!find_user(&identity, user, group == NULL, fault) || (group && !find_group(&identity, group, fault))) {
+        return false;
+    }
+    if (geteuid() != 0) {
+        if (is_identity(&identity)) {
+            return true;
+        }
+        mw_fault_format(fault, "denied", "become user %s: only root may; start as root, or as that user", user);
+        return false;
+    }
+    if (!become(&identity)) {
+        mw_fault_set(fault, errno, "become user", user);
+        return false;
+    }
+    if (!is_identity(&identity) || can_go_back(&identity)) {
+        mw_fault_format(fault, "denied", "become user %s: the rights of root could be had again", user);
+        return false;
+    }
+    return true;
+}
+
+/* --- no rights at all --- */
+
+/* capset(2) has no wrapper in the C library. */
+static bool drop_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3], found[_LINUX_CAPABILITY_U32S_3];
+    memset(none, 0, sizeof none);
+    if (syscall(SYS_capset, &header, none) != 0 || syscall(SYS_capget, &header, found) != 0) {
+        return false;
+    }
+    if (memcmp(none, found, sizeof none) != 0) {
+        errno = EPERM;
+        return false;
+    }
+    return true;
+}
+
+bool mw_privilege_confine(struct mw_fault *fault) {
+    bool done = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 && empty_bounding_set() &&
+                drop_capabilities() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+    if (!done) {
+        mw_fault_set(fault, errno, "give up rights", NULL);
+    }
+    return done;
+}
