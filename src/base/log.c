@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/log_journal.h"
 #include "base/logline.h"
 
 #include <errno.h>
@@ -19,7 +20,8 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static enum mw_log_level lowest = MW_LOG_INFO;
 static enum mw_log_format chosen = MW_LOG_TEXT;
 static int place = STDERR_FILENO;
-static char place_path[PATH_MAX]; /* empty: stderr */
+static char place_path[PATH_MAX]; /* empty: stderr, or the journal */
+static bool journal;              /* the place is its socket */
 static void (*sink)(void *context, const char *bytes, size_t length); /* instead of stderr; NULL: none */
 static void *sink_context;
 
@@ -79,7 +81,7 @@ static const char *time_text(const struct timespec *now) {
 
 /* One write, as long as the place takes it whole. What cannot be written is
  * lost: the log must not stop the process. */
-static void emit(struct mw_logline *line, const struct timespec *now) {
+static void write_line(struct mw_logline *line, const struct timespec *now) {
     size_t length;
     const char *bytes = mw_logline_stamp(line, time_text(now), &length);
     if (sink && place == STDERR_FILENO) {
@@ -99,6 +101,22 @@ static void emit(struct mw_logline *line, const struct timespec *now) {
     }
 }
 
+static void emit(struct mw_logline *line, enum mw_log_level level, const struct timespec *now,
+                 const struct mw_log_field *fields, size_t count) {
+    size_t length;
+    if (journal) {
+        const char *text = mw_logline_body(line, &length);
+        mw_log_journal_send(place, level, text, length, fields, count);
+    } else {
+        write_line(line, now);
+    }
+}
+
+/* In the journal the fields are also there as they are. */
+static enum mw_log_format present_format(void) {
+    return journal ? MW_LOG_TEXT : chosen;
+}
+
 /* Writes how many entries were left out, over the last entry, which is not needed any more. */
 static void report_suppressed(const struct timespec *now) {
     if (recent.suppressed == 0) {
@@ -107,8 +125,8 @@ static void report_suppressed(const struct timespec *now) {
     char message[64];
     int length = snprintf(message, sizeof message, "repeated %lu times", recent.suppressed);
     struct mw_logline *line = &recent.lines[recent.last];
-    mw_logline_compose(line, chosen, level_names[recent.level], message, (size_t)length, NULL, 0);
-    emit(line, now);
+    mw_logline_compose(line, present_format(), level_names[recent.level], message, (size_t)length, NULL, 0);
+    emit(line, recent.level, now, NULL, 0);
     recent.suppressed = 0;
 }
 
@@ -141,9 +159,9 @@ void mw_log_write(enum mw_log_level level, const char *message, size_t length,
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     struct mw_logline *fresh = &recent.lines[!recent.last];
-    mw_logline_compose(fresh, chosen, level_names[level], message, length, fields, count);
+    mw_logline_compose(fresh, present_format(), level_names[level], message, length, fields, count);
     if (!suppress(level, &now)) {
-        emit(fresh, &now);
+        emit(fresh, level, &now, fields, count);
     }
     errno = kept;
 }
@@ -171,6 +189,7 @@ static void move_to(int descriptor) {
         close(place);
     }
     place = descriptor;
+    journal = false;
 }
 
 /* Never waits: a FIFO that nobody reads is refused, a full one loses entries. */
@@ -200,4 +219,23 @@ bool mw_log_open(const char *path) {
 
 bool mw_log_reopen(void) {
     return place_path[0] == '\0' || mw_log_open(place_path);
+}
+
+bool mw_log_open_journal(void) {
+    int descriptor = mw_log_journal_open();
+    if (descriptor < 0) {
+        return false;
+    }
+    move_to(descriptor);
+    place_path[0] = '\0';
+    journal = true;
+    return true;
+}
+
+bool mw_log_open_to(const char *to) {
+    bool automatic = strcmp(to, "auto") == 0;
+    if (strcmp(to, "journal") == 0 || (automatic && mw_log_journal_has_stderr())) {
+        return mw_log_open_journal();
+    }
+    return mw_log_open(automatic || strcmp(to, "stderr") == 0 ? NULL : to);
 }

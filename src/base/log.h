@@ -1,5 +1,5 @@
 /* The log: one line an entry, written whole with one write(2). Text or JSON
- * lines, to stderr or a file. Control bytes are escaped, values capped, equal
+ * lines, to stderr or a file; or entries with fields, to the journal of systemd. Control bytes are escaped, values capped, equal
  * entries in a row limited: beyond 5 within a second they are counted, and the
  * next entry is preceded by "repeated N times". Nothing here allocates, so it
  * works when memory is out. For one thread. */
@@ -31,8 +31,18 @@ void mw_log_set_format(enum mw_log_format format);
  * place stays in use. */
 bool mw_log_open(const char *path);
 
-/* Opens the same path anew, after it was rotated; nothing to do on stderr. As mw_log_open. */
+/* Opens the same path anew, after it was rotated; nothing to do elsewhere. As mw_log_open. */
 bool mw_log_reopen(void);
+
+/* Sends entries to the journal of systemd, in its native protocol: MESSAGE is the text of the entry with its fields,
+ * as on stderr but for time and level; PRIORITY the level; SYSLOG_IDENTIFIER=moonwire; and each field again as
+ * MOONWIRE_KEY, with its bytes as they are up to 64 KiB. What the journal does not take at once is lost; the next entry
+ * says so in MOONWIRE_LOST. False, errno set, without a socket; whether a journal is there only shows in its entries. */
+bool mw_log_open_journal(void);
+
+/* "stderr", "journal", "auto" (the journal if stderr goes there anyway, as $JOURNAL_STREAM says, otherwise stderr), or
+ * the path of a file. As mw_log_open. */
+bool mw_log_open_to(const char *to);
 
 /* Hands entries that would go to stderr to `take` instead, each as a whole; for
  * who shows something else there. NULL: stderr again. */

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UNIT_MAX = 16 /* bytes: the longest escape of one character */ };
+enum {
+    UNIT_MAX = 16, /* bytes: the longest escape of one character */
+    LEVEL_WIDTH = sizeof " error " - 1
+};
 
 /* How a character that is not plain is written. */
 enum style { STYLE_PLAIN, STYLE_QUOTED, STYLE_TRACEBACK, STYLE_JSON };
@@ -283,6 +286,12 @@ const char *mw_logline_stamp(struct mw_logline *line, const char time[MW_LOGLINE
         begin = 0;
     }
     *length = line->length - begin;
+    return line->bytes + begin;
+}
+
+const char *mw_logline_body(const struct mw_logline *line, size_t *length) {
+    size_t begin = MW_LOGLINE_HEAD + LEVEL_WIDTH;
+    *length = line->length - begin - 1;
     return line->bytes + begin;
 }
 

@@ -26,6 +26,9 @@ void mw_logline_compose(struct mw_logline *line, enum mw_log_format format, cons
 /* Adds the time; returns what is to be written, newline included. */
 const char *mw_logline_stamp(struct mw_logline *line, const char time[MW_LOGLINE_TIME], size_t *length);
 
+/* The text between time and level and the newline. */
+const char *mw_logline_body(const struct mw_logline *line, size_t *length);
+
 /* Whether both say the same, whatever their times. */
 bool mw_logline_equal(const struct mw_logline *one, const struct mw_logline *other);
 
