@@ -85,7 +85,7 @@ lua_whole := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
   $(foreach name,lua_* luaL_* luaopen_*,'-Wl,--export-dynamic-symbol=$(name)')
 # The line editor of the prompt, in the binary: a server needs none of it.
 editline := -l:libedit.a -l:libtinfo.a -l:libbsd.a -l:libmd.a
-libraries := -l:libev.a $(lua_whole) $(editline) -lcares -lssl -lcrypto -lm -ldl
+libraries := -l:libev.a $(lua_whole) $(editline) -lcares -lssl -lcrypto -lseccomp -lm -ldl
 
 # --- Saying what is done: V=1 shows whole commands ----------------------------------------------------------------
 
@@ -172,6 +172,7 @@ noted = $(patsubst $1/$2:%,%,$(filter $1/$2:%,$(notes)))
 
 test_libraries_loop := -l:libev.a -lm
 test_libraries_net := -l:libcares.a -lssl -lcrypto
+test_libraries_proc := -lseccomp
 test_libraries_script := $(lua_whole) $(editline) -lm -ldl
 
 support_objects := $(patsubst spec/c/%.c,$(out)/obj/spec/c/%.o,$(sort $(wildcard spec/c/support/*.c)))
