@@ -241,7 +241,20 @@ static void check_capset(void) {
 
 static void rights_that_cannot_be_given_up_are_said(void **state) {
     (void)state;
-    in_child(check_capset);
+    in_child_of_root(check_capset);
+}
+
+static void check_nothing_left(void) {
+    if (geteuid() == 0) {
+        CHECK(mw_privilege_drop("nobody", NULL, &fault));
+    }
+    fails_capset = true;
+    CHECK(mw_privilege_confine(&fault));
+}
+
+static void who_has_no_rights_need_not_give_them_up(void **state) {
+    (void)state;
+    in_child(check_nothing_left);
 }
 
 int main(void) {
@@ -256,6 +269,7 @@ int main(void) {
         cmocka_unit_test(the_bounding_set_of_root_is_emptied),
         cmocka_unit_test(the_way_through_proc_stays_open),
         cmocka_unit_test(rights_that_cannot_be_given_up_are_said),
+        cmocka_unit_test(who_has_no_rights_need_not_give_them_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

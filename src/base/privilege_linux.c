@@ -139,19 +139,26 @@ bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fau
 
 /* --- no rights at all --- */
 
-/* capset(2) has no wrapper in the C library. */
+static bool has_none(void) {
+    static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct found[_LINUX_CAPABILITY_U32S_3];
+    return syscall(SYS_capget, &header, found) == 0 && memcmp(none, found, sizeof none) == 0;
+}
+
+/* capset(2) and capget(2) have no wrappers in the C library. Where there is nothing to give up it may be forbidden. */
 static bool drop_capabilities(void) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3], found[_LINUX_CAPABILITY_U32S_3];
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+    if (has_none()) {
+        return true;
+    }
     memset(none, 0, sizeof none);
-    if (syscall(SYS_capset, &header, none) != 0 || syscall(SYS_capget, &header, found) != 0) {
+    if (syscall(SYS_capset, &header, none) != 0) {
         return false;
     }
-    if (memcmp(none, found, sizeof none) != 0) {
-        errno = EPERM;
-        return false;
-    }
-    return true;
+    errno = EPERM;
+    return has_none();
 }
 
 bool mw_privilege_confine(struct mw_fault *fault) {
