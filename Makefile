@@ -342,7 +342,7 @@ $(out)/tidy/%.ok: src/%.c $(out)/obj/%.o .clang-tidy
 
 # --- Installing ---------------------------------------------------------------------------------------------------
 
-.PHONY: install uninstall clean help
+.PHONY: install uninstall deb test-systemd clean help
 
 install: all ## install under PREFIX (/usr/local), below DESTDIR if given
 	@BUILD="$(BUILD)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh .make/install install
@@ -350,10 +350,20 @@ install: all ## install under PREFIX (/usr/local), below DESTDIR if given
 uninstall: ## remove what install puts there
 	@BUILD="$(BUILD)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh .make/install uninstall
 
+deb: ## pack build/deb/moonwire_VERSION_ARCHITECTURE.deb, the same bytes each time, and have lintian look at it
+	@sh .make/packages build deb
+	@$(MAKE) all
+	@BUILD="$(BUILD)" sh .make/deb
+
+test-systemd: ## boot a real systemd in a container and try the service and the package there (SCENARIOS="reload watchdog")
+	@sh .make/packages build run deb systemd
+	@$(MAKE) deb
+	@python3 spec/systemd/run.py --deb "$(BUILD)/deb" $(SCENARIOS)
+
 clean: ## remove everything that was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(out)/obj -name '*.d' 2>/dev/null)
