@@ -390,6 +390,29 @@ function core.file.rename(from, to, options) end
 ---@return moonwire.watch?, string?, moonwire.code?
 function core.file.watch(name) end
 
+core.metrics = {}
+
+---@param name string
+---@param help string
+---@param options? moonwire.metric_options
+---@return moonwire.counter
+function core.metrics.counter(name, help, options) end
+
+---@param name string
+---@param help string
+---@param options? moonwire.metric_options
+---@return moonwire.gauge
+function core.metrics.gauge(name, help, options) end
+
+---@param name string
+---@param help string
+---@param options? moonwire.histogram_options
+---@return moonwire.histogram
+function core.metrics.histogram(name, help, options) end
+
+---@return string
+function core.metrics.text() end
+
 core.log = {}
 
 ---@param message string

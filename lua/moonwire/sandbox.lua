@@ -25,6 +25,7 @@ local MODULES <const> = {
   ["moonwire.sync"] = {},
   ["moonwire.dns"] = {},
   ["moonwire.log"] = { set_level = false },
+  ["moonwire.metrics"] = { text = false },
   ["moonwire.net"] = {
     listen = core.sandbox.network_only(net.listen),
     serve = core.sandbox.network_only(net.serve),

@@ -256,7 +256,9 @@ static void values_of_labels_are_escaped(void **state) {
 
 static void a_name_has_one_kind(void **state) {
     (void)state;
+    assert_int_equal(mw_metrics_kind(metrics, "a"), -1);
     gauge("a", NULL);
+    assert_int_equal(mw_metrics_kind(metrics, "a"), MW_GAUGE);
     assert_null(mw_metric(metrics, MW_HISTOGRAM, "a", NULL, NULL, bounds, 3));
     assert_null(mw_metric(metrics, MW_HISTOGRAM, "a", NULL, "x=\"1\"", bounds, 3));
     mw_metrics_attach(metrics, 2);

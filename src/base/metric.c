@@ -155,6 +155,11 @@ static const struct mw_metric *find_sibling(const struct mw_metrics *metrics, co
     return NULL;
 }
 
+int mw_metrics_kind(const struct mw_metrics *metrics, const char *name) {
+    const struct mw_metric *metric = find_sibling(metrics, name);
+    return metric ? (int)metric->kind : -1;
+}
+
 /* As much of the help as there is room for, without half a character at its end. */
 static void copy_help(char copy[MW_METRIC_HELP], const char *help) {
     size_t length = 0, left = strlen(help);

@@ -50,6 +50,9 @@ struct mw_metric *mw_metric(struct mw_metrics *metrics, enum mw_metric_kind kind
 /* The same series if it is there. Takes no more than a look into a table. */
 struct mw_metric *mw_metric_find(struct mw_metrics *metrics, const char *name, const char *labels);
 
+/* The kind that name has in this worker; -1: there is none such. */
+int mw_metrics_kind(const struct mw_metrics *metrics, const char *name);
+
 /* How many series this worker has of that name (NULL: of any) whose labels begin with `labels`. Looks at all. */
 size_t mw_metrics_count(const struct mw_metrics *metrics, const char *name, const char *labels);
 

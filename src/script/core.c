@@ -16,6 +16,7 @@
 #include "script/l_listener.h"
 #include "script/l_log.h"
 #include "script/l_main.h"
+#include "script/l_metric.h"
 #include "script/l_resolver.h"
 #include "script/l_signal.h"
 #include "script/l_stream.h"
@@ -105,6 +106,7 @@ static int open_core(lua_State *L) {
     mw_l_task_open(L);
     mw_l_waiters_open(L);
     mw_l_log_open(L);
+    mw_l_metric_open(L);
     mw_l_signal_open(L);
     mw_l_child_open(L);
     mw_l_main_open(L);

@@ -1,6 +1,7 @@
 #include "script/state.h"
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "script/blocking.h"
 #include "script/bounded.h"
 #include "script/core.h"
@@ -245,6 +246,7 @@ void mw_state_free(struct mw_state *state) {
     if (state->resolver) {
         mw_resolver_free(state->resolver);
     }
+    mw_metrics_free(state->own_metrics);
     free(state);
 }
 
@@ -253,4 +255,11 @@ struct mw_resolver *mw_state_resolver(struct mw_state *state, struct mw_fault *f
         state->resolver = mw_resolver_new(state->sched.loop, NULL, fault);
     }
     return state->resolver;
+}
+
+struct mw_metrics *mw_state_metrics(struct mw_state *state) {
+    if (!state->sched.metrics) {
+        state->sched.metrics = state->own_metrics = mw_metrics_new(0);
+    }
+    return state->sched.metrics;
 }

@@ -14,6 +14,7 @@ struct mw_state {
     char *library;
     bool sandboxed; /* see script/sandbox.h */
     struct mw_resolver *resolver; /* NULL until it is needed */
+    struct mw_metrics *own_metrics; /* NULL unless it had to make some, see mw_state_metrics */
 };
 
 struct mw_state_limits {
@@ -42,6 +43,10 @@ void mw_state_set_strict(struct mw_state *state, bool strict);
 
 /* The resolver of the state, made at the first use. NULL and a fault when it cannot be. */
 struct mw_resolver *mw_state_resolver(struct mw_state *state, struct mw_fault *fault);
+
+/* The metrics that the state was given (sched.metrics); a process that has none for all of it gets some at the first use,
+ * for this state alone. NULL when memory is out. */
+struct mw_metrics *mw_state_metrics(struct mw_state *state);
 
 static inline struct mw_state *mw_state_of(lua_State *L) {
     return (struct mw_state *)mw_sched_of(L);
