@@ -340,7 +340,7 @@ describe("the documentation of the API", function()
     local codec, crypto, frame = require "moonwire.codec", require "moonwire.crypto", require "moonwire.frame"
     local json, xml = require "moonwire.json", require "moonwire.xml"
     local signer
-    local process = require "moonwire.process"
+    local process, metrics = require "moonwire.process", require "moonwire.metrics"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
 
@@ -411,6 +411,8 @@ describe("the documentation of the API", function()
       file_list_options = function(options) file.list("/", options) end,
       file_make_folder_options = function(options) file.make_folder("/", options) end,
       file_rename_options = function(options) file.rename("/", "/", options) end,
+      metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
+      histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
     }
 
