@@ -72,9 +72,11 @@ end
 local function read(self, name)
   local path = name:gsub("%.", "/")
   for _, ending in ipairs { ".lua", "/init.lua" } do
-    local text = self.sources and self.sources[self.folder .. "/" .. path .. ending]
-      or core.sandbox.read_module(self.folder, path .. ending)
+    local place = self.folder .. "/" .. path .. ending
+    local sources = self.sources or {}
+    local text = sources[place] or core.sandbox.read_module(self.folder, path .. ending)
     if text then
+      sources[place] = text
       return text, path .. ending
     end
   end
@@ -130,7 +132,8 @@ end
 
 --- The global table of a script.
 ---@param folder? string of the script; nil: it has no modules of its own
----@param sources? table<string, string> path → text of files that are taken as they were read before
+--- Path → text of files that are taken as they were read before; what else is read is added.
+---@param sources? table<string, string>
 ---@return table
 function sandbox.environment(folder, sources)
   local env, loaded = {}, {}

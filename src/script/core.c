@@ -2,8 +2,10 @@
 
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_attempt.h"
 #include "script/l_codec.h"
 #include "script/l_child.h"
+#include "script/l_config.h"
 #include "script/l_connect.h"
 #include "script/l_crypto.h"
 #include "script/l_data.h"
@@ -18,6 +20,7 @@
 #include "script/l_main.h"
 #include "script/l_metric.h"
 #include "script/l_resolver.h"
+#include "script/l_scratch.h"
 #include "script/l_signal.h"
 #include "script/l_stream.h"
 #include "script/l_stream_relay.h"
@@ -98,7 +101,8 @@ static const luaL_Reg net_functions[] = {
 
 static const luaL_Reg functions[] = {
     {"fault", core_fault}, {"is_fault", core_is_fault}, {"now", core_now},
-    {"usage", core_usage}, {"memory", core_memory},     {NULL, NULL},
+    {"usage", core_usage}, {"memory", core_memory},     {"attempt", mw_l_attempt},
+    {"scratch", mw_l_scratch}, {NULL, NULL},
 };
 
 static int open_core(lua_State *L) {
@@ -119,6 +123,7 @@ static int open_core(lua_State *L) {
     mw_l_data_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);
+    mw_l_config_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }
@@ -131,6 +136,7 @@ void mw_core_open(lua_State *L) {
     mw_l_stream_send_file_open(L);
     mw_l_dgram_open(L);
     mw_l_job_open(L);
+    mw_l_scratch_open(L);
     luaL_requiref(L, "moonwire.core", open_core, 0);
     lua_pop(L, 1);
 }

@@ -1,0 +1,163 @@
+--- Judges a config and the scripts it names, in a process of its own, before anything of the daemon changes.
+--- Not for scripts.
+local config = require "moonwire.config"
+local core = require "moonwire.core"
+
+local probe = {}
+
+local BLOB <const> = { -- what a worker must know of a service; its name and sources besides
+  "script", "settings", "sandbox", "processes", "options", "limits", "allow", "deny", "drain",
+}
+
+---@class moonwire.probe.service
+---@field name string
+---@field workers? integer[]
+---@field drain number
+---@field listeners table[]
+---@field worker table what workers get: see BLOB
+
+---@class moonwire.probe.result
+---@field fault? string
+---@field daemon? table
+---@field services? moonwire.probe.service[]
+---@field files string[] that were read, also when there is a fault
+
+local function add_file(files, path)
+  for _, file in ipairs(files) do
+    if file == path then
+      return
+    end
+  end
+  files[#files + 1] = path
+end
+
+-- What Lua's state for the script answered, as tables.
+local function unpack_answer(files, fault, names, ...)
+  local fields, sources, list = {}, {}, { ... }
+  for name in names:gmatch("%S+") do
+    fields[name] = true
+  end
+  for i = 1, #list, 2 do
+    sources[list[i]] = list[i + 1]
+    add_file(files, list[i])
+  end
+  return fault or nil, fields, sources
+end
+
+local function load_script(service, files)
+  local file <close>, problem = io.open(service.script, "rb")
+  local text, why
+  if file then
+    text, why = file:read("a")
+  end
+  if not text then
+    return ("%s: %s"):format(tostring(service.at), problem or service.script .. ": " .. why)
+  end
+  add_file(files, service.script)
+  local options = { sandbox = service.sandbox, name = service.name }
+  if service.limits.memory > 0 then
+    options.memory = service.limits.memory
+  end
+  return unpack_answer(files, core.scratch(options, "moonwire.probe.script", "load", service.script, text))
+end
+
+local function has_kind(service, kind)
+  for _, listener in ipairs(service.listeners) do
+    if listener.kind == kind then
+      return listener.address
+    end
+  end
+end
+
+-- Whether the functions that the script has are those that the listeners need.
+local function check_functions(service, fields)
+  local stream, datagram = has_kind(service, "stream"), has_kind(service, "datagram")
+  if next(fields) == nil then
+    return "the script returned no handler for connections; end it with: return function(conn) … end"
+  elseif stream and not fields.connect then
+    return ("the script has no 'connect' function, and the service listens on %s"):format(stream)
+  elseif datagram and not fields.datagram then
+    return ("the script has no 'datagram' function, and the service listens on %s"):format(datagram)
+  elseif not stream and not datagram and not fields.start then
+    return "the service listens nowhere and its script has no 'start' function: it would do nothing"
+  end
+end
+
+local function judge_service(service, files)
+  local fault, fields, sources = load_script(service, files)
+  if fault then
+    return nil, ('%s (service "%s")'):format(fault, service.name)
+  end
+  fault = check_functions(service, fields)
+  if fault then
+    return nil, ('%s: %s (service "%s")'):format(service.script, fault, service.name)
+  end
+  local worker = { name = service.name, sources = sources }
+  for _, key in ipairs(BLOB) do
+    worker[key] = service[key]
+  end
+  return {
+    name = service.name, workers = service.workers, drain = service.drain, listeners = service.listeners,
+    worker = worker,
+  }
+end
+
+--- Judges a config and its scripts.
+---@param path string
+---@param drop fun(user: string, group?: string): string? gives up rights between the config and the scripts;
+---  returns what went wrong
+---@return moonwire.probe.result
+function probe.judge(path, drop)
+  local whole, fault, files = config.read(path)
+  if not whole then
+    return { fault = fault, files = files }
+  end
+  files = whole.files
+  fault = whole.daemon.user and drop(whole.daemon.user, whole.daemon.group)
+  if fault then
+    return { fault = ("%s: %s"):format(path, fault), files = files }
+  end
+  local services = {}
+  for i, service in ipairs(whole.services) do
+    services[i], fault = judge_service(service, files)
+    if fault then
+      return { fault = fault, files = files }
+    end
+  end
+  return { daemon = whole.daemon, services = services, files = files }
+end
+
+--- What the supervisor gets: the bytes of a message, see MW_ORDER_PROBED.
+---@param path string of the config
+---@param drop fun(user: string, group?: string): string?
+---@return string
+function probe.message(path, drop)
+  local result = probe.judge(path, drop)
+  for _, service in ipairs(result.services or {}) do
+    service.blob, service.worker = core.data.encode(service.worker), nil
+  end
+  return core.data.encode(result)
+end
+
+local function count(number, noun)
+  return ("%d %s%s"):format(number, noun, number == 1 and "" or "s")
+end
+
+--- The same for an operator.
+---@param path string of the config
+---@param drop fun(user: string, group?: string): string?
+---@return boolean good
+---@return string text that says so, or the fault
+function probe.check(path, drop)
+  local result, listeners = probe.judge(path, drop), 0
+  if result.fault then
+    return false, result.fault
+  end
+  for _, service in ipairs(result.services) do
+    listeners = listeners + #service.listeners
+  end
+  local services = count(#result.services, "service")
+  return true, ("%s: %s, %s: ok"):format(path, services, count(listeners, "listener"))
+end
+
+return probe

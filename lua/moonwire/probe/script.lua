@@ -1,0 +1,35 @@
+--- Judges one script, in a Lua state of its own. Not for scripts.
+local core = require "moonwire.core"
+local message = require "moonwire.probe.message"
+local script = require "moonwire.script"
+
+local judge = {}
+
+local SECONDS <const> = 3 -- of the processor, to load it
+
+local function names_of(service)
+  local names = {}
+  for name in pairs(service or {}) do
+    names[#names + 1] = name
+  end
+  return table.concat(names, " ")
+end
+
+--- Loads a script: all is strings, since they come from another state and go there.
+---@param path string
+---@param text string of the script
+---@return string|false fault with file, line and message
+---@return string names of the service's fields; of a program: ""
+---@return string ... path and text of each source in turn
+function judge.load(path, text)
+  local sources = { [path] = text }
+  local ok, service = core.attempt(SECONDS, script.load, path, sources, false)
+  local list, paths = {}, {}
+  for source, content in pairs(sources) do
+    paths[#paths + 1] = source
+    list[#list + 1], list[#list + 2] = source, content
+  end
+  return not ok and message.whole(service, path, paths), ok and names_of(service) or "", table.unpack(list)
+end
+
+return judge

@@ -1,0 +1,168 @@
+#include "worker/probe.h"
+
+#include "base/log.h"
+#include "base/privilege_linux.h"
+#include "net/channel.h"
+#include "proto/message.h"
+#include "proto/order.h"
+#include "script/paths.h"
+#include "script/state.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* For the config: of each script its own limit holds. */
+#define MEMORY_BYTES ((size_t)1 << 30)
+
+#define SEND_SECONDS 10.0 /* what the supervisor may take to receive */
+
+struct probe {
+    struct mw_loop *loop;
+    struct mw_net *net;
+    struct mw_state *state;
+};
+
+static bool open_probe(struct probe *probe) {
+    char library[PATH_MAX];
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    if (!mw_find_library(library, sizeof library)) {
+        mw_log(MW_LOG_ERROR, "Moonwire's Lua library is in none of these: %s", library);
+        return false;
+    }
+    probe->loop = mw_loop_new();
+    probe->net = probe->loop ? mw_net_new(probe->loop) : NULL;
+    probe->state =
+        probe->net ? mw_state_new(probe->loop, probe->net, &(struct mw_state_options){.library = library}) : NULL;
+    if (!probe->state) {
+        mw_log(MW_LOG_ERROR, "cannot judge the config: not enough memory, or no epoll");
+        return false;
+    }
+    probe->state->sched.name = "config";
+    mw_state_set_limits(probe->state, &(struct mw_state_limits){.cpu = MW_TIMER_NEVER, .memory = MEMORY_BYTES});
+    return true;
+}
+
+static void close_probe(struct probe *probe) {
+    if (probe->state) {
+        mw_state_free(probe->state);
+    }
+    if (probe->net) {
+        mw_net_free(probe->net);
+    }
+    if (probe->loop) {
+        mw_loop_free(probe->loop);
+    }
+}
+
+/* drop(user [, group]) → nothing, or what went wrong. The upvalue: only root has to. */
+static int drop(lua_State *L) {
+    struct mw_fault fault;
+    if ((lua_toboolean(L, lua_upvalueindex(1)) && geteuid() != 0) ||
+        mw_privilege_drop(luaL_checkstring(L, 1), luaL_optstring(L, 2, NULL), &fault)) {
+        return 0;
+    }
+    lua_pushstring(L, fault.message);
+    return 1;
+}
+
+/* Protected: (name of a function of moonwire.probe, path of the config, whether only root drops rights) → what
+ * the function returns */
+static int call(lua_State *L) {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "moonwire.probe");
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, 1);
+    lua_gettable(L, -2);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, drop, 1);
+    lua_call(L, 2, 2);
+    return 2;
+}
+
+/* Leaves two values on the stack; false: an error that nobody expected. */
+static bool judge(struct probe *probe, const char *name, const char *config, bool only_root) {
+    lua_State *L = probe->state->sched.L;
+    lua_pushcfunction(L, call);
+    lua_pushstring(L, name);
+    lua_pushstring(L, config);
+    lua_pushboolean(L, only_root);
+    return lua_pcall(L, 3, 2, 0) == LUA_OK;
+}
+
+/* --- for the supervisor --- */
+
+static void on_message(void *owner, uint8_t kind, const char *bytes, size_t size, const int *descriptors, int count) {
+    (void)owner, (void)kind, (void)bytes, (void)size;
+    for (int i = 0; i < count; i++) {
+        close(descriptors[i]);
+    }
+}
+
+static void on_end(void *owner) {
+    (void)owner;
+}
+
+static bool is_sent(void *channel) {
+    return mw_channel_pending(channel) == 0;
+}
+
+static bool send_probed(struct probe *probe, int descriptor, const char *bytes, size_t size) {
+    static const struct mw_channel_events events = {.on_message = on_message, .on_end = on_end};
+    struct mw_channel *channel = mw_channel_new(probe->loop, descriptor, &events, NULL);
+    if (!channel) {
+        return false;
+    }
+    bool sent = mw_channel_send(channel, MW_ORDER_PROBED, bytes, size, NULL, 0) == 0;
+    if (sent && !is_sent(channel)) {
+        mw_channel_converse(channel, SEND_SECONDS, is_sent, channel);
+        sent = is_sent(channel);
+    }
+    mw_channel_close(channel);
+    return sent;
+}
+
+/* An error of ours: memory may be out. */
+static bool send_fault(struct probe *probe, int descriptor, const char *message) {
+    struct mw_text text = {.bytes = NULL};
+    size_t opened = mw_message_open(&text);
+    mw_message_put_string(&text, "fault", message);
+    mw_message_close(&text, opened);
+    bool sent = !text.failed && send_probed(probe, descriptor, text.bytes, text.size);
+    mw_text_free(&text);
+    return sent;
+}
+
+int mw_probe_main(const char *config, int channel) {
+    struct probe probe = {.loop = NULL};
+    bool sent = false;
+    if (open_probe(&probe)) {
+        lua_State *L = probe.state->sched.L;
+        size_t size = 0;
+        bool judged = judge(&probe, "message", config, false);
+        const char *bytes = lua_tolstring(L, judged ? -2 : -1, &size);
+        sent = judged && bytes ? send_probed(&probe, channel, bytes, size)
+                               : send_fault(&probe, channel, bytes ? bytes : "the config cannot be judged");
+    }
+    close_probe(&probe);
+    return sent ? 0 : 1;
+}
+
+/* --- for an operator --- */
+
+int mw_check_main(const char *config) {
+    struct probe probe = {.loop = NULL};
+    bool good = false;
+    if (open_probe(&probe)) {
+        lua_State *L = probe.state->sched.L;
+        good = judge(&probe, "check", config, true) && lua_toboolean(L, -2);
+        const char *text = lua_tostring(L, -1);
+        fprintf(good ? stdout : stderr, "%s%s\n", good ? "" : "moonwire: ", text ? text : "the config cannot be judged");
+    }
+    close_probe(&probe);
+    return good ? 0 : 1;
+}
