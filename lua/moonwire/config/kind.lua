@@ -46,7 +46,7 @@ end
 ---@return moonwire.config.kind
 function kind.duration(least, most)
   local from, to = units.show_seconds(least), units.show_seconds(most)
-  return new(('a duration from %s to %s, such as "10s" or "500ms",'):format(from, to), function(value)
+  return new(('a duration from %s to %s (such as "10s" or "500ms")'):format(from, to), function(value)
     return between(units.seconds(value), least, most)
   end)
 end
@@ -57,7 +57,7 @@ end
 ---@return moonwire.config.kind
 function kind.size(least, most)
   local from, to = units.show_bytes(least), units.show_bytes(most)
-  return new(('a size from %s to %s, such as "64M",'):format(from, to), function(value)
+  return new(('a size from %s to %s (such as "64M")'):format(from, to), function(value)
     return between(units.bytes(value), least, most)
   end)
 end
@@ -95,7 +95,8 @@ function kind.choice(words)
     quoted[i] = ('"%s"'):format(word)
   end
   local last = table.remove(quoted)
-  return new(("%s or %s"):format(table.concat(quoted, ", "), last), function(value)
+  local others = #quoted > 0 and table.concat(quoted, ", ") .. " or " or ""
+  return new(others .. last, function(value)
     for _, word in ipairs(words) do
       if value == word then
         return value
@@ -139,7 +140,7 @@ end
 ---@param none 0|false
 ---@return moonwire.config.kind
 function kind.limit(limit, none)
-  local expected = limit.expected:gsub(",$", "") .. ", or false for no limit,"
+  local expected = limit.expected .. " or false for no limit"
   return {
     expected = expected,
     read = function(value, at)
@@ -200,21 +201,26 @@ local function sorted_keys(given)
   return keys
 end
 
--- The name in these fields, or in a table among them, that was meant.
-local function suggest(key, fields)
+local function names_of(fields)
   local names = {}
   for i, field in ipairs(fields) do
     names[i] = field.name
   end
+  return names
+end
+
+-- The name in these fields, or in a table among them, that was meant.
+local function suggest(key, fields)
+  local near, inner = nearest.find(key, names_of(fields)), nil
   for _, field in ipairs(fields) do
-    for _, inner in ipairs(field.kind.fields or {}) do
-      if inner.name == key then
-        return ("; did you mean '%s.%s'?"):format(field.name, key)
-      end
+    local found = nearest.find(key, names_of(field.kind.fields or {}))
+    if found and (found == key or not inner) then
+      inner = ("%s.%s"):format(field.name, found)
     end
   end
-  local near = nearest.find(key, names)
-  return near and ("; did you mean '%s'?"):format(near) or (" (known: %s)"):format(table.concat(names, ", "))
+  near = near or inner
+  return near and ("; did you mean '%s'?"):format(near)
+    or (" (known: %s)"):format(table.concat(names_of(fields), ", "))
 end
 
 --- Raises that there is no such option.

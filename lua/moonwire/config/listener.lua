@@ -4,7 +4,7 @@ local kind = require "moonwire.config.kind"
 
 local listener = {}
 
-local EXPECTED <const> = 'an address such as "tcp://127.0.0.1:7000", or a table with one,'
+local EXPECTED <const> = 'an address (such as "tcp://127.0.0.1:7000") or a table with one'
 
 local FOR <const> = { -- which listeners an option is for
   backlog = { tcp = true, unix = true },
@@ -15,7 +15,7 @@ local FOR <const> = { -- which listeners an option is for
 }
 
 -- Permission bits, written as chmod takes them.
-local mode = { expected = 'octal digits in a string, such as "660",' }
+local mode = { expected = 'octal digits in a string (such as "660")' }
 
 function mode.read(value, at)
   local bits = type(value) == "string" and value:find("^[0-7]+$") and tonumber(value, 8)

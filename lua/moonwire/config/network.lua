@@ -1,7 +1,7 @@
 --- Networks, as `allow` and `deny` name them: "10.0.0.0/8", "::1". Not for scripts.
 local network = {}
 
-local EXPECTED <const> = 'a network such as "10.0.0.0/8", "192.0.2.7" or "2001:db8::/32"'
+local EXPECTED <const> = 'a network (such as "10.0.0.0/8", "192.0.2.7" or "2001:db8::/32")'
 
 -- The 32 bits of "192.0.2.7"; nil for anything else.
 local function parse_v4(text)

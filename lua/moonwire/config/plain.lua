@@ -12,7 +12,7 @@ local function copy_table(value, at, above)
     at:fail("%s: the table contains itself", at.key)
   elseif #above == DEPTH_MOST then
     at:fail("%s: tables are nested more than %d deep", at.key, DEPTH_MOST)
-  elseif getmetatable(value) then
+  elseif debug.getmetatable(value) then
     at:fail("%s: strings, numbers, booleans and tables of these expected, got a library", at.key)
   end
   above[value], above[#above + 1] = true, value

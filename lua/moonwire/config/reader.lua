@@ -10,7 +10,7 @@ local schema = require "moonwire.config.schema"
 local reader = {}
 
 local SIZE_MOST <const> = 16 * 1024 * 1024 -- of a file of a config
-local SECONDS <const> = 3 -- of the processor, for all of it
+local SECONDS <const> = 1 -- of the processor, for all of it
 local DEPTH_MOST <const> = 20 -- of files that include files
 local NAME_MOST <const> = 63 -- bytes of the name of a service
 
@@ -76,11 +76,11 @@ end
 local function read_text(path)
   local file <close>, why = io.open(path, "rb")
   if not file then
-    return nil, why
+    return nil, (why:gsub("^.*: ", ""))
   end
   local text, problem = file:read(SIZE_MOST + 1)
   if problem then
-    return nil, ("%s: %s"):format(path, problem)
+    return nil, problem
   end
   return text or ""
 end
@@ -88,7 +88,9 @@ end
 -- Raises what is wrong with the file, or `at` the place that includes it when it cannot be read.
 local function run_file(self, path, at)
   local text, why = read_text(path)
-  if not text then
+  if not text and at.line then
+    at:fail("%s: %s", path, why)
+  elseif not text then
     at:fail("%s", why)
   elseif #text > SIZE_MOST then
     at:fail("%s: a file of a config has at most %d bytes", path, SIZE_MOST)
@@ -123,7 +125,7 @@ function words.service(self, name)
   local at = self:here()
   self:finish_service()
   if type(name) ~= "string" or not name:find("^%w[%w_.-]*$") or #name > NAME_MOST then
-    local expected = "a name of letters, digits, '_', '-' and '.', %d at most,"
+    local expected = "a name of at most %d letters, digits, '_', '-' and '.'"
     at:below("service"):expect(expected:format(NAME_MOST), name)
   end
   at = at:of_service(name)
@@ -150,7 +152,7 @@ end
 
 function words.include(self, pattern)
   local at = self:here()
-  to_name(at, "include", 'a path or a pattern such as "conf.d/*.lua"', pattern)
+  to_name(at, "include", 'a path or a pattern (such as "conf.d/*.lua")', pattern)
   self:finish_service()
   for _, path in ipairs(paths_of(self, pattern)) do
     for _, open in ipairs(self.open) do
@@ -186,7 +188,8 @@ function words.env(self, name, default)
   if value then
     return like(value, default, at, name)
   elseif default == nil and not self.lenient then
-    at:fail('env: the environment has no variable %s; set it, or give a default: env("%s", "…")', name, name)
+    at:fail('env: the environment has no variable %s; set it, or give a default: env("%s", "…")', name,
+      name)
   end
   return default == nil and "" or default
 end
@@ -201,9 +204,10 @@ function words.credential(self, name)
     local remedy = "systemd sets it for a unit with LoadCredential=" .. name .. ":FILE"
     at:fail("credential: %s: there is no $CREDENTIALS_DIRECTORY; %s", name, remedy)
   end
-  local text, why = read_text(("%s/%s"):format(folder, name))
+  local path = ("%s/%s"):format(folder, name)
+  local text, why = read_text(path)
   if not text and not self.lenient then
-    at:fail("credential: %s; the unit needs LoadCredential=%s:FILE", why, name)
+    at:fail("credential: %s: %s; the unit needs LoadCredential=%s:FILE", path, why, name)
   end
   return ((text or ""):gsub("\r?\n$", ""))
 end
@@ -270,6 +274,8 @@ local function environment(self)
     local at = self:here()
     if known[name] ~= nil then
       at:fail("'%s' is a word of the config, and cannot be set", name)
+    elseif kind.field(schema.service, name) and not kind.field(schema.daemon, name) then
+      at:fail('%s is an option of services: service "NAME" { %s = … }', name, name)
     elseif not kind.field(schema.daemon, name) then
       kind.refuse_key(name, schema.daemon, at)
     end

@@ -26,7 +26,7 @@ function socket_path.read(value, at)
   return read_path(value, at)
 end
 
-local tcp_address = { expected = 'a tcp:// address such as "tcp://127.0.0.1:9464"' }
+local tcp_address = { expected = 'a tcp:// address (such as "tcp://127.0.0.1:9464")' }
 function tcp_address.read(value, at)
   local listeners = type(value) == "string" and listener.kind.read(value, at)
   if not listeners or not value:find("^tcp://") then
