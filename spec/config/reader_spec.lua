@@ -195,7 +195,7 @@ describe("credential", function()
       .. "systemd sets it for a unit with LoadCredential=token:FILE"
     local text = "local x = credential 'token'"
     assert.are.equal(expected, read_with({ CREDENTIALS_DIRECTORY = false }, text))
-    assert.matches("credential: /nowhere/token: No such file or directory; the unit needs LoadCredential=token:",
+    assert.matches("credential: /nowhere/token: No such file or directory; the unit needs LoadCredential=to",
       read_with({ CREDENTIALS_DIRECTORY = "/nowhere" }, text))
   end)
 

@@ -1,6 +1,7 @@
 #include "script/l_config.h"
 
 #include "base/addr.h"
+#include "net/network.h"
 #include "script/check.h"
 
 #include <glob.h>
@@ -94,7 +95,23 @@ static int config_address(lua_State *L) {
     return 1;
 }
 
+/* network(text) → true | nil, why */
+static int config_network(lua_State *L) {
+    struct mw_network network;
+    size_t length;
+    const char *why, *text = luaL_checklstring(L, 1, &length);
+    if (!mw_network_parse(&network, text, length, &why)) {
+        luaL_pushfail(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 void mw_l_config_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"files", config_files}, {"address", config_address}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"files", config_files}, {"address", config_address}, {"network", config_network}, {NULL, NULL},
+    };
     mw_set_functions(L, "config", functions);
 }
