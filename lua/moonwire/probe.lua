@@ -54,11 +54,12 @@ local function load_script(service, files)
     return ("%s: %s"):format(tostring(service.at), problem or service.script .. ": " .. why)
   end
   add_file(files, service.script)
-  local options = { sandbox = service.sandbox, name = service.name }
-  if service.limits.memory > 0 then
-    options.memory = service.limits.memory
-  end
-  return unpack_answer(files, core.scratch(options, "moonwire.probe.script", "load", service.script, text))
+  local limits = service.limits
+  local memory = limits.memory > 0 and limits.memory or nil
+  local options = { sandbox = service.sandbox, name = service.name, memory = memory }
+  local cpu = limits.cpu > 0 and tostring(limits.cpu) or "inf"
+  local judge <const> = "moonwire.probe.script"
+  return unpack_answer(files, core.scratch(options, judge, "load", service.script, text, cpu))
 end
 
 local function has_kind(service, kind)

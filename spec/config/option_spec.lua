@@ -236,10 +236,10 @@ describe("networks", function()
   end)
 
   it("are nothing else", function()
-    is_faulty('1: service "echo": deny: "localhost": no network: such as 10.0.0.0/8, 192.0.2.1, fe80::/10 or ::1',
-      service "deny = 'localhost'")
-    is_faulty('1: service "echo": deny[2]: "10.0.0.0/33": behind the slash: the number of bits, up to 32 for IPv4 '
-      .. "and 128 for IPv6", service "deny = { '::1', '10.0.0.0/33' }")
+    is_faulty([[1: service "echo": deny: "localhost": no network: such as 10.0.0.0/8, 192.0.2.1, fe80::/10 ]]
+      .. "or ::1", service "deny = 'localhost'")
+    is_faulty([[1: service "echo": deny[2]: "10.0.0.0/33": behind the slash: the number of bits, up to 32 ]]
+      .. "for IPv4 and 128 for IPv6", service "deny = { '::1', '10.0.0.0/33' }")
     assert.matches('deny: "10.1.2.3/8": the address has bits behind the prefix',
       fault(service "deny = '10.1.2.3/8'"))
     assert.matches('allow: a network %(such as "10.0.0.0/8", .* expected, got 7', fault(service "allow = 7"))

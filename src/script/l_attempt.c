@@ -4,6 +4,8 @@
 #include "script/check.h"
 #include "script/guard.h"
 
+#define MOST_SECONDS 1e8 /* as good as for ever: a timer of the kernel's takes no infinity */
+
 struct attempt {
     struct mw_alarm alarm;
     struct mw_sched *sched;
@@ -44,7 +46,7 @@ int mw_l_attempt(lua_State *L) {
     if (!mw_alarm_init(&attempt.alarm, MW_ALARM_COMPUTING, on_alarm)) {
         return luaL_error(L, "the system has no timer left");
     }
-    mw_alarm_set(&attempt.alarm, seconds);
+    mw_alarm_set(&attempt.alarm, seconds < MOST_SECONDS ? seconds : MOST_SECONDS);
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
     mw_alarm_remove(&attempt.alarm);
     lua_sethook(L, NULL, 0, 0);

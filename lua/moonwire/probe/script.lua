@@ -5,8 +5,6 @@ local script = require "moonwire.script"
 
 local judge = {}
 
-local SECONDS <const> = 3 -- of the processor, to load it
-
 local function names_of(service)
   local names = {}
   for name in pairs(service or {}) do
@@ -18,12 +16,13 @@ end
 --- Loads a script: all is strings, since they come from another state and go there.
 ---@param path string
 ---@param text string of the script
+---@param cpu string seconds of the processor that it may take to load; "inf": no limit
 ---@return string|false fault with file, line and message
 ---@return string names of the service's fields; of a program: ""
 ---@return string ... path and text of each source in turn
-function judge.load(path, text)
+function judge.load(path, text, cpu)
   local sources = { [path] = text }
-  local ok, service = core.attempt(SECONDS, script.load, path, sources, false)
+  local ok, service = core.attempt(tonumber(cpu) or math.huge, script.load, path, sources, false)
   local list, paths = {}, {}
   for source, content in pairs(sources) do
     paths[#paths + 1] = source
