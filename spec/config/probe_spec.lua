@@ -74,7 +74,7 @@ describe("the judge of scripts", function()
       judge("require 'nowhere'").fault)
     local long = ("long/"):rep(30)
     assert.are.equal(("DIR/%sscript.lua:1: no (service \"x\")"):format(long), judge("return print",
-      ('}\nservice "x" { script = "%sscript.lua"'):format(long), { [long
+      ('listen = ":0" }\nservice "x" { script = "%sscript.lua"'):format(long), { [long
         .. "script.lua"] = "error 'no'" }).fault)
   end)
 

@@ -75,7 +75,7 @@ end
 ---@param most number
 ---@return moonwire.config.kind
 function kind.number(least, most)
-  return new(("a number from %g to %g"):format(least, most), function(value)
+  return new(("a number from %.14g to %.14g"):format(least, most), function(value)
     return type(value) == "number" and between(value, least, most) or nil
   end)
 end

@@ -1,0 +1,113 @@
+-- The config of the Moonwire daemon: Lua, but in an empty world. See moonwire.lua(5).
+-- Every option stands here with its default behind "--", or, where it has none, with an example.
+-- `moonwire check` judges this file and the scripts it names; `moonwire reload` brings it into force.
+--
+-- Durations are seconds, or "500ms", "10s", "2m", "1h", "1d". Sizes are bytes, or "64K", "64M", "1G".
+-- `false` is for no limit. env("NAME", default) gives a variable, credential("name") a secret from systemd.
+
+-- Processes that serve; "auto": one for each core.
+--workers = "auto"
+
+-- The Unix socket that `moonwire status`, `reload` and the like speak to: only root and the daemon's own
+-- user may.
+--control = "/run/moonwire/control.sock"
+
+-- Who the workers are when the daemon is started as root: what serves the network should not be root.
+--user = "moonwire"
+-- Their group; without it the user's own.
+--group = "moonwire"
+
+-- What connections may take to end after a reload or a stop; then they are closed.
+--drain = "30s"
+
+-- A worker whose loop does not turn for so long is replaced: a function in C may never return.
+--stuck = "5s"
+
+-- What loading this file and the scripts may take, and then all workers together: a reload that hangs
+-- fails, and changes nothing.
+--reload_timeout = "30s"
+
+-- Workers that die are replaced at once, but not without end.
+--restart = {
+--  budget = 10, -- so many ends of a worker within this time are too many: then it rests
+--  within = "60s", -- the time in which they are counted
+--  most = "10s", -- the longest rest; it begins short and doubles
+--}
+
+-- The log of the daemon and all its services.
+--log = {
+--  level = "info", -- "debug", "info", "warn" or "error"; `moonwire log LEVEL` changes it meanwhile
+--  format = "text", -- lines to read, or "json" for programs
+--  to = "stderr", -- or "journal", with its fields; or the path of a file, opened anew at SIGUSR1
+--}
+
+-- Counters for Prometheus; `moonwire metrics` prints them in any case.
+--metrics = {
+--  listen = "tcp://127.0.0.1:9464", -- where they can be fetched; without it nowhere
+--}
+
+-- More files, as one for each service; it is no fault when there is none.
+--include "conf.d/*.lua"
+
+-- A service: says each byte back. Remove the "--" to have it.
+--service "echo" {
+--  -- Addresses: tcp:// udp:// unix:// fd://, or a table with one and options of the listener.
+--  listen = {
+--    "tcp://127.0.0.1:7000",
+--    {
+--      address = "tcp://[::1]:7000", -- where to listen
+--      backlog = 4096, -- connections that the kernel keeps until they are accepted
+--      nodelay = true, -- small writes leave at once, instead of waiting for more
+--      keepalive = false, -- the kernel probes idle peers, and so finds out which are gone
+--      v6_only = false, -- [::] takes no IPv4, so that another listener can have it
+--    },
+--    { address = "unix:///run/moonwire/echo.sock", mode = "660" }, -- mode: who may connect to a Unix socket
+--  },
+--
+--  -- What it does: seen from the folder of this file, then among what came with Moonwire.
+--  script = "examples/echo.lua",
+--
+--  -- For the script, which finds it as ctx.config: any plain data.
+--  settings = {},
+--
+--  -- The script is from others: it reaches no files and no processes, and its functions are bounded.
+--  sandbox = false,
+--
+--  -- It may start other programs: while no service may, no worker can.
+--  processes = false,
+--
+--  -- How many workers run it, or their numbers in a list; without it all.
+--  workers = 1,
+--
+--  -- What its connections may take to end, instead of the daemon's `drain`.
+--  drain = "30s",
+--
+--  -- What it may use.
+--  limits = {
+--    connections = 10000, -- at once, in all workers together
+--    per_address = false, -- at once from one address; a proxy in front has one for everybody
+--    accept_rate = false, -- new connections a second
+--    accept_burst = false, -- so many may come at once before accept_rate holds; false: those of a second
+--    idle = false, -- a connection on which nothing came or left for so long is closed
+--    total = false, -- a connection older than this is closed
+--    memory = "1G", -- of the service in each worker; past it allocations fail in its scripts alone
+--    cpu = "1s", -- of the processor that a task may use without waiting
+--  },
+--
+--  -- Networks that may connect, such as "10.0.0.0/8"; when there are any, no others.
+--  allow = {},
+--
+--  -- Networks that may not; of several that fit, the smallest decides.
+--  deny = {},
+--
+--  -- Of its connections, instead of what the script says itself.
+--  options = {
+--    read_timeout = "300s", -- what one read may wait
+--    write_timeout = "60s", -- what one write may wait
+--    input_mark = "64K", -- bytes read ahead of the script
+--    high_mark = "64K", -- queued bytes above which write waits
+--    low_mark = "16K", -- queued bytes at which it goes on
+--    queue_limit = "4M", -- bytes that a queue above high_mark may grow to: past that the connection ends
+--    defer = false, -- the handler starts when the peer has sent something
+--  },
+--}
