@@ -217,6 +217,10 @@ bool mw_log_open(const char *path) {
     return true;
 }
 
+int mw_log_descriptor(void) {
+    return place;
+}
+
 bool mw_log_reopen(void) {
     return place_path[0] == '\0' || mw_log_open(place_path);
 }

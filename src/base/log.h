@@ -44,6 +44,9 @@ bool mw_log_open_journal(void);
  * the path of a file. As mw_log_open. */
 bool mw_log_open_to(const char *to);
 
+/* The descriptor that entries are written to, for who closes all others. */
+int mw_log_descriptor(void);
+
 /* Hands entries that would go to stderr to `take` instead, each as a whole; for
  * who shows something else there. NULL: stderr again. */
 void mw_log_set_sink(void (*take)(void *context, const char *bytes, size_t length), void *context);
