@@ -1,0 +1,37 @@
+#include "proc/settings.h"
+
+#include <string.h>
+
+static const double DRAIN_SECONDS = 30, STUCK_SECONDS = 5, RELOAD_SECONDS = 30;
+
+static int clamp(int64_t value, int least, int most) {
+    return value < least ? least : value > most ? most : (int)value;
+}
+
+static void read_log(struct mw_settings *settings, const struct mw_value *log) {
+    char word[16];
+    settings->log_level = mw_log_level_named(mw_value_string(log, "level", word, sizeof word));
+    if (settings->log_level < 0) {
+        settings->log_level = MW_LOG_INFO;
+    }
+    settings->log_json = strcmp(mw_value_string(log, "format", word, sizeof word), "json") == 0;
+    mw_value_string(log, "to", settings->log_to, sizeof settings->log_to);
+    if (!settings->log_to[0]) {
+        strcpy(settings->log_to, "stderr");
+    }
+}
+
+void mw_settings_read(struct mw_settings *settings, const struct mw_value *daemon) {
+    struct mw_value log = mw_value_field(daemon, "log");
+    *settings = (struct mw_settings){
+        .workers = clamp(mw_value_integer(daemon, "workers", 1), 1, MW_WORKERS_MOST),
+        .drain = mw_value_number(daemon, "drain", DRAIN_SECONDS),
+        .stuck = mw_value_number(daemon, "stuck", STUCK_SECONDS),
+        .reload_timeout = mw_value_number(daemon, "reload_timeout", RELOAD_SECONDS),
+        .processes = mw_value_boolean(daemon, "processes", false),
+    };
+    mw_value_string(daemon, "control", settings->control, sizeof settings->control);
+    mw_value_string(daemon, "user", settings->user, sizeof settings->user);
+    mw_value_string(daemon, "group", settings->group, sizeof settings->group);
+    read_log(settings, &log);
+}
