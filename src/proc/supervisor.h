@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 struct mw_supervisor_options {
-    const char *config; /* path */
+    const char *version; /* of the program */
+    const char *config;  /* path */
     bool watch;         /* reload when a file that was read is saved */
     /* In a child: reads config and scripts, sends MW_ORDER_PROBED over the descriptor. Its exit status. */
     int (*probe_main)(const char *config, int channel);
