@@ -548,6 +548,28 @@ function input:read() end
 --- Reads no more.
 function input:close() end
 
+--- The whole screen of the terminal.
+---@class moonwire.terminal
+local terminal = {}
+
+core.terminal = {}
+
+--- Takes the screen, to draw on it: keys come one by one by core.input and are not
+--- shown. Belongs to the running task. What was there before comes back when it
+--- is closed, and whatever ends the process.
+---@return moonwire.terminal? terminal
+---@return string? err
+---@return moonwire.code? code "unavailable": standard input and output are no terminal
+function core.terminal.open() end
+
+--- How large the terminal is.
+---@return integer columns
+---@return integer rows
+function core.terminal.size() end
+
+--- Gives the screen back as it was.
+function terminal:close() end
+
 --- The main task of the process, which serves the script.
 core.main = {}
 

@@ -26,6 +26,7 @@
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
 #include "script/l_task.h"
+#include "script/l_terminal.h"
 #include "script/l_waiters.h"
 #include "script/sched.h"
 #include "script/service.h"
@@ -117,6 +118,7 @@ static int open_core(lua_State *L) {
     mw_l_service_open(L);
     mw_l_editor_open(L);
     mw_l_input_open(L);
+    mw_l_terminal_open(L);
     mw_l_resolver_open(L);
     mw_l_codec_open(L);
     mw_l_json_open(L);

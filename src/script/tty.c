@@ -14,7 +14,7 @@ static const int fatal[] = {SIGHUP,  SIGQUIT, SIGILL,  SIGABRT, SIGBUS, SIGFPE,
 enum { FATALS = sizeof fatal / sizeof *fatal };
 
 static struct termios kept;
-static volatile sig_atomic_t keeping;
+static volatile sig_atomic_t keeping, screen_taken;
 static struct sigaction previous[FATALS];
 
 bool mw_tty_is_there(void) {
@@ -22,8 +22,17 @@ bool mw_tty_is_there(void) {
     return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
 }
 
+static void leave_screen(void) {
+    static const char order[] = "\033[?25h\033[?1049l";
+    screen_taken = 0;
+    mw_tty_write(order, sizeof order - 1);
+}
+
 void mw_tty_restore(void) {
     int saved = errno;
+    if (screen_taken) {
+        leave_screen();
+    }
     if (keeping) {
         tcsetattr(STDIN_FILENO, TCSADRAIN, &kept);
     }
@@ -73,10 +82,31 @@ void mw_tty_release(void) {
     keeping = 0;
 }
 
+bool mw_tty_take_screen(void) {
+    static const char order[] = "\033[?1049h\033[?25l\033[H\033[2J";
+    struct termios modes = kept;
+    modes.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    modes.c_cc[VMIN] = 1;
+    modes.c_cc[VTIME] = 0;
+    modes.c_cc[VSUSP] = _POSIX_VDISABLE;
+    if (!keeping || tcsetattr(STDIN_FILENO, TCSADRAIN, &modes) < 0) {
+        return false;
+    }
+    screen_taken = 1;
+    mw_tty_write(order, sizeof order - 1);
+    return true;
+}
+
 int mw_tty_columns(void) {
     struct winsize size;
     bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     return known ? size.ws_col : 80;
+}
+
+int mw_tty_rows(void) {
+    struct winsize size;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0;
+    return known ? size.ws_row : 24;
 }
 
 void mw_tty_write(const char *bytes, size_t length) {

@@ -20,8 +20,16 @@ void mw_tty_restore(void);
 /* Restores the modes and forgets them. */
 void mw_tty_release(void);
 
+/* Takes the whole screen after mw_tty_keep: keys come one by one and are not
+ * shown, Ctrl-C is a signal still, Ctrl-Z is not. What was on the screen before
+ * is there again when the modes are restored. False: not a terminal. */
+bool mw_tty_take_screen(void);
+
 /* How many columns a line has. */
 int mw_tty_columns(void);
+
+/* How many lines there are. */
+int mw_tty_rows(void);
 
 /* Writes to standard output, whole if it can be. */
 void mw_tty_write(const char *bytes, size_t length);
