@@ -12,7 +12,14 @@ local test = {}
 local DEADLINE_SECONDS <const> = 30 -- of one case, of one setup
 local ENDING_SECONDS <const> = 10 -- what a case may take to end once it is cancelled
 
-local HELP <const> = "usage: moonwire test [--filter PATTERN] [PATH...]\n"
+local HELP <const> = [[
+usage: moonwire test [--filter PATTERN] [PATH...]
+
+Runs the specs in files, and in all *_spec.lua below folders. PATH is "spec" by default.
+
+      --filter PATTERN     only those whose name matches this pattern of Lua; may be repeated
+  -h, --help               this text
+]]
 
 local deadline = DEADLINE_SECONDS
 
@@ -33,7 +40,9 @@ local function read_arguments(arguments)
   local paths, patterns, i = {}, {}, 1
   while arguments[i] do
     local argument = arguments[i]
-    if argument == "--filter" and arguments[i + 1] then
+    if argument == "--help" or argument == "-h" then
+      return nil
+    elseif argument == "--filter" and arguments[i + 1] then
       i = i + 1
       patterns[#patterns + 1] = arguments[i]
     elseif argument:find("^%-") then
@@ -252,9 +261,11 @@ end
 ---@param options table the command line: arguments
 function test.main(options)
   local paths, patterns = read_arguments(options.arguments)
-  if not paths then
+  if not paths and patterns then
     io.stderr:write("moonwire: ", patterns, "\n", HELP)
     return core.main.exit(2)
+  elseif not paths then
+    return io.stdout:write(HELP)
   end
   core.main.exit(1) -- stays so when the run is interrupted
   package.path = "./?.lua;./?/init.lua;" .. package.path
