@@ -215,7 +215,7 @@ describe("the command line", function()
   end)
 
   it("takes options cut short, behind operands, and operands behind --", function()
-    local fake <close> = daemon.open { connections = { ok = true, workers = {} }, drain = OK }
+    local fake <close> = daemon.open { connections = daemon.connections(), drain = OK }
     assert.are.equal(0, (fake:run("connections", "--serv", "echo")))
     assert.are.equal("echo", fake.requests[1].service)
     assert.are.equal(0, (fake:run("drain", "echo", "--undo")))

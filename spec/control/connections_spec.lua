@@ -79,6 +79,13 @@ describe("moonwire connections", function()
     assert.are.equal(1, status)
   end)
 
+  it("fails when no worker runs", function()
+    local fake <close> = daemon.open { connections = { ok = true, workers = json.array {} } }
+    local status, output, errors = fake:run "connections"
+    assert.are.same({ 1, "moonwire: no worker runs\n" }, { status, errors })
+    assert.matches("^ID +SERVICE [^\n]+\n$", output)
+  end)
+
   it("copes with ten thousand", function()
     local answer = daemon.connections()
     local list = answer.workers[1].report.connections

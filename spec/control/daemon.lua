@@ -31,6 +31,9 @@ local function converse(self, conn)
     if answer then
       conn:write(type(answer) == "string" and answer or json.encode(answer) .. "\n")
     end
+    if not conn:is_open() then
+      return
+    end
   end
 end
 

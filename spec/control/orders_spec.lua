@@ -119,6 +119,11 @@ describe("moonwire eval", function()
     }, { fake:run("eval", "echo", "no()") })
   end)
 
+  it("fails when no worker runs", function()
+    local fake <close> = daemon.open { eval = { ok = true, workers = {} } }
+    assert.are.same({ 1, "", "moonwire: no worker runs\n" }, { fake:run("eval", "echo", "1") })
+  end)
+
   it("sends no more than a daemon reads", function()
     local fake <close> = daemon.open {}
     local status, _, errors = fake:run("eval", "echo", ("x"):rep(70000))

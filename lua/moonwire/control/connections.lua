@@ -36,6 +36,9 @@ function connections.collect(workers)
       list[#list + 1] = connection
     end
   end
+  if not workers[1] then
+    return list, "no worker runs"
+  end
   return list, silent[1] and table.concat(silent, "; ")
 end
 

@@ -15,6 +15,9 @@ end
 local function show(answer)
   local workers = answer.workers or {}
   local results, faults = {}, {}
+  if not workers[1] then
+    return nil, "no worker runs"
+  end
   for _, worker in ipairs(workers) do
     local text, failed = result_of(worker)
     local prefix = workers[2] and ("worker %s: "):format(worker.worker) or ""

@@ -31,7 +31,7 @@ return {
       { name = "for", value = "DURATION", read = units.read_seconds,
         text = "for so long, such as 60s; then for all, or for none if it fails more often" },
       { name = "factor", value = "NUMBER", read = units.read_number,
-        text = "how many times the error rate of the old generation is too much" },
+        text = "how many times the error rate of the old generation is too much; default 2" },
       { name = "json", text = "the daemon's answer as it is, one JSON document" },
     },
     check = check,
