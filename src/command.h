@@ -6,10 +6,14 @@
 #include <getopt.h>
 #include <stddef.h>
 
+#define MW_VERSION "0.1.0"
+
 /* A command with its options: argv[0] is its name. The exit status of the process; 2 for what was not understood. */
 int mw_command_run(int argc, char **argv);
 int mw_command_repl(int argc, char **argv);
 int mw_command_test(int argc, char **argv);
+int mw_command_start(int argc, char **argv);
+int mw_command_check(int argc, char **argv);
 
 /* A command for a daemon that runs. */
 int mw_command_control(int argc, char **argv);

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MW_VERSION "0.1.0"
-
 struct command {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -20,6 +18,8 @@ static const struct command commands[] = {
     {"run", mw_command_run, "run a script as server or program"},
     {"repl", mw_command_repl, "a prompt for Lua, in which waiting works"},
     {"test", mw_command_test, "run specs"},
+    {"start", mw_command_start, "start the daemon that a config describes"},
+    {"check", mw_command_check, "judge a config and its scripts"},
     {"status", mw_command_control, "what the daemon runs: workers, services, generations"},
     {"top", mw_command_control, "the same live, with rates"},
     {"connections", mw_command_control, "the connections, and what they wait for"},

@@ -1,6 +1,6 @@
 # Completes the commands, options and values of moonwire in bash. Names of services are asked of the daemon.
 
-_moonwire_commands='run repl test status top connections kill reload drain stop log metrics eval'
+_moonwire_commands='run repl test start check status top connections kill reload drain stop log metrics eval'
 
 # The options of a command, but for --help.
 _moonwire_options() {
@@ -9,6 +9,8 @@ _moonwire_options() {
     run) echo "--listen --set --execute --stdio --sandbox --cpu-limit --memory-limit $log" ;;
     repl) echo "--execute --memory-limit $log" ;;
     test) echo --filter ;;
+    start) echo "--config --watch $log" ;;
+    check) echo --config ;;
     status) echo "--json $control" ;;
     top) echo "--interval $control" ;;
     connections) echo "--service --peer --sort --limit --stack --locals --json $control" ;;
