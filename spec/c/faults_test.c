@@ -1,4 +1,4 @@
-/* layers: script net loop base */
+/* layers: proto script net loop base */
 /* wrap: mw_memory_allocate */
 /* Memory that is out at any moment. Each scenario of faults.lua runs once to
  * count its allocations, Lua's included, then again and again with another one

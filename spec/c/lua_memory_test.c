@@ -1,4 +1,4 @@
-/* layers: script net loop base */
+/* layers: proto script net loop base */
 /* The memory of a Lua state: blocks keep their content through every change of
  * size, never overlap, and refuse cleanly when memory is out. */
 #include "script/memory.h"

@@ -1,4 +1,4 @@
-/* layers: script net loop base */
+/* layers: proto script net loop base */
 /* Reading lines, delimiters and exact counts, with the bytes cut anywhere: the
  * script lines.lua holds every result against what plain string functions find
  * in the whole text. */
