@@ -1,5 +1,7 @@
 #include "worker/core_metrics.h"
 
+#include "worker/process.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,17 +62,6 @@ static struct mw_metric *gauge(struct mw_metrics *metrics, const char *name, con
     return mw_metric(metrics, MW_GAUGE, name, help, labels, NULL, 0);
 }
 
-static double resident_bytes(void) {
-    char text[128] = "";
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file) {
-        (void)!fgets(text, sizeof text, file);
-        fclose(file);
-    }
-    const char *second = strchr(text, ' ');
-    return second ? strtod(second, NULL) * (double)sysconf(_SC_PAGESIZE) : 0;
-}
-
 static double open_descriptors(void) {
     DIR *folder = opendir("/proc/self/fd");
     double count = -3; /* `.`, `..` and the folder itself */
@@ -83,17 +74,11 @@ static double open_descriptors(void) {
     return folder ? count : 0;
 }
 
-static double cpu_seconds(void) {
-    struct timespec time = {0};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static void update_worker(struct mw_core_metrics *core, const struct mw_worker_numbers *worker) {
     struct mw_metrics *metrics = core->metrics;
-    double cpu = cpu_seconds();
+    double cpu = mw_process_cpu();
     mw_metric_set(gauge(metrics, "moonwire_resident_memory_bytes", "Memory of a worker that is in use.", core->worker),
-                  resident_bytes());
+                  (double)mw_process_memory());
     mw_metric_set(gauge(metrics, "moonwire_open_descriptors", "Descriptors that a worker has open.", core->worker),
                   open_descriptors());
     mw_metric_set(gauge(metrics, "moonwire_generation", "The generation that new connections meet.", core->worker),

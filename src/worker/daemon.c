@@ -79,6 +79,7 @@ static void sweep_host(struct mw_host *host) {
         struct mw_instance *instance = mw_list_owner(node, struct mw_instance, node);
         next = node->next;
         if (instance->phase == MW_ENDED && instance != host->building) {
+            mw_measure(host->daemon);
             mw_instance_free(instance);
         }
     }
@@ -98,6 +99,7 @@ static bool has_instances(const struct mw_daemon *daemon) {
 
 static void on_turn(void *context) {
     struct mw_daemon *daemon = context;
+    mw_measure_soon(daemon);
     for (struct mw_list *node = daemon->hosts.next, *next; node != &daemon->hosts; node = next) {
         next = node->next;
         sweep_host(mw_list_owner(node, struct mw_host, node));
@@ -174,6 +176,7 @@ static bool open_daemon(struct mw_daemon *daemon) {
     mw_loop_children(daemon->loop)->descriptors = daemon->descriptors;
     daemon->work = (struct mw_work){.run = on_turn, .context = daemon};
     mw_loop_add_work(daemon->loop, &daemon->work);
+    mw_measure_open(daemon);
     daemon->begun = mw_loop_now(daemon->loop);
     return true;
 }
@@ -194,6 +197,9 @@ static void close_daemon(struct mw_daemon *daemon) {
     if (daemon->channel) {
         mw_channel_close(daemon->channel);
     }
+    if (daemon->loop) {
+        mw_measure(daemon);
+    }
     end_instances(daemon);
     mw_guard_free(daemon->guard);
     if (daemon->net) {
@@ -203,6 +209,7 @@ static void close_daemon(struct mw_daemon *daemon) {
         mw_host_free(mw_list_owner(daemon->hosts.next, struct mw_host, node));
     }
     if (daemon->loop) {
+        mw_measure_close(daemon);
         mw_timer_remove(mw_daemon_timers(daemon), &daemon->last);
         mw_loop_remove_work(&daemon->work);
         mw_loop_free(daemon->loop);
@@ -214,6 +221,7 @@ int mw_daemon_main(const struct mw_place *place) {
     int status = 1;
     mw_list_init(&daemon.hosts);
     mw_timer_init(&daemon.last, on_last);
+    mw_timer_init(&daemon.measuring, NULL);
     set_signals();
     daemon.descriptors = mw_process_prepare();
     mw_metrics_attach(place->metrics, place->worker);

@@ -11,6 +11,7 @@
 #include "net/stream.h"
 #include "proto/message.h"
 #include "script/guard.h"
+#include "script/memory.h"
 #include "script/service.h"
 #include "worker/daemon.h"
 
@@ -21,6 +22,7 @@
 enum { MW_SERVICE_NAME = 64, MW_ADMISSION_VERDICTS = MW_REFUSED_RATE + 1 };
 
 struct mw_host;
+struct mw_core_metrics;
 
 enum mw_phase {
     MW_BUILDING, /* its script starts */
@@ -40,6 +42,12 @@ struct mw_door {
     char address[MW_ADDR_TEXT];   /* as in the config */
 };
 
+/* What a host has counted, whichever generation it was in. */
+struct mw_host_counts {
+    uint64_t received, sent; /* bytes */
+    uint64_t refused[MW_ADMISSION_VERDICTS];
+};
+
 struct mw_instance {
     struct mw_list node; /* in host->instances */
     struct mw_host *host;
@@ -54,6 +62,7 @@ struct mw_instance {
     double begun;
     double idle, total; /* seconds that a connection may be silent, and last */
     uint64_t accepted;
+    struct mw_host_counts before; /* of the host, when this one began to serve */
 };
 
 struct mw_host {
@@ -107,6 +116,8 @@ struct mw_daemon {
         int64_t generation; /* of the switch that is under way, 0: none */
         size_t moved;
     } moving;
+    struct mw_core_metrics *metrics; /* NULL when memory was out */
+    struct mw_timer measuring;       /* the next time that they are brought up to date; none: nothing has happened */
     bool awaited;  /* a service waits between ADOPT and COMMIT */
     bool stopping;
     bool drains;   /* streams that are closing are what is left */
@@ -177,6 +188,16 @@ void mw_generation_note(struct mw_daemon *daemon, struct mw_instance *instance, 
 
 /* Goes on with moving connections, if a switch is under way. */
 void mw_generation_go_on(struct mw_daemon *daemon);
+
+/* --- the worker's own metrics (measure.c) --- */
+
+void mw_measure_open(struct mw_daemon *daemon);
+void mw_measure_close(struct mw_daemon *daemon);
+
+/* Brings them up to date; or does so within seconds. Before an instance is freed, too: what it counted since would be lost. */
+void mw_measure(struct mw_daemon *daemon);
+void mw_measure_soon(struct mw_daemon *daemon);
+void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts);
 
 /* --- requests of operators (request.c) --- */
 

@@ -245,8 +245,10 @@ static void retire_others(struct mw_host *host, struct mw_instance *successor, d
 }
 
 static void switch_to(struct mw_host *host, struct mw_instance *instance, double drain) {
+    mw_measure(host->daemon);
     host->building = host->canary = NULL;
     host->current = instance;
+    mw_host_count(host, &instance->before);
     instance->phase = MW_SERVING;
     if (!mw_host_set_rules(host, instance)) {
         mw_log(MW_LOG_ERROR, "service %s: limits and networks are still the old ones: not enough memory", host->name);

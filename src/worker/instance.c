@@ -112,6 +112,7 @@ static bool start(struct mw_instance *instance, struct mw_fault *fault) {
         return false;
     }
     state->sched.name = instance->host->name;
+    state->sched.metrics = daemon->place->metrics;
     set_limits(instance, state);
     mw_guard_add(daemon->guard, &state->sched);
     lua_State *L = state->sched.L;

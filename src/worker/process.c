@@ -2,6 +2,11 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 /* Who ignores the end of children, as our parent may, gets no status of theirs. */
 static void set_signals(void) {
@@ -34,4 +39,21 @@ rlim_t mw_process_prepare(void) {
     set_signals();
     keep_freed_memory();
     return raise_descriptor_limit();
+}
+
+size_t mw_process_memory(void) {
+    char text[128] = "";
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file) {
+        (void)!fgets(text, sizeof text, file);
+        fclose(file);
+    }
+    const char *second = strchr(text, ' ');
+    return second ? strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+double mw_process_cpu(void) {
+    struct timespec time = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }

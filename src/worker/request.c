@@ -3,35 +3,14 @@
 
 #include "base/log.h"
 #include "proto/order.h"
-#include "script/memory.h"
 #include "worker/operator.h"
+#include "worker/process.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 /* --- status --- */
-
-static size_t resident_bytes(void) {
-    unsigned long total = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file) {
-        if (fscanf(file, "%lu %lu", &total, &resident) != 2) {
-            resident = 0;
-        }
-        fclose(file);
-    }
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
-           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
 
 static const char *state_of(const struct mw_instance *instance) {
     switch (instance->phase) {
@@ -45,22 +24,17 @@ static const char *state_of(const struct mw_instance *instance) {
 /* What belongs to the host, whichever generation it came in: in the entry of the present one alone, so that sums
  * over the entries are right. */
 static void add_host(struct mw_text *text, const struct mw_host *host) {
-    uint64_t received = host->received, sent = host->sent;
-    for (const struct mw_list *node = host->guests.next; node != &host->guests; node = node->next) {
-        struct mw_stream_counters counters;
-        mw_stream_count(mw_list_owner(node, struct mw_guest, node)->transport, &counters);
-        received += counters.received;
-        sent += counters.sent;
-    }
-    mw_text_format(text, ",\"received\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"listeners\":[", received, sent);
+    struct mw_host_counts counts;
+    mw_host_count(host, &counts);
+    mw_text_format(text, ",\"received\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"listeners\":[", counts.received, counts.sent);
     for (const struct mw_list *node = host->doors.next; node != &host->doors; node = node->next) {
         const char *address = mw_list_owner(node, struct mw_door, node)->address;
         mw_text_json(text, address, strlen(address));
         mw_text_puts(text, node->next == &host->doors ? "" : ",");
     }
     mw_text_format(text, "],\"refused\":{\"network\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"address\":%" PRIu64
-                   ",\"rate\":%" PRIu64 "}", host->refused[MW_REFUSED_NETWORK], host->refused[MW_REFUSED_CONNECTIONS],
-                   host->refused[MW_REFUSED_ADDRESS], host->refused[MW_REFUSED_RATE]);
+                   ",\"rate\":%" PRIu64 "}", counts.refused[MW_REFUSED_NETWORK], counts.refused[MW_REFUSED_CONNECTIONS],
+                   counts.refused[MW_REFUSED_ADDRESS], counts.refused[MW_REFUSED_RATE]);
 }
 
 static void add_instance(struct mw_text *text, const struct mw_instance *instance) {
@@ -83,7 +57,7 @@ static void add_instance(struct mw_text *text, const struct mw_instance *instanc
 static void answer_status(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text) {
     (void)request;
     const char *comma = "";
-    mw_text_format(text, "{\"memory\":%zu,\"cpu\":%.3f,\"services\":[", resident_bytes(), cpu_seconds());
+    mw_text_format(text, "{\"memory\":%zu,\"cpu\":%.3f,\"services\":[", mw_process_memory(), mw_process_cpu());
     for (struct mw_list *host = daemon->hosts.next; host != &daemon->hosts; host = host->next) {
         struct mw_list *instances = &mw_list_owner(host, struct mw_host, node)->instances;
         for (struct mw_list *node = instances->next; node != instances; node = node->next) {
@@ -148,6 +122,12 @@ static void answer_log(struct mw_daemon *daemon, const struct mw_value *request,
     mw_text_puts(text, level >= 0 ? "true" : "false");
 }
 
+static void answer_metrics(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text) {
+    (void)request;
+    mw_measure(daemon);
+    mw_text_puts(text, "true");
+}
+
 static void answer_reopen(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text) {
     (void)daemon;
     (void)request;
@@ -175,6 +155,7 @@ static const struct {
 } requests[] = {
     {"status", answer_status},      {"connections", mw_operator_list}, {"kill", mw_operator_kill}, {"canary", answer_canary},
     {"drain", answer_drain},        {"log", answer_log},               {"reopen_log", answer_reopen},
+    {"metrics", answer_metrics},
 };
 
 void mw_request_answer(struct mw_daemon *daemon, const struct mw_value *request) {

@@ -1,0 +1,110 @@
+/* The worker's own metrics, brought up to date now and then while it is busy, and
+ * whenever somebody asks: what happens costs nothing for them. */
+#include "worker/daemon_internal.h"
+
+#include "base/log.h"
+#include "worker/core_metrics.h"
+
+#include <stdlib.h>
+
+#define EVERY_SECONDS 5.0
+
+static size_t count_instances(const struct mw_daemon *daemon) {
+    size_t count = 0;
+    for (const struct mw_list *host = daemon->hosts.next; host != &daemon->hosts; host = host->next) {
+        const struct mw_list *instances = &mw_list_owner(host, struct mw_host, node)->instances;
+        for (const struct mw_list *node = instances->next; node != instances; node = node->next) {
+            count++;
+        }
+    }
+    return count;
+}
+
+void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts) {
+    counts->received = host->received;
+    counts->sent = host->sent;
+    for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
+        counts->refused[verdict] = host->refused[verdict];
+    }
+    for (const struct mw_list *node = host->guests.next; node != &host->guests; node = node->next) {
+        struct mw_stream_counters of_guest;
+        mw_stream_count(mw_list_owner(node, struct mw_guest, node)->transport, &of_guest);
+        counts->received += of_guest.received;
+        counts->sent += of_guest.sent;
+    }
+}
+
+/* What belongs to the host is told as of the generation that serves, since it does. */
+static void fill(struct mw_service_numbers *numbers, const struct mw_instance *instance) {
+    const struct mw_state *state = instance->service.state;
+    const struct mw_host *host = instance->host;
+    *numbers = (struct mw_service_numbers){
+        .name = host->name,
+        .generation = (uint64_t)instance->generation,
+        .connections = state ? state->sched.connections : 0,
+        .tasks = state ? state->sched.tasks : 0,
+        .memory = state ? mw_memory_taken(state->memory) : 0,
+        .accepted = instance->accepted,
+        .errors = state ? state->sched.failures : 0,
+    };
+    if (host->current == instance) {
+        struct mw_host_counts counts;
+        mw_host_count(host, &counts);
+        numbers->received = counts.received - instance->before.received;
+        numbers->sent = counts.sent - instance->before.sent;
+        for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
+            numbers->refused[verdict] = counts.refused[verdict] - instance->before.refused[verdict];
+        }
+    }
+}
+
+static uint64_t generation_of(const struct mw_daemon *daemon) {
+    int64_t newest = 0;
+    for (const struct mw_list *node = daemon->hosts.next; node != &daemon->hosts; node = node->next) {
+        const struct mw_instance *current = mw_list_owner(node, struct mw_host, node)->current;
+        newest = current && current->generation > newest ? current->generation : newest;
+    }
+    return (uint64_t)newest;
+}
+
+void mw_measure(struct mw_daemon *daemon) {
+    size_t room = count_instances(daemon), count = 0;
+    struct mw_service_numbers *numbers = calloc(room + 1, sizeof *numbers);
+    struct mw_worker_numbers worker = {.generation = generation_of(daemon), .turns = daemon->place->pulse->turns};
+    mw_timer_clear(&daemon->measuring);
+    if (!numbers || !daemon->metrics) {
+        free(numbers);
+        return;
+    }
+    for (const struct mw_list *host = daemon->hosts.next; host != &daemon->hosts; host = host->next) {
+        const struct mw_list *instances = &mw_list_owner(host, struct mw_host, node)->instances;
+        for (const struct mw_list *node = instances->next; node != instances; node = node->next) {
+            fill(&numbers[count++], mw_list_owner(node, struct mw_instance, node));
+        }
+    }
+    mw_core_metrics_update(daemon->metrics, &worker, numbers, count); /* what is missing is there the next time */
+    free(numbers);
+}
+
+static void on_due(struct mw_timer *timer) {
+    mw_measure(mw_list_owner(timer, struct mw_daemon, measuring));
+}
+
+void mw_measure_open(struct mw_daemon *daemon) {
+    mw_timer_init(&daemon->measuring, on_due);
+    daemon->metrics = mw_core_metrics_new(daemon->place->metrics, daemon->place->worker);
+    if (!daemon->metrics) {
+        mw_log(MW_LOG_WARN, "worker %d: its metrics are missing: not enough memory", daemon->place->worker);
+    }
+}
+
+void mw_measure_soon(struct mw_daemon *daemon) {
+    if (daemon->measuring.due == MW_TIMER_NEVER) {
+        mw_timer_set(mw_daemon_timers(daemon), &daemon->measuring, mw_loop_now(daemon->loop) + EVERY_SECONDS);
+    }
+}
+
+void mw_measure_close(struct mw_daemon *daemon) {
+    mw_timer_remove(mw_daemon_timers(daemon), &daemon->measuring);
+    mw_core_metrics_free(daemon->metrics);
+}
