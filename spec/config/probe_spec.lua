@@ -1,9 +1,9 @@
+local core = require "moonwire.core"
 local folder = require "spec.support.folder"
 local moonwire = require "spec.support.moonwire"
 local place = require "spec.config.place"
 local probe = require "moonwire.probe"
 local process = require "spec.support.process"
-local script = require "moonwire.script"
 
 local function keep_rights() end
 
@@ -70,7 +70,7 @@ describe("the judge of scripts", function()
     is_faulty("DIR/part.lua:3: attempt to index a nil value (local 't')", "require 'part'", nil, module)
     is_faulty("DIR/part.lua:1: unexpected symbol near <eof>", "require 'part'", nil,
       { ["part.lua"] = "x =" })
-    assert.matches("^DIR/script.lua:1: module 'nowhere' not found:.*no module 'nowhere' in the folder DIR",
+    assert.matches("^DIR/script.lua:1: module 'nowhere' not found:.*no source 'DIR/nowhere.lua'",
       judge("require 'nowhere'").fault)
     local long = ("long/"):rep(30)
     assert.are.equal(("DIR/%sscript.lua:1: no (service \"x\")"):format(long), judge("return print",
@@ -170,51 +170,80 @@ describe("the sources of a generation", function()
   end)
 
   -- Loads in a process of its own what was recorded, with other things on the disk.
-  local function load_recorded(sandbox, files)
+  local function load_recorded(option, files)
     local here <close> = folder.new()
     for name, content in pairs(files) do
       here:write(name, content)
     end
-    local words = { moonwire.binary, "run", "-e", [[
-      local script = require "moonwire.script"
-      local folder = ...
-      local service = script.load(folder .. "/script.lua", {
-        [folder
-          .. "/script.lua"] = "local part = require 'part'\nreturn { connect = function() return part end }",
-        [folder .. "/part.lua"] = "return 'recorded'",
-      }, true)
-      io.stderr:write(service.connect())]], "--", here.path }
-    if sandbox then
-      words = { moonwire.binary, "run", "-e", words[4], "--sandbox", "--", here.path }
-    end
-    local _, output, errors = process.run(words)
+    local _, output, errors = process.run {
+      moonwire.binary, "run", option, "-e", [[
+        local script = require "moonwire.script"
+        local path = (...) .. "/script.lua"
+        local chunk = assert(script.load { script = path, sources = {
+          [path] = "#!/usr/bin/moonwire\nlocal part = require 'part'\nreturn function() return part end",
+          [(...) .. "/part.lua"] = "return 'recorded'",
+        } })
+        io.stderr:write(chunk()())]], "--", here.path,
+    }
     return output .. errors
   end
 
   it("are what a worker runs, whatever lies on the disk by then", function()
-    assert.are.equal("recorded", load_recorded(false, { ["part.lua"] = "return 'changed'" }))
-    assert.are.equal("recorded", load_recorded(false, {}))
-    assert.are.equal("recorded", load_recorded(false, { ["part/init.lua"] = "return 'another'" }))
+    local script = "--log-level=info"
+    assert.are.equal("recorded", load_recorded(script, { ["part.lua"] = "return 'changed'" }))
+    assert.are.equal("recorded", load_recorded(script, {}))
+    assert.are.equal("recorded", load_recorded(script, { ["part/init.lua"] = "return 'another'" }))
   end)
+end)
 
-  it("are searched before all else, and alone while the script loads", function()
+describe("what the supervisor is told", function()
+  local function message_of(text)
     local here <close> = folder.new()
-    here:write("late.lua", "return 'late'")
-    local output = select(2, process.run { moonwire.binary, "run", "-e", [[
-      local script = require "moonwire.script"
-      local path = (...) .. "/script.lua"
-      local service = script.load(path, {
-        [path] = "local early = pcall(require, 'late')\n"
-          .. "return { connect = function() return tostring(early), (require 'late') end }",
-      }, true)
-      io.write(table.concat({ service.connect() }, " "))]], "--", here.path })
-    assert.are.equal("false late", output)
+    here:write("echo.lua", place.ECHO)
+    local path = here:write("moonwire.lua", text)
+    return core.data.decode(probe.message(path, keep_rights)), here.path
+  end
+
+  it("is a message with a message for the workers in each service", function()
+    local told, path = message_of [[
+      workers = 4
+      service "echo" {
+        script = "echo.lua", workers = { 1, 3 }, settings = { a = { 1, 2.5, "x" } }, drain = "5s",
+        listen = { "tcp://127.0.0.1:7000", { address = "unix:///run/x", mode = "660" } },
+      }]]
+    assert.is_nil(told.fault)
+    assert.are.same({ 4, "/run/moonwire/control.sock", 30, "info" },
+      { told.daemon.workers, told.daemon.control, told.daemon.drain, told.daemon.log.level })
+    assert.are.same({ path .. "/moonwire.lua", path .. "/echo.lua" }, told.files)
+    local service = told.services[1]
+    local blob = core.data.decode(service.blob)
+    service.blob = nil
+    assert.are.same({
+      name = "echo", workers = { 1, 3 }, drain = 5, listeners = {
+        {
+          address = "tcp://127.0.0.1:7000", kind = "stream",
+          backlog = 4096, nodelay = true, keepalive = false, v6_only = false,
+        },
+        { address = "unix:///run/x", kind = "stream", backlog = 4096, mode = 432 },
+      },
+    }, service)
+    assert.are.same({
+      name = "echo", script = path .. "/echo.lua", settings = { a = { 1, 2.5, "x" } }, sandbox = false,
+      processes = false, options = {}, drain = 5, allow = {}, deny = {},
+      limits = {
+        connections = 10000, per_address = 0, accept_rate = 0, accept_burst = 0, idle = 0, total = 0,
+        memory = 1 << 30, cpu = 1,
+      },
+      sources = { [path .. "/echo.lua"] = place.ECHO },
+    }, blob)
   end)
 
-  it("have to be those of one script in each state", function()
-    assert.are.equal("/srv/x", script.folder_of "/srv/x/y.lua")
-    assert.are.equal(".", script.folder_of "y.lua")
-    assert.are.equal("", script.folder_of "/y.lua")
+  it("is the fault, and what was read", function()
+    local told, path = message_of "workers = 0"
+    assert.are.same({
+      fault = path .. '/moonwire.lua:1: workers: "auto" or an integer from 1 to 64 expected, got 0',
+      files = { path .. "/moonwire.lua" },
+    }, told)
   end)
 end)
 

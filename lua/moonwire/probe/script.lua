@@ -2,6 +2,7 @@
 local core = require "moonwire.core"
 local message = require "moonwire.probe.message"
 local script = require "moonwire.script"
+local service_table = require "moonwire.service_table"
 
 local judge = {}
 
@@ -13,6 +14,14 @@ local function names_of(service)
   return table.concat(names, " ")
 end
 
+local function run(path, sources)
+  local chunk, problem = script.load { script = path, sources = sources }
+  if not chunk then
+    error(problem, 0)
+  end
+  return service_table.of(chunk())
+end
+
 --- Loads a script: all is strings, since they come from another state and go there.
 ---@param path string
 ---@param text string of the script
@@ -22,7 +31,7 @@ end
 ---@return string ... path and text of each source in turn
 function judge.load(path, text, cpu)
   local sources = { [path] = text }
-  local ok, service = core.attempt(tonumber(cpu) or math.huge, script.load, path, sources, false)
+  local ok, service = core.attempt(tonumber(cpu) or math.huge, run, path, sources)
   local list, paths = {}, {}
   for source, content in pairs(sources) do
     paths[#paths + 1] = source
