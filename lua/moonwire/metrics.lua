@@ -1,8 +1,8 @@
 --- Metrics: what a service counts and measures, added up over all workers, for
 --- those who watch over it.
 ---
----     local requests = metrics.counter("http_requests_total", "Requests by status.", { labels = { "code" } })
----     requests:add(1, "200")
+---     local answers = metrics.counter("answers_total", "Answers by code.", { labels = { "code" } })
+---     answers:add(1, "200")
 local core = require "moonwire.core"
 
 local metrics = {}

@@ -5,7 +5,8 @@ local process = require "spec.support.process"
 -- Every kind, odd numbers and odd values of labels.
 local SCRIPT <const> = [[
   local metrics = require "moonwire.metrics"
-  local requests = metrics.counter("requests_total", "Requests: \"all\" of them,\nback\\slash.", { labels = { "path" } })
+  local requests = metrics.counter("requests_total", "Requests: \"all\" of them,\nback\\slash.",
+    { labels = { "path" } })
   requests:add(1, 'a"b\\c\nd{e="f"},g')
   requests:add(2^53, "\xff\0é")
   requests:add(0.1, "")

@@ -36,7 +36,8 @@ describe("scripts/metrics.lua", function()
 
   it("answers curl", function()
     local status, output, errors = process.run {
-      "curl", "-sS", "-w", "%{http_code} %{content_type}", ("http://127.0.0.1:%d/metrics"):format(server.port),
+      "curl", "-sS", "-w", "%{http_code} %{content_type}",
+      ("http://127.0.0.1:%d/metrics"):format(server.port),
     }
     assert.are.equal(0, status, errors)
     assert.are.equal("200 " .. EXPOSITION, output)
@@ -54,7 +55,8 @@ describe("scripts/metrics.lua", function()
   it("takes queries, absolute targets and what clients send along", function()
     expect_status(200, "GET /metrics?name=x HTTP/1.1\r\nHost: x\r\n\r\n")
     expect_status(200, "GET http://127.0.0.1:9464/metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-    expect_status(200, "GET /metrics HTTP/1.1\r\nhost:x\r\nAccept: */*;q=0.1 \r\nContent-Length: 0\r\nEmpty:\r\n\r\n")
+    expect_status(200, "GET /metrics HTTP/1.1\r\nhost:x\r\nAccept: */*;q=0.1 \r\n"
+      .. "Content-Length: 0\r\nEmpty:\r\n\r\n")
   end)
 
   it("has nothing else", function()
@@ -73,12 +75,14 @@ describe("scripts/metrics.lua", function()
   it("refuses what is odd", function()
     for _, bytes in ipairs {
       "GET /metrics HTTP/1.1\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
-      "GET /metrics\r\n\r\n", "GET  /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET /metrics HTTP/2.0\r\nHost: x\r\n\r\n",
+      "GET /metrics\r\n\r\n", "GET  /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET /metrics HTTP/2.0\r\nHost: x\r\n\r\n",
       "get /metrics HTTP/1.1\r\nHost: x\r\n\r\n", " GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /metrics HTTP/1.1 \r\nHost: x\r\n\r\n", "GET /met\1rics HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost : x\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost: x\0\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\ny: z\r\n\r\n",
-      "GET /metrics HTTP/1.1\r\nHost: x\ry: z\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\r\nno field\r\n\r\n",
+      "GET /metrics HTTP/1.1\r\nHost: x\ry: z\r\n\r\n",
+      "GET /metrics HTTP/1.1\r\nHost: x\r\nno field\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost: x\r\n: empty\r\n\r\n", "\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
       "GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

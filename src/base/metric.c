@@ -1,10 +1,10 @@
 #include "base/metric_internal.h"
 
+#include "base/shared.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct mw_metrics *mw_metrics_new(int workers) {
     struct mw_metrics *metrics = calloc(1, sizeof *metrics);
@@ -13,8 +13,8 @@ struct mw_metrics *mw_metrics_new(int workers) {
     }
     metrics->count = workers + 1;
     metrics->size = (size_t)metrics->count * sizeof *metrics->slots;
-    metrics->slots = mmap(NULL, metrics->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (metrics->slots == MAP_FAILED || !mw_hash_key_draw(&metrics->key)) {
+    metrics->slots = mw_shared_map(metrics->size);
+    if (!metrics->slots || !mw_hash_key_draw(&metrics->key)) {
         mw_metrics_free(metrics);
         return NULL;
     }
@@ -23,10 +23,10 @@ struct mw_metrics *mw_metrics_new(int workers) {
 }
 
 void mw_metrics_free(struct mw_metrics *metrics) {
-    if (metrics && metrics->slots != MAP_FAILED) {
-        munmap(metrics->slots, metrics->size);
+    if (metrics) {
+        mw_shared_unmap(metrics->slots, metrics->size);
+        free(metrics);
     }
-    free(metrics);
 }
 
 double mw_metric_load(const _Atomic uint64_t *number) {
@@ -46,8 +46,11 @@ static void store(_Atomic uint64_t *number, double value) {
 static uint16_t *find_place(struct mw_metrics *metrics, uint64_t hash, const char *name, const char *labels) {
     for (uint64_t at = hash;; at++) {
         uint16_t *place = &metrics->places[at % MW_METRIC_PLACES];
-        const struct mw_metric *metric = *place ? &metrics->own->series[*place - 1] : NULL;
-        if (!metric || (metric->hash == hash && !strcmp(metric->name, name) && !strcmp(metric->labels, labels))) {
+        if (*place == 0) {
+            return place;
+        }
+        const struct mw_metric *metric = &metrics->own->series[*place - 1];
+        if (metric->hash == hash && strcmp(metric->name, name) == 0 && strcmp(metric->labels, labels) == 0) {
             return place;
         }
     }
@@ -69,21 +72,25 @@ void mw_metrics_attach(struct mw_metrics *metrics, int worker) {
 /* False when they are too long to be anybody's. */
 static bool hash_of(const struct mw_metrics *metrics, const char *name, const char *labels, uint64_t *hash) {
     char subject[MW_METRIC_NAME + MW_METRIC_LABELS];
-    size_t name_size = strlen(name) + 1, label_length = strlen(labels);
-    if (name_size > MW_METRIC_NAME || label_length >= MW_METRIC_LABELS) {
+    size_t name_size = strlen(name) + 1, label_size = strlen(labels) + 1;
+    if (name_size > MW_METRIC_NAME || label_size > MW_METRIC_LABELS) {
         return false;
     }
     memcpy(subject, name, name_size);
-    memcpy(subject + name_size, labels, label_length);
-    *hash = mw_hash(&metrics->key, subject, name_size + label_length);
+    memcpy(subject + name_size, labels, label_size);
+    *hash = mw_hash(&metrics->key, subject, name_size + label_size);
     return true;
 }
 
-struct mw_metric *mw_metric_find(struct mw_metrics *metrics, const char *name, const char *labels) {
+/* -1: there is none. */
+static int find_index(struct mw_metrics *metrics, const char *name, const char *labels) {
     uint64_t hash;
-    labels = labels ? labels : "";
-    uint16_t *place = hash_of(metrics, name, labels, &hash) ? find_place(metrics, hash, name, labels) : NULL;
-    return place && *place ? &metrics->own->series[*place - 1] : NULL;
+    return hash_of(metrics, name, labels, &hash) ? *find_place(metrics, hash, name, labels) - 1 : -1;
+}
+
+struct mw_metric *mw_metric_find(struct mw_metrics *metrics, const char *name, const char *labels) {
+    int index = find_index(metrics, name, labels ? labels : "");
+    return index >= 0 ? &metrics->own->series[index] : NULL;
 }
 
 static bool is_meant(const struct mw_metric *metric, const char *name, const char *labels, size_t length) {
@@ -194,19 +201,21 @@ static struct mw_metric *create(struct mw_metrics *metrics, const struct mw_metr
 
 struct mw_metric *mw_metric(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
                             const char *labels, const double *bounds, int bound_count) {
-    struct mw_metric *metric = mw_metric_find(metrics, name, labels), like = {.kind = kind};
     labels = labels ? labels : "";
+    int index = find_index(metrics, name, labels);
     if (kind == MW_HISTOGRAM && !bounds_fit(bounds, bound_count)) {
         return NULL;
     }
-    if (!metric) {
+    if (index < 0) {
+        struct mw_metric like = {.kind = kind};
         if (!hash_of(metrics, name, labels, &like.hash)) {
             return NULL;
         }
-        strcpy(like.name, name);
-        strcpy(like.labels, labels);
+        memcpy(like.name, name, strlen(name) + 1);
+        memcpy(like.labels, labels, strlen(labels) + 1);
         return create(metrics, &like, help, bounds, bound_count);
     }
+    struct mw_metric *metric = &metrics->own->series[index];
     if (metric->kind != kind) {
         return NULL;
     }

@@ -51,6 +51,14 @@ const char *mw_metric_label_problem(const char *name) {
     return NULL;
 }
 
+/* The length of a character of a value, or of one that is escaped; 0: it may not stand there. */
+static size_t piece_length(const char *at) {
+    if (*at == '\\') {
+        return at[1] && strchr("\\\"n", at[1]) ? 2 : 0;
+    }
+    return *at == '\n' ? 0 : mw_utf8_length(at, strlen(at));
+}
+
 /* The length of the label at `at`, `name="value"`; 0: there is none as it must be. */
 static size_t label_length(const char *at) {
     char name[MW_METRIC_LABELS];
@@ -64,8 +72,8 @@ static size_t label_length(const char *at) {
         return 0;
     }
     for (length += 2; at[length] != '"';) {
-        size_t step = at[length] == '\\' ? 2 : mw_utf8_length(at + length, strlen(at + length));
-        if (step == 0 || at[length] == '\n' || (at[length] == '\\' && !memchr("\\\"n", at[length + 1], 3))) {
+        size_t step = piece_length(at + length);
+        if (step == 0) {
             return 0;
         }
         length += step;
@@ -129,7 +137,10 @@ bool mw_metric_label(char labels[MW_METRIC_LABELS], const char *name, const char
         length -= step;
     }
     bool fits = at + sizeof "\"" <= MW_METRIC_LABELS;
-    strcpy(labels + (fits ? at : before), fits ? "\"" : "");
+    if (fits) {
+        labels[at++] = '"';
+    }
+    labels[fits ? at : before] = '\0';
     return fits;
 }
 

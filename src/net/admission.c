@@ -7,13 +7,13 @@
 #include "net/admission.h"
 
 #include "base/hash.h"
+#include "base/shared.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum { ROWS = 3, WIDTH = 65536, PREFIX_BYTES = 8, PAGE = 4096 };
 
@@ -72,14 +72,14 @@ static bool init_mutex(pthread_mutex_t *mutex) {
 
 struct mw_admissions *mw_admissions_new(int workers) {
     size_t size = sizeof(struct mw_admissions) + (size_t)workers * sizeof(struct block);
-    struct mw_admissions *all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (all == MAP_FAILED) {
+    struct mw_admissions *all = mw_shared_map(size);
+    if (!all) {
         return NULL;
     }
     all->size = size;
     all->workers = workers;
     if (!mw_hash_key_draw(&all->key) || !init_mutex(&all->taking)) {
-        munmap(all, size);
+        mw_shared_unmap(all, size);
         return NULL;
     }
     return all;
@@ -87,7 +87,7 @@ struct mw_admissions *mw_admissions_new(int workers) {
 
 void mw_admissions_free(struct mw_admissions *admissions) {
     if (admissions) {
-        munmap(admissions, admissions->size);
+        mw_shared_unmap(admissions, admissions->size);
     }
 }
 

@@ -53,7 +53,7 @@ static void tell_full(struct metric *metric) {
 /* Where whatever has no series of its own is counted. NULL when there is none to be had. */
 static struct mw_metric *find_other(struct metric *metric) {
     char labels[MW_METRIC_LABELS];
-    strcpy(labels, metric->service);
+    memcpy(labels, metric->service, sizeof labels);
     for (int i = 0; i < metric->label_count; i++) {
         if (!mw_metric_label(labels, metric->labels[i], OTHER, sizeof OTHER - 1)) {
             return NULL;
@@ -98,7 +98,7 @@ static struct mw_metric *check_series(lua_State *L, struct metric *metric) {
     if (count == 0) {
         return metric->only;
     }
-    strcpy(labels, metric->service);
+    memcpy(labels, metric->service, sizeof labels);
     bool fits = true;
     for (int i = 0; i < count; i++) {
         size_t length;
@@ -160,7 +160,7 @@ static void check_name(lua_State *L, struct metric *metric) {
     if (problem) {
         luaL_argerror(L, 1, lua_pushfstring(L, "'%s' is no name for it: %s", name, problem));
     }
-    strcpy(metric->name, name);
+    memcpy(metric->name, name, length + 1);
 }
 
 static void check_help(lua_State *L, struct metric *metric) {
@@ -168,7 +168,7 @@ static void check_help(lua_State *L, struct metric *metric) {
     const char *help = luaL_checklstring(L, 2, &length);
     luaL_argcheck(L, length > 0 && length < MW_METRIC_HELP && strlen(help) == length, 2,
                   "a sentence of 1 to 127 bytes expected, that says what the metric is");
-    strcpy(metric->help, help);
+    memcpy(metric->help, help, length + 1);
 }
 
 static void check_label(lua_State *L, struct metric *metric, const char *name) {
@@ -184,7 +184,7 @@ static void check_label(lua_State *L, struct metric *metric, const char *name) {
     if (problem) {
         luaL_argerror(L, 3, lua_pushfstring(L, "label '%s': %s", name, problem));
     }
-    strcpy(metric->labels[metric->label_count++], name);
+    memcpy(metric->labels[metric->label_count++], name, strlen(name) + 1);
 }
 
 static void check_labels(lua_State *L, struct metric *metric) {

@@ -94,7 +94,7 @@ static void add_refused(struct mw_core_metrics *core, const char *service, const
                         const struct mw_service_numbers *before) {
     for (int reason = 0; reason < REASONS; reason++) {
         char labels[MW_METRIC_LABELS];
-        strcpy(labels, service);
+        memcpy(labels, service, sizeof labels);
         if (reasons[reason] && mw_metric_label(labels, "reason", reasons[reason], strlen(reasons[reason]))) {
             add(core->metrics, "moonwire_connections_refused_total", "Connections that a limit or network turned away.",
                 labels, (double)(now->refused[reason] - before->refused[reason]));
