@@ -1,5 +1,6 @@
 #include "proc/generation.h"
 
+#include "proc/cohort.h"
 #include "proc/probe.h"
 
 #include <errno.h>
@@ -107,39 +108,18 @@ static void finish(struct mw_generations *generations, const char *code) {
 
 /* --- stages --- */
 
-static struct mw_worker *worker_at(const struct mw_generations *generations, int index) {
-    return &generations->options.workers->list[index];
-}
-
-static int worker_count(const struct mw_generations *generations) {
-    return generations->options.workers->count;
-}
-
-/* The next step for all workers that are led. */
 static void step(struct mw_generations *generations, enum stage stage, enum mw_order order) {
     generations->stage = stage;
-    for (int i = 0; i < worker_count(generations); i++) {
-        if (worker_at(generations, i)->led) {
-            mw_worker_step(worker_at(generations, i), order);
-        }
-    }
+    mw_cohort_step(generations->options.workers, order);
 }
 
 static void commit(struct mw_generations *generations, double share) {
     generations->stage = SWITCH;
-    for (int i = 0; i < worker_count(generations); i++) {
-        if (worker_at(generations, i)->led) {
-            mw_worker_commit(worker_at(generations, i), share);
-        }
-    }
+    mw_cohort_commit(generations->options.workers, share);
 }
 
 static void forget(struct mw_generations *generations) {
-    for (int i = 0; i < worker_count(generations); i++) {
-        if (worker_at(generations, i)->led) {
-            mw_worker_forget(worker_at(generations, i));
-        }
-    }
+    mw_cohort_forget(generations->options.workers);
 }
 
 /* Before the switch: nothing has happened. */
@@ -180,17 +160,6 @@ static bool set_limit(struct mw_generations *generations, double seconds) {
 
 static void look_at_trial(struct mw_generations *generations);
 
-/* Whether every worker that is led has answered the present step. */
-static bool is_answered(const struct mw_generations *generations) {
-    for (int i = 0; i < worker_count(generations); i++) {
-        const struct mw_worker *worker = worker_at(generations, i);
-        if (worker->led && !worker->answered) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void advance(struct mw_generations *generations);
 
 /* When nobody is there to answer, the step is done. */
@@ -209,7 +178,7 @@ static void adopted(struct mw_generations *generations) {
 }
 
 static void advance(struct mw_generations *generations) {
-    if (!is_answered(generations)) {
+    if (mw_cohort_silent(generations->options.workers)) {
         return;
     }
     switch (generations->stage) {
@@ -264,8 +233,9 @@ static void prepare(struct mw_generations *generations) {
 }
 
 static void gather(struct mw_generations *generations) {
-    for (int i = 0; i < worker_count(generations); i++) {
-        const struct mw_worker *worker = worker_at(generations, i);
+    const struct mw_workers *workers = generations->options.workers;
+    for (int i = 0; i < workers->count; i++) {
+        const struct mw_worker *worker = &workers->list[i];
         if (worker->process && (worker->state == MW_WORKER_STARTING || worker->moving)) {
             generations->stage = GATHER;
             return;
@@ -319,7 +289,7 @@ static void on_counted(void *owner, uint64_t context, struct mw_question *questi
     if (generations->stage != TRIAL || context != (uint64_t)generations->number) {
         return;
     }
-    mw_canary_count(&generations->canary, question, worker_count(generations));
+    mw_canary_count(&generations->canary, question, generations->options.workers->count);
     if (mw_canary_is_worse(&generations->canary, rule->factor, rates, sizeof rates)) {
         snprintf(generations->fault, sizeof generations->fault, "generation %lld was taken back: %s",
                  (long long)generations->number, rates);
@@ -342,38 +312,16 @@ static void look_at_trial(struct mw_generations *generations) {
 
 /* --- what happens meanwhile --- */
 
-static const struct mw_worker *first_silent(const struct mw_generations *generations) {
-    for (int i = 0; i < worker_count(generations); i++) {
-        const struct mw_worker *worker = worker_at(generations, i);
-        if (worker->led && !worker->answered) {
-            return worker;
-        }
-    }
-    return worker_at(generations, 0);
-}
-
-/* After a switch whoever does not answer is replaced by one that serves what is current. */
-static void replace_silent(struct mw_generations *generations) {
-    for (int i = 0; i < worker_count(generations); i++) {
-        struct mw_worker *worker = worker_at(generations, i);
-        if (worker->led && !worker->answered) {
-            mw_log(MW_LOG_ERROR, "worker %d does not switch to generation %lld and is replaced", worker->number,
-                   (long long)generations->number);
-            mw_offspring_kill(worker->process);
-        }
-    }
-}
-
 static void on_limit(struct mw_timer *timer) {
     struct mw_generations *generations = mw_list_owner(timer, struct mw_generations, limit);
     switch (generations->stage) {
     case PREPARE:
     case ADOPT:
-        fail(generations, "timeout", "worker %d has not answered for %g s %s", first_silent(generations)->number,
+        fail(generations, "timeout", "worker %d has not answered for %g s %s", mw_cohort_silent(generations->options.workers)->number,
              generations->options.settings->reload_timeout, doing[generations->stage]);
         break;
     case SWITCH:
-    case RETURN: replace_silent(generations); break;
+    case RETURN: mw_cohort_replace_silent(generations->options.workers); break;
     case TRIAL: look_at_trial(generations); break;
     default: break;
     }

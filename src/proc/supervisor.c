@@ -210,6 +210,7 @@ static void on_outcome(void *owner, const struct mw_reload_outcome *outcome, con
     }
     if (supervisor->state == MW_SUPERVISOR_BOOTING && outcome->fault) {
         mw_log(MW_LOG_ERROR, "cannot start: %s", outcome->fault);
+        supervisor->workers->stopping = true;
         end(supervisor, 1);
         return;
     }
