@@ -8,7 +8,7 @@ describe("moonwire reload", function()
   it("tells what became of the connections", function()
     local fake <close> = daemon.open { reload = DONE }
     local status, output, errors = fake:run "reload"
-    assert.are.same({ 0, "generation 8 in 0.034 s: 120 connections moved, 3 kept, 1 ended\n", "" },
+    assert.are.same({ 0, "generation 8 in 0.034 s; connections: 120 moved, 3 kept, 1 ended\n", "" },
       { status, output, errors })
     assert.are.equal('{"command":"reload"}', fake.lines[1])
   end)

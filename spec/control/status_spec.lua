@@ -9,7 +9,7 @@ describe("moonwire status", function()
     assert.are.equal([[
 moonwire 0.1.0, pid 4711, up 3h12m, running
 config      /etc/moonwire/moonwire.lua
-generation  7; 5 reloads, 1 failed
+generation  7; reloads: 5 done, 1 failed
 last fault  echo.lua:3: unexpected symbol near '?'
 
 WORKER   PID  STATE        UP  RESTARTS  MEMORY   CPU  LAST EXIT

@@ -12,7 +12,7 @@ local function check(values)
 end
 
 local function show(answer)
-  return ("generation %s in %.3f s: %d connections moved, %d kept, %d ended\n"):format(
+  return ("generation %s in %.3f s; connections: %d moved, %d kept, %d ended\n"):format(
     answer.generation, answer.seconds or 0, answer.moved or 0, answer.kept or 0, answer.ended or 0)
 end
 

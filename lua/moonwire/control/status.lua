@@ -24,7 +24,7 @@ local function head(answer)
     ("moonwire %s, pid %s, up %s, %s"):format(
       answer.version, answer.pid, units.age(answer.uptime or 0), answer.state),
     ("config      %s"):format(answer.config),
-    ("generation  %s; %d reloads, %d failed"):format(
+    ("generation  %s; reloads: %d done, %d failed"):format(
       answer.generation, reloads.done or 0, reloads.failed or 0),
   }
   if reloads.last_error then
