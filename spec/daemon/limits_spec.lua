@@ -41,7 +41,8 @@ describe("limits of a service", function()
 
   it("count those of one address", function()
     local d <close> = start "limits = { per_address = 2 }"
-    local one <close>, two <close> = assert(enter(d)), assert(enter(d))
+    local one <close> = assert(enter(d))
+    local two <close> = assert(enter(d))
     assert.is_nil(enter(d))
     local other <close> = assert(enter(d, "127.0.0.2:0"))
     assert.is_true(one:is_open() and two:is_open() and other:is_open())

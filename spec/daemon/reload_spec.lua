@@ -55,7 +55,8 @@ describe("a reload", function()
     assert.equal("a", exchange(conn, "a"))
     local answer = d:reload()
     assert.same({ 0, 1, 0 }, { answer.moved, answer.kept, answer.ended })
-    assert.equal(3, #d:services "echo") -- two new ones, and the old one in the worker of the connection
+    -- two new ones, and the old one in the worker of the connection
+    condition.wait_until(function() return #d:services "echo" == 3 end)
     assert.equal("b", exchange(conn, "b"))
     conn:close()
     condition.wait_until(function() return #d:services "echo" == 2 end)
@@ -216,7 +217,7 @@ return {
       scripts = { ["u.lua"] = [[return { datagram = function(s, data, peer) s:send("old " .. data, peer) end }]] },
       config = [[service "u" { script = "u.lua", listen = "udp://127.0.0.1:0" }]],
     }
-    local socket <close> = assert(net.connect_datagram(d:address "u", { read_timeout = 5 }))
+    local socket <close> = assert(net.connect_datagram(d:address("u", "udp"), { read_timeout = 5 }))
     socket:send "1"
     assert.equal("old 1", socket:receive())
     d.folder:write("u.lua", [[return { datagram = function(s, data, peer) s:send("new " .. data, peer) end }]])

@@ -51,7 +51,7 @@ end
 
 local function await_start(self)
   condition.wait_until(function()
-    return self:log():find " ready" or self.process:status()
+    return self:log():find "serving generation" or self.process:status()
   end, 20, function()
     return "the daemon is not ready; its log:\n" .. self:log() .. "\n"
   end)
@@ -102,15 +102,16 @@ end
 
 --- Where a service listens, as the log says.
 ---@param name string
+---@param scheme? string default "tcp"
 ---@return string address
-function Daemon:address(name)
+function Daemon:address(name, scheme)
   local found
   for line in self:log():gmatch "[^\n]+" do
     if line:find " listening " and line:find("service=" .. name, 1, true) then
       found = line:match "address=(%S+)"
     end
   end
-  return found and (found:find "://" and found or "tcp://" .. found) or error("no listener of " .. name, 2)
+  return found and (found:find "://" and found or (scheme or "tcp") .. "://" .. found) or error("no listener of " .. name, 2)
 end
 
 --- Sends a request to the control socket.

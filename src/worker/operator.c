@@ -170,7 +170,7 @@ void mw_operator_kill(struct mw_daemon *daemon, const struct mw_value *request, 
     if (*filter.service || *filter.id || *filter.peer) {
         each_guest(daemon, &filter, kill_one, &killed);
     }
-    mw_text_format(text, "%zu", killed);
+    mw_text_format(text, "{\"killed\":%zu}", killed);
 }
 
 /* --- code --- */
