@@ -217,6 +217,10 @@ bool mw_log_open(const char *path) {
     return true;
 }
 
+void mw_log_move(int descriptor) {
+    move_to(descriptor);
+}
+
 int mw_log_descriptor(void) {
     return place;
 }

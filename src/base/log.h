@@ -44,6 +44,10 @@ bool mw_log_open_journal(void);
  * the path of a file. As mw_log_open. */
 bool mw_log_open_to(const char *to);
 
+/* Sends entries to a descriptor that somebody else has opened, and owns it from now on: a file that this process may
+ * not open itself. */
+void mw_log_move(int descriptor);
+
 /* The descriptor that entries are written to, for who closes all others. */
 int mw_log_descriptor(void);
 

@@ -67,12 +67,13 @@ void mw_supervisor_stop(struct mw_supervisor *supervisor, bool now) {
 
 /* --- the log --- */
 
-static void tell_log(struct mw_supervisor *supervisor, const char *command, const char *level, const int *descriptor) {
+static void tell_log(struct mw_supervisor *supervisor, const char *command, const char *key, const char *value,
+                     const int *descriptor) {
     struct mw_text text = {.bytes = NULL};
     size_t table = mw_message_open(&text);
     mw_message_put_integer(&text, "id", 0);
     mw_message_put_string(&text, "command", command);
-    mw_message_put_string(&text, "level", level);
+    mw_message_put_string(&text, key, value);
     mw_message_close(&text, table);
     mw_workers_tell(supervisor->workers, MW_ORDER_REQUEST, &text, descriptor, descriptor ? 1 : 0);
     mw_text_free(&text);
@@ -82,13 +83,14 @@ void mw_supervisor_set_log_level(struct mw_supervisor *supervisor, enum mw_log_l
     static const char *const names[] = {"debug", "info", "warn", "error"};
     mw_log_set_level(level);
     supervisor->settings.log_level = (int)level;
-    tell_log(supervisor, "log", names[level], NULL);
+    tell_log(supervisor, "log", "level", names[level], NULL);
 }
 
-/* Workers may not have the right to open the file: they get it open. */
+/* Workers may not have the right to open a file: they get it open. */
 static void move_log(struct mw_supervisor *supervisor) {
+    const char *to = supervisor->settings.log_to;
     int descriptor = mw_log_descriptor();
-    tell_log(supervisor, "reopen_log", NULL, &descriptor);
+    tell_log(supervisor, "reopen_log", "to", to, to[0] == '/' ? &descriptor : NULL);
 }
 
 static void reopen_log(struct mw_supervisor *supervisor) {
@@ -194,7 +196,7 @@ static void note_success(struct mw_supervisor *supervisor, const struct mw_reloa
     mw_systemd_ready(supervisor->systemd, status);
     if (supervisor->state == MW_SUPERVISOR_BOOTING) {
         supervisor->state = MW_SUPERVISOR_RUNNING;
-        mw_log(MW_LOG_INFO, "%s", status);
+        mw_log(MW_LOG_INFO, "ready: %s", status);
         return;
     }
     supervisor->reloads.done++;

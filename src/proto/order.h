@@ -10,9 +10,10 @@ enum mw_order {
      * READY, ADOPT; when every one has ADOPTED, COMMIT, answered by SWITCHED. Any FAULT: ABORT to all, and the
      * generation was never there. A worker that was just started gets the same steps. */
 
-    /* { generation, name, listeners = { { address, kind = "stream" | "datagram" }, … } }. Descriptors: the first is a
-     * memory file with the service's blob, then one listening (or bound) socket for each listener, in order. A
-     * service whose name is known replaces it at the COMMIT. */
+    /* { generation, born, name, listeners = { { address, kind = "stream" | "datagram" }, … } }. `born` is the generation
+     * that has brought the service: an earlier one for a worker that was started since. Descriptors: the first is a memory
+     * file with the service's blob (read it by position: all workers share the descriptor's), then one listening (or
+     * bound) socket for each listener, in order. A service whose name is known replaces it at the COMMIT. */
     MW_ORDER_SERVICE = 1,
     /* { generation, partial }: those were all. Unless partial, services that were not named end at the COMMIT. */
     MW_ORDER_PREPARE,
@@ -29,8 +30,10 @@ enum mw_order {
     MW_ORDER_ROLLBACK,
     /* { drain = seconds, 0: at once }: accepting ends, services stop, the worker exits with 0. */
     MW_ORDER_STOP,
-    /* { id, command, … }: of an operator; answered by ANSWER with the same id. The further fields are those of the
-     * request. */
+    /* { id, command, … }: of an operator; answered by ANSWER with the same id, unless that is 0. The further fields are
+     * those of the request, but for its "id", which is "connection" here. Of the supervisor itself: { id, command =
+     * "canary" }, answered by { "old": { "accepted", "errors" }, "new": … } as counted so far, and { id = 0, command =
+     * "reopen_log", to }, with the descriptor of the log when it is a file. */
     MW_ORDER_REQUEST,
     /* --- both ways --- */
     /* Bytes of the bus, see script/bus.h; goes to all other workers. */

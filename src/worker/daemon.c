@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LINGER_SECONDS 1.5 /* what output may take to leave once all services have ended */
 
@@ -114,6 +115,15 @@ static void on_turn(void *context) {
 
 /* --- the supervisor's word --- */
 
+static void answer(struct mw_daemon *daemon, const struct mw_value *request, const int *descriptors, int count) {
+    char command[32];
+    if (strcmp(mw_value_string(request, "command", command, sizeof command), "reopen_log") == 0) {
+        mw_request_reopen_log(request, descriptors, count);
+    } else {
+        mw_request_answer(daemon, request);
+    }
+}
+
 static void obey(struct mw_daemon *daemon, enum mw_order kind, const struct mw_value *order, const int *descriptors,
                  int count) {
     switch (kind) {
@@ -124,7 +134,7 @@ static void obey(struct mw_daemon *daemon, enum mw_order kind, const struct mw_v
     case MW_ORDER_ABORT: mw_generation_abort(daemon); break;
     case MW_ORDER_ROLLBACK: mw_generation_roll_back(daemon, order); break;
     case MW_ORDER_STOP: stop(daemon, mw_value_number(order, "drain", 0)); break;
-    case MW_ORDER_REQUEST: mw_request_answer(daemon, order); break;
+    case MW_ORDER_REQUEST: answer(daemon, order, descriptors, count); break;
     default: mw_log(MW_LOG_ERROR, "worker %d: unknown order %d", daemon->place->worker, (int)kind);
     }
 }

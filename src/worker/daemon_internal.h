@@ -203,6 +203,9 @@ void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts);
 
 void mw_request_answer(struct mw_daemon *daemon, const struct mw_value *request);
 
+/* The log goes elsewhere: to the descriptor, or where the request says. */
+void mw_request_reopen_log(const struct mw_value *request, const int *descriptors, int count);
+
 /* Sends the answer to a request, a JSON value; frees the text. */
 void mw_request_send(struct mw_daemon *daemon, int64_t id, struct mw_text *answer);
 

@@ -155,7 +155,8 @@ void mw_generation_add(struct mw_daemon *daemon, const struct mw_value *order, c
         close_all(descriptors, count);
         return;
     }
-    struct mw_instance *instance = mw_instance_new(host, daemon->build.generation, descriptors[0], &fault);
+    int64_t born = mw_value_integer(order, "born", daemon->build.generation);
+    struct mw_instance *instance = mw_instance_new(host, born, descriptors[0], &fault);
     close(descriptors[0]);
     host->building = instance;
     if (!instance) {

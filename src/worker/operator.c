@@ -18,7 +18,7 @@ struct filter {
 
 static void read_filter(struct filter *filter, const struct mw_value *request) {
     mw_value_string(request, "service", filter->service, sizeof filter->service);
-    mw_value_string(request, "id", filter->id, sizeof filter->id);
+    mw_value_string(request, "connection", filter->id, sizeof filter->id);
     mw_value_string(request, "peer", filter->peer, sizeof filter->peer);
     filter->peer_length = strlen(filter->peer);
 }

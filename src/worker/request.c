@@ -6,7 +6,9 @@
 #include "worker/operator.h"
 #include "worker/process.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -128,12 +130,6 @@ static void answer_metrics(struct mw_daemon *daemon, const struct mw_value *requ
     mw_text_puts(text, "true");
 }
 
-static void answer_reopen(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text) {
-    (void)daemon;
-    (void)request;
-    mw_text_puts(text, mw_log_reopen() ? "true" : "false");
-}
-
 /* --- which is which --- */
 
 void mw_request_send(struct mw_daemon *daemon, int64_t id, struct mw_text *answer) {
@@ -154,9 +150,19 @@ static const struct {
     void (*answer)(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text);
 } requests[] = {
     {"status", answer_status},      {"connections", mw_operator_list}, {"kill", mw_operator_kill}, {"canary", answer_canary},
-    {"drain", answer_drain},        {"log", answer_log},               {"reopen_log", answer_reopen},
+    {"drain", answer_drain},        {"log", answer_log},
     {"metrics", answer_metrics},
 };
+
+void mw_request_reopen_log(const struct mw_value *request, const int *descriptors, int count) {
+    char to[PATH_MAX];
+    mw_value_string(request, "to", to, sizeof to);
+    if (count == 1) {
+        mw_log_move(descriptors[0]);
+    } else if (!mw_log_open_to(to)) {
+        mw_log(MW_LOG_ERROR, "log to %s: %s", to, strerror(errno));
+    }
+}
 
 void mw_request_answer(struct mw_daemon *daemon, const struct mw_value *request) {
     char command[32];
@@ -175,5 +181,8 @@ void mw_request_answer(struct mw_daemon *daemon, const struct mw_value *request)
     if (text.size == 0) {
         mw_text_puts(&text, "null"); /* of a supervisor that knows more than this worker */
     }
-    mw_request_send(daemon, id, &text);
+    if (id) {
+        mw_request_send(daemon, id, &text);
+    }
+    mw_text_free(&text);
 }
