@@ -107,8 +107,9 @@ end
 ---@param path string
 ---@param drop fun(user: string, group?: string): string? gives up rights between the config and the scripts;
 ---  returns what went wrong
+---@param only? string the one service that is to be judged; of the others nothing is said
 ---@return moonwire.probe.result
-function probe.judge(path, drop)
+function probe.judge(path, drop, only)
   local whole, fault, files = config.read(path)
   if not whole then
     return { fault = fault, files = files }
@@ -119,8 +120,10 @@ function probe.judge(path, drop)
     return { fault = ("%s: %s"):format(path, fault), files = files }
   end
   local services = {}
-  for i, service in ipairs(whole.services) do
-    services[i], fault = judge_service(service, files)
+  for _, service in ipairs(whole.services) do
+    if not only or service.name == only then
+      services[#services + 1], fault = judge_service(service, files)
+    end
     if fault then
       return { fault = fault, files = files }
     end
@@ -131,9 +134,10 @@ end
 --- What the supervisor gets: the bytes of a message, see MW_ORDER_PROBED.
 ---@param path string of the config
 ---@param drop fun(user: string, group?: string): string?
+---@param only? string the one service that is to be judged
 ---@return string
-function probe.message(path, drop)
-  local result = probe.judge(path, drop)
+function probe.message(path, drop, only)
+  local result = probe.judge(path, drop, only)
   for _, service in ipairs(result.services or {}) do
     service.blob, service.worker = core.data.encode(service.worker), nil
   end

@@ -136,7 +136,8 @@ static int read_lines(const char *path, char lines[][LINE], int most) {
 
 static const struct mw_channel_events deaf;
 
-static int probe_main(const char *path, int fd) {
+static int probe_main(const char *path, const char *service, int fd) {
+    (void)service;
     char lines[32][LINE];
     struct mw_text text = {.bytes = NULL};
     int count = read_lines(path, lines, 32);

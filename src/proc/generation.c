@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double PROBE_SECONDS = 10, TRIAL_LOOK_SECONDS = 1;
+static const double TRIAL_LOOK_SECONDS = 1;
 
 enum stage {
     REST,
@@ -259,10 +259,10 @@ static void begin(struct mw_generations *generations) {
     const struct mw_generations_options *options = &generations->options;
     generations->stage = PROBE;
     generations->began = mw_loop_update(options->loop);
-    generations->sums = (struct mw_reload_outcome){.generation = generations->number};
+    generations->sums = (struct mw_reload_outcome){.generation = generations->number, .partial = only(generations)};
     options->events->on_begin(options->owner);
-    generations->probe = mw_probe_start(options->loop, options->probe_main, options->config, PROBE_SECONDS, on_probed,
-                                        generations);
+    generations->probe = mw_probe_start(options->loop, options->probe_main, options->config, only(generations),
+                                        options->settings->reload_timeout, on_probed, generations);
     if (!generations->probe) {
         fail(generations, mw_fault_code(errno), "%s: cannot start the probe: %s", options->config, strerror(errno));
     }

@@ -19,6 +19,7 @@ struct mw_reload_outcome {
     const char *fault; /* NULL: done */
     const char *code;  /* of the fault: "fault" (of config or scripts), "timeout", "worker", "canary", "stopping", "memory" */
     int64_t generation;
+    bool partial;               /* one service alone */
     int64_t moved, kept, ended; /* connections */
     double seconds;
 };
@@ -39,7 +40,7 @@ struct mw_generations_events {
 
 struct mw_generations_options {
     struct mw_loop *loop;
-    int (*probe_main)(const char *config, int channel);
+    int (*probe_main)(const char *config, const char *service, int channel);
     const char *config;
     const struct mw_settings *settings; /* read when they are needed */
     struct mw_sockets *sockets;

@@ -11,8 +11,8 @@
 struct mw_probe {
     struct mw_loop *loop;
     struct mw_offspring *child;
-    int (*main)(const char *config, int channel);
-    const char *config;
+    int (*main)(const char *config, const char *service, int channel);
+    const char *config, *service;
     struct mw_timer limit;
     double seconds;
     bool late;
@@ -24,7 +24,7 @@ struct mw_probe {
 
 static int run(void *context, int channel) {
     const struct mw_probe *probe = context;
-    return probe->main(probe->config, channel);
+    return probe->main(probe->config, probe->service, channel);
 }
 
 static void close_descriptors(const int *descriptors, int count) {
@@ -72,14 +72,15 @@ static void on_end(void *owner, struct mw_child_status status) {
 
 static const struct mw_offspring_events events = {.on_message = on_message, .on_end = on_end};
 
-struct mw_probe *mw_probe_start(struct mw_loop *loop, int (*main)(const char *config, int channel), const char *config,
-                                double seconds,
+struct mw_probe *mw_probe_start(struct mw_loop *loop,
+                                int (*main)(const char *config, const char *service, int channel), const char *config,
+                                const char *service, double seconds,
                                 void (*on_answer)(void *owner, struct mw_plan *plan, const char *fault), void *owner) {
     struct mw_probe *probe = calloc(1, sizeof *probe);
     if (!probe) {
         return NULL;
     }
-    *probe = (struct mw_probe){.loop = loop, .main = main, .config = config, .seconds = seconds};
+    *probe = (struct mw_probe){.loop = loop, .main = main, .config = config, .service = service, .seconds = seconds};
     probe->on_answer = on_answer;
     probe->owner = owner;
     mw_timer_init(&probe->limit, on_limit);

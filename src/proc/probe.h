@@ -8,10 +8,11 @@
 
 struct mw_probe;
 
-/* Starts `main` with `config` in a child, which has `seconds`. Then on_answer is told, once: the plan, which is the
+/* Starts `main` with `config` and `service` (NULL: all) in a child, which has `seconds`. Then on_answer is told, once: the plan, which is the
  * owner's to free, and the fault, NULL when there is none. With a fault there may be no plan. The probe is gone by then. NULL and errno when it cannot be started. */
-struct mw_probe *mw_probe_start(struct mw_loop *loop, int (*main)(const char *config, int channel), const char *config,
-                                double seconds,
+struct mw_probe *mw_probe_start(struct mw_loop *loop,
+                                int (*main)(const char *config, const char *service, int channel), const char *config,
+                                const char *service, double seconds,
                                 void (*on_answer)(void *owner, struct mw_plan *plan, const char *fault), void *owner);
 
 /* Nobody wants to know any more. */

@@ -97,6 +97,7 @@ static bool fill(struct mw_service *service, const struct mw_value *entry, struc
                  struct mw_fault *fault) {
     struct mw_value workers = mw_value_field(entry, "workers"), blob = mw_value_field(entry, "blob");
     mw_value_string(entry, "name", service->name, sizeof service->name);
+    service->drain = mw_value_number(entry, "drain", 0);
     read_workers(service, &workers);
     service->blob = make_blob(service->name, &blob);
     if (service->blob < 0) {

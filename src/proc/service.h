@@ -16,6 +16,7 @@ struct mw_service_listener {
 struct mw_service {
     unsigned holders;
     int64_t generation; /* that brought it */
+    double drain;       /* seconds that its connections may take at the end; 0: as the daemon says */
     char name[MW_SERVICE_NAME];
     int blob; /* sealed memory file: the message that the probe made of it */
     bool on[MW_WORKERS_MOST]; /* the workers that serve it */

@@ -2,10 +2,17 @@
 
 #include <string.h>
 
-static const double DRAIN_SECONDS = 30, STUCK_SECONDS = 5, RELOAD_SECONDS = 30;
+enum { BUDGET = 10 };
+static const double DRAIN_SECONDS = 30, STUCK_SECONDS = 5, RELOAD_SECONDS = 30, BUDGET_SECONDS = 60, LONGEST_REST = 10;
 
 static int clamp(int64_t value, int least, int most) {
     return value < least ? least : value > most ? most : (int)value;
+}
+
+static void read_restart(struct mw_settings *settings, const struct mw_value *restart) {
+    settings->budget = clamp(mw_value_integer(restart, "budget", BUDGET), 1, MW_BUDGET_MOST);
+    settings->within = mw_value_number(restart, "within", BUDGET_SECONDS);
+    settings->most = mw_value_number(restart, "most", LONGEST_REST);
 }
 
 static void read_log(struct mw_settings *settings, const struct mw_value *log) {
@@ -22,7 +29,7 @@ static void read_log(struct mw_settings *settings, const struct mw_value *log) {
 }
 
 void mw_settings_read(struct mw_settings *settings, const struct mw_value *daemon) {
-    struct mw_value log = mw_value_field(daemon, "log");
+    struct mw_value log = mw_value_field(daemon, "log"), restart = mw_value_field(daemon, "restart");
     *settings = (struct mw_settings){
         .workers = clamp(mw_value_integer(daemon, "workers", 1), 1, MW_WORKERS_MOST),
         .drain = mw_value_number(daemon, "drain", DRAIN_SECONDS),
@@ -33,5 +40,6 @@ void mw_settings_read(struct mw_settings *settings, const struct mw_value *daemo
     mw_value_string(daemon, "control", settings->control, sizeof settings->control);
     mw_value_string(daemon, "user", settings->user, sizeof settings->user);
     mw_value_string(daemon, "group", settings->group, sizeof settings->group);
+    read_restart(settings, &restart);
     read_log(settings, &log);
 }

@@ -7,13 +7,15 @@
 
 #include <limits.h>
 
-enum { MW_WORKERS_MOST = 256, MW_USER_NAME = 64 };
+enum { MW_WORKERS_MOST = 256, MW_BUDGET_MOST = 1000, MW_USER_NAME = 64 };
 
 struct mw_settings {
     int workers;           /* 1 to MW_WORKERS_MOST */
     double drain;          /* seconds that connections of an old generation, or of all at the end, may take */
     double stuck;          /* seconds that a loop may stand still */
     double reload_timeout; /* seconds that the workers may take for a new generation */
+    int budget;            /* so many ends of a worker within `within` seconds are too many */
+    double within, most;   /* `most`: the longest rest before it is started again, seconds */
     bool processes;        /* some service may start programs */
     char control[PATH_MAX]; /* path of the control socket; "": none */
     char user[MW_USER_NAME], group[MW_USER_NAME]; /* "": none */

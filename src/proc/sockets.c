@@ -289,9 +289,9 @@ static void apply(int fd, const struct mw_socket_set *set, const struct mw_liste
     listen(fd, listening->backlog > 0 ? listening->backlog : BACKLOG);
 }
 
-static void announce(struct mw_socket_set *set, const char *service) {
+static void announce(struct mw_socket_set *set, const char *service, const struct mw_listening *listening) {
     static const char message[] = "listening";
-    char text[MW_ADDR_TEXT];
+    char text[MW_ADDR_TEXT], address[MW_ADDR_TEXT + 8];
     struct mw_addr local;
     int fd = first_descriptor(set);
     if (set->announced || fd < 0) {
@@ -299,10 +299,10 @@ static void announce(struct mw_socket_set *set, const char *service) {
     }
     set->announced = true;
     mw_socket_local(fd, &local);
-    mw_addr_format(&local, text);
+    snprintf(address, sizeof address, "%s%s", listening->datagram ? "udp://" : "", mw_addr_format(&local, text));
     struct mw_log_field fields[] = {
         {.key = "service", .value = service, .length = strlen(service)},
-        {.key = "address", .value = text, .length = strlen(text)},
+        {.key = "address", .value = address, .length = strlen(address)},
     };
     mw_log_write(MW_LOG_INFO, message, sizeof message - 1, fields, 2);
 }
@@ -320,7 +320,7 @@ void mw_socket_set_settle(struct mw_socket_set *set, const char *service, const 
             set->fds[i] = -1;
         }
     }
-    announce(set, service);
+    announce(set, service, listening);
     set->sockets->in_use = true;
 }
 

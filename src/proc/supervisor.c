@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double PROBE_SECONDS = 10;
+static const double PROBE_SECONDS = 30; /* for the first probe; then the config says */
 static const double STOP_GRACE = 2;      /* beyond the drain, until workers are killed */
 static const double LINGER_SECONDS = 1; /* for answers of the control socket at the end */
 
@@ -37,6 +37,16 @@ static void on_limit(struct mw_timer *timer) {
     mw_workers_kill(supervisor->workers);
 }
 
+/* The longest that anything may take. */
+static double longest_drain(const struct mw_supervisor *supervisor) {
+    const struct mw_services *services = supervisor->workers ? supervisor->workers->current : NULL;
+    double drain = supervisor->settings.drain;
+    for (int i = 0; services && i < services->count; i++) {
+        drain = services->list[i]->drain > drain ? services->list[i]->drain : drain;
+    }
+    return drain;
+}
+
 static void begin_stop(struct mw_supervisor *supervisor, bool now) {
     double drain = now ? 0 : supervisor->settings.drain;
     mw_log(MW_LOG_INFO, "stopping%s", now ? " at once" : "");
@@ -47,7 +57,7 @@ static void begin_stop(struct mw_supervisor *supervisor, bool now) {
     }
     supervisor->state = MW_SUPERVISOR_STOPPING;
     if (supervisor->workers) {
-        double due = mw_loop_update(supervisor->loop) + drain + STOP_GRACE;
+        double due = mw_loop_update(supervisor->loop) + (now ? 0 : longest_drain(supervisor)) + STOP_GRACE;
         mw_generations_stop(supervisor->generations);
         mw_workers_stop(supervisor->workers, drain);
         if (!mw_timer_set(mw_loop_timers(supervisor->loop), &supervisor->limit, due)) {
@@ -179,6 +189,9 @@ static void take_settings(struct mw_supervisor *supervisor, const struct mw_sett
     ours->drain = settings->drain;
     ours->stuck = settings->stuck;
     ours->reload_timeout = settings->reload_timeout;
+    ours->budget = settings->budget;
+    ours->within = settings->within;
+    ours->most = settings->most;
 }
 
 static void note_failure(struct mw_supervisor *supervisor, const struct mw_reload_outcome *outcome) {
@@ -217,14 +230,16 @@ static void on_outcome(void *owner, const struct mw_reload_outcome *outcome, con
         return;
     }
     if (supervisor->watch && plan) {
-        mw_watch_set(supervisor->watch, &plan->files, outcome->fault != NULL);
+        mw_watch_set(supervisor->watch, &plan->files, outcome->fault || outcome->partial);
     }
     if (outcome->fault) {
         note_failure(supervisor, outcome);
-    } else {
-        take_settings(supervisor, &plan->settings);
-        note_success(supervisor, outcome);
+        return;
     }
+    if (!outcome->partial) {
+        take_settings(supervisor, &plan->settings);
+    }
+    note_success(supervisor, outcome);
 }
 
 static const struct mw_generations_events generations_events = {.on_begin = on_begin, .on_outcome = on_outcome};
@@ -393,7 +408,7 @@ static bool meet_systemd(struct mw_supervisor *supervisor, struct mw_fault *faul
 
 static bool start_probe(struct mw_supervisor *supervisor, struct mw_fault *fault) {
     supervisor->probe = mw_probe_start(supervisor->loop, supervisor->options->probe_main, supervisor->options->config,
-                                       PROBE_SECONDS, on_first_plan, supervisor);
+                                       NULL, PROBE_SECONDS, on_first_plan, supervisor);
     return supervisor->probe || with_fault(fault, "probe", supervisor->options->config);
 }
 

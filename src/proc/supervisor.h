@@ -13,8 +13,9 @@ struct mw_supervisor_options {
     const char *version; /* of the program */
     const char *config;  /* path */
     bool watch;         /* reload when a file that was read is saved */
-    /* In a child: reads config and scripts, sends MW_ORDER_PROBED over the descriptor. Its exit status. */
-    int (*probe_main)(const char *config, int channel);
+    /* In a child: reads config and scripts, of one service alone unless `service` is NULL, and sends MW_ORDER_PROBED over
+     * the descriptor. Its exit status. */
+    int (*probe_main)(const char *config, const char *service, int channel);
     /* In a child: runs services until told to stop. Its exit status. */
     int (*worker_main)(const struct mw_place *place);
 };

@@ -11,8 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static const double FIRST_DELAY = 0.1, LONGEST_DELAY = 10, HEALTHY_SECONDS = 60; /* of living without an end */
-static const double BUDGET_SECONDS = 60, EXHAUSTED_DELAY = 30;
+static const double FIRST_DELAY = 0.1, HEALTHY_SECONDS = 60; /* of living without an end */
 static const double LOOK_SECONDS = 1;
 
 enum { BUS_PENDING = 16 * 1024 * 1024 /* bytes that may wait for one worker before it misses what is published */ };
@@ -80,30 +79,34 @@ static bool start(struct mw_worker *worker) {
 /* --- starting again --- */
 
 static double next_delay(struct mw_worker *worker, double now) {
+    const struct mw_settings *settings = worker->workers->options.settings;
     if (worker->exhausted) {
-        return EXHAUSTED_DELAY;
+        return settings->most > settings->within / 2 ? settings->most : settings->within / 2;
     }
     if (now - worker->since >= HEALTHY_SECONDS) {
         worker->failures = 0;
     }
     unsigned failures = worker->failures++;
     double delay = failures == 0 ? 0 : FIRST_DELAY;
-    for (unsigned i = 1; i < failures && delay < LONGEST_DELAY; i++) {
+    for (unsigned i = 1; i < failures && delay < settings->most; i++) {
         delay *= 2;
     }
-    return delay < LONGEST_DELAY ? delay : LONGEST_DELAY;
+    return delay < settings->most ? delay : settings->most;
 }
 
+/* Once it has ended too often, it must live for as long as ends are counted to be trusted again. */
 static void spend_budget(struct mw_worker *worker, double now) {
+    const struct mw_settings *settings = worker->workers->options.settings;
     bool before = worker->exhausted;
-    worker->ends[worker->oldest] = now;
-    worker->oldest = (worker->oldest + 1) % (MW_WORKER_BUDGET + 1);
-    worker->exhausted = now - worker->ends[worker->oldest] < BUDGET_SECONDS || (before && now - worker->since < BUDGET_SECONDS);
+    worker->ends[worker->next_end] = now;
+    worker->next_end = (worker->next_end + 1) % MW_BUDGET_MOST;
+    double first = worker->ends[(worker->next_end + MW_BUDGET_MOST - settings->budget) % MW_BUDGET_MOST];
+    worker->exhausted = now - first < settings->within || (before && now - worker->since < settings->within);
     if (worker->exhausted && !before) {
         mw_log(MW_LOG_ERROR,
-               "worker %d has ended %d times within a minute (last: %s): it is started every %g s only until it lives "
-               "for a minute",
-               worker->number, MW_WORKER_BUDGET + 1, worker->last_end, EXHAUSTED_DELAY);
+               "worker %d has ended %d times within %g s (last: %s): from now on it is started now and then only, until it "
+               "lives for so long",
+               worker->number, settings->budget, settings->within, worker->last_end);
     }
 }
 
@@ -300,8 +303,8 @@ static void init_worker(struct mw_workers *workers, int number) {
     struct mw_worker *worker = &workers->list[number - 1];
     worker->workers = workers;
     worker->number = number;
-    for (int i = 0; i <= MW_WORKER_BUDGET; i++) {
-        worker->ends[i] = -BUDGET_SECONDS;
+    for (int i = 0; i < MW_BUDGET_MOST; i++) {
+        worker->ends[i] = -HUGE_VAL;
     }
     mw_timer_init(&worker->again, on_again);
     mw_timer_init(&worker->limit, on_limit);

@@ -9,10 +9,7 @@
 #include "proc/offspring.h"
 #include "proc/service.h"
 
-enum {
-    MW_WORKER_REASON = 32,
-    MW_WORKER_BUDGET = 10 /* ends within a minute; with more it is tried every half a minute only */
-};
+enum { MW_WORKER_REASON = 32 };
 
 enum mw_worker_state {
     MW_WORKER_DOWN,     /* waits for its next start */
@@ -33,10 +30,10 @@ struct mw_worker {
     double since;                 /* of the process: when it was started */
     unsigned restarts;            /* since the beginning */
     unsigned failures;            /* since it has lived for a while */
-    bool exhausted;               /* the budget */
+    bool exhausted;               /* the budget: it is tried now and then only */
     char last_end[MW_WORKER_REASON]; /* "signal 9"; "": never */
-    double ends[MW_WORKER_BUDGET + 1]; /* the latest, the oldest is at `oldest` */
-    unsigned oldest;
+    double ends[MW_BUDGET_MOST]; /* the latest; the next is written at `next_end` */
+    int next_end;
     struct mw_timer again; /* the next start */
     struct mw_timer limit; /* of being brought to `next` on its own */
     unsigned turns;        /* of its loop, when it was looked at */

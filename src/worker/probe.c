@@ -69,8 +69,8 @@ static int drop(lua_State *L) {
     return 1;
 }
 
-/* Protected: (name of a function of moonwire.probe, path of the config, whether only root drops rights) → what
- * the function returns */
+/* Protected: (name of a function of moonwire.probe, path of the config, whether only root drops rights, the one service)
+ * → what the function returns */
 static int call(lua_State *L) {
     lua_getglobal(L, "require");
     lua_pushliteral(L, "moonwire.probe");
@@ -80,18 +80,20 @@ static int call(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 3);
     lua_pushcclosure(L, drop, 1);
-    lua_call(L, 2, 2);
+    lua_pushvalue(L, 4);
+    lua_call(L, 3, 2);
     return 2;
 }
 
 /* Leaves two values on the stack; false: an error that nobody expected. */
-static bool judge(struct probe *probe, const char *name, const char *config, bool only_root) {
+static bool judge(struct probe *probe, const char *name, const char *config, const char *service, bool only_root) {
     lua_State *L = probe->state->sched.L;
     lua_pushcfunction(L, call);
     lua_pushstring(L, name);
     lua_pushstring(L, config);
     lua_pushboolean(L, only_root);
-    return lua_pcall(L, 3, 2, 0) == LUA_OK;
+    lua_pushstring(L, service);
+    return lua_pcall(L, 4, 2, 0) == LUA_OK;
 }
 
 /* --- for the supervisor --- */
@@ -137,13 +139,13 @@ static bool send_fault(struct probe *probe, int descriptor, const char *message)
     return sent;
 }
 
-int mw_probe_main(const char *config, int channel) {
+int mw_probe_main(const char *config, const char *service, int channel) {
     struct probe probe = {.loop = NULL};
     bool sent = false;
     if (open_probe(&probe)) {
         lua_State *L = probe.state->sched.L;
         size_t size = 0;
-        bool judged = judge(&probe, "message", config, false);
+        bool judged = judge(&probe, "message", config, service, false);
         const char *bytes = lua_tolstring(L, judged ? -2 : -1, &size);
         sent = judged && bytes ? send_probed(&probe, channel, bytes, size)
                                : send_fault(&probe, channel, bytes ? bytes : "the config cannot be judged");
@@ -159,7 +161,7 @@ int mw_check_main(const char *config) {
     bool good = false;
     if (open_probe(&probe)) {
         lua_State *L = probe.state->sched.L;
-        good = judge(&probe, "check", config, true) && lua_toboolean(L, -2);
+        good = judge(&probe, "check", config, NULL, true) && lua_toboolean(L, -2);
         const char *text = lua_tostring(L, -1);
         fprintf(good ? stdout : stderr, "%s%s\n", good ? "" : "moonwire: ", text ? text : "the config cannot be judged");
     }
