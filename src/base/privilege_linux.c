@@ -5,14 +5,17 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { ENTRY_MOST = 64 * 1024 /* bytes of a line of passwd or group */ };
+
 struct identity {
-    const char *name; /* of the user; NULL: it has none */
+    char name[LOGIN_NAME_MAX]; /* of the user; empty: it has none */
     uid_t uid;
     gid_t gid;
     bool alone; /* no groups besides */
@@ -28,10 +31,10 @@ static bool parse_id(const char *text, unsigned *id) {
     return text[0] >= '0' && text[0] <= '9' && !*end && !errno && number < UINT_MAX;
 }
 
-/* getpwnam and getgrnam leave errno as it was, or set one of several, when there is no such name. */
-static bool unknown(struct mw_fault *fault, const char *kind, const char *name) {
-    if (errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO) {
-        mw_fault_set(fault, errno, "look up the user or group", name);
+/* `error`: of the look-up; several of them, and 0, say that there is no such name. */
+static bool unknown(struct mw_fault *fault, int error, const char *kind, const char *name) {
+    if (error == ENOMEM || error == EMFILE || error == ENFILE || error == EIO || error == ERANGE) {
+        mw_fault_set(fault, error, "look up the user or group", name);
     } else {
         mw_fault_format(fault, "not_found", "there is no %s \"%s\": create it, or name another", kind, name);
     }
@@ -39,15 +42,19 @@ static bool unknown(struct mw_fault *fault, const char *kind, const char *name) 
 }
 
 static bool find_user(struct identity *identity, const char *user, bool needs_group, struct mw_fault *fault) {
+    char room[ENTRY_MOST];
+    struct passwd entry, *found = NULL;
     unsigned number;
-    errno = 0;
-    const struct passwd *entry = parse_id(user, &number) ? getpwuid(number) : getpwnam(user);
-    if (entry) {
-        *identity = (struct identity){.name = user, .uid = entry->pw_uid, .gid = entry->pw_gid};
+    bool numeric = parse_id(user, &number);
+    int error = numeric ? getpwuid_r(number, &entry, room, sizeof room, &found)
+                        : getpwnam_r(user, &entry, room, sizeof room, &found);
+    if (found) {
+        *identity = (struct identity){.uid = entry.pw_uid, .gid = entry.pw_gid};
+        snprintf(identity->name, sizeof identity->name, "%s", entry.pw_name);
         return true;
     }
-    if (!parse_id(user, &number)) {
-        return unknown(fault, "user", user);
+    if (!numeric) {
+        return unknown(fault, error, "user", user);
     }
     if (needs_group) {
         mw_fault_format(fault, "invalid", "user %s is not in the list of users: name a group as well", user);
@@ -58,18 +65,19 @@ static bool find_user(struct identity *identity, const char *user, bool needs_gr
 }
 
 static bool find_group(struct identity *identity, const char *group, struct mw_fault *fault) {
+    char room[ENTRY_MOST];
+    struct group entry, *found = NULL;
     unsigned number;
-    errno = 0;
     identity->alone = true;
     if (parse_id(group, &number)) {
         identity->gid = number;
         return true;
     }
-    const struct group *entry = getgrnam(group);
-    if (!entry) {
-        return unknown(fault, "group", group);
+    int error = getgrnam_r(group, &entry, room, sizeof room, &found);
+    if (!found) {
+        return unknown(fault, error, "group", group);
     }
-    identity->gid = entry->gr_gid;
+    identity->gid = entry.gr_gid;
     return true;
 }
 
@@ -102,7 +110,7 @@ static bool empty_bounding_set(void) {
 
 static bool become(const struct identity *identity) {
     bool grouped = identity->alone ? setgroups(0, NULL) == 0
-                                   : identity->name && initgroups(identity->name, identity->gid) == 0;
+                                   : identity->name[0] && initgroups(identity->name, identity->gid) == 0;
     return grouped && empty_bounding_set() && setresgid(identity->gid, identity->gid, identity->gid) == 0 &&
            setresuid(identity->uid, identity->uid, identity->uid) == 0;
 }

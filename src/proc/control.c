@@ -381,8 +381,9 @@ struct mw_control *mw_control_new(struct mw_net *net, const char *path, const st
 
 void mw_control_close(struct mw_control *control, double linger) {
     mw_listener_close(control->listener);
-    while (!mw_list_empty(&control->clients)) {
-        struct client *client = mw_list_owner(control->clients.next, struct client, node);
+    for (struct mw_list *node = control->clients.next, *next; node != &control->clients; node = next) {
+        struct client *client = mw_list_owner(node, struct client, node);
+        next = node->next;
         if (client->request) {
             say_fault(client->stream, "stopping", "the daemon stops");
         }

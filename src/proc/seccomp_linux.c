@@ -96,7 +96,7 @@ static int add_sockets(scmp_filter_ctx filter) {
     int error = 0;
     for (size_t i = 0; !error && i < sizeof families / sizeof *families; i++) {
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
     }
     return error;
 }
@@ -124,7 +124,7 @@ static int add_own_signals(scmp_filter_ctx filter) {
     int error = 0;
     for (size_t i = 0; !error && i < sizeof calls / sizeof *calls; i++) {
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     }
     return error;
 }

@@ -294,8 +294,8 @@ static bool tell_status(const struct mw_systemd *systemd, const char *words, con
     size_t length = (size_t)snprintf(text, sizeof text, "%s%s", words, status ? "STATUS=" : "");
     if (status) {
         snprintf(text + length, STATUS_MOST, "%s", status);
-        for (char *at = text + length; *at; at++) {
-            *at = *at == '\n' ? ' ' : *at;
+        for (char *end = text + length; (end = strchr(end, '\n'));) {
+            *end = ' ';
         }
     }
     return tell(systemd, text, NULL, 0);
