@@ -169,10 +169,17 @@ static bool drop_capabilities(void) {
     return has_none();
 }
 
+/* The leak check of AddressSanitizer traces its own process. */
+#ifdef __SANITIZE_ADDRESS__
+enum { DUMPABLE = 1 };
+#else
+enum { DUMPABLE = 0 };
+#endif
+
 bool mw_privilege_confine(struct mw_fault *fault) {
     bool done = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
                 prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 && empty_bounding_set() &&
-                drop_capabilities() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+                drop_capabilities() && prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) == 0;
     if (!done) {
         mw_fault_set(fault, errno, "give up rights", NULL);
     }
