@@ -43,7 +43,7 @@
 
 -- Counters for Prometheus; `moonwire metrics` prints them in any case.
 --metrics = {
---  listen = "tcp://127.0.0.1:9464", -- where they can be fetched; without it nowhere
+--  listen = "tcp://127.0.0.1:9464", -- where they can be fetched, by a service "metrics"; without it nowhere
 --}
 
 -- More files, as one for each service; it is no fault when there is none.

@@ -30,53 +30,6 @@ function core.usage() end
 ---@return moonwire.memory_use
 function core.memory() end
 
---- Calls a function as pcall does, and ends it when it computes for longer, whatever it catches. It may not
---- wait.
----@param seconds number of the processor
----@param fn function
----@param ... any
----@return boolean ok
----@return any ... what it returned, or the error
-function core.attempt(seconds, fn, ...) end
-
----@class moonwire.scratch_options
----@field sandbox? boolean the state is one for scripts from others
----@field memory? integer bytes that it may take
----@field name? string of the service, for the log
-
---- Calls a function of a module in a Lua state of its own, which is gone after. It may not wait.
----@param options moonwire.scratch_options
----@param module string
----@param name string of the function
----@param ... string|boolean|nil
----@return string|boolean|nil ...
-function core.scratch(options, module, name, ...) end
-
-core.config = {}
-
---- The files that fit a pattern, in the order of their names.
----@param pattern string
----@return string[]
-function core.config.files(pattern) end
-
----@class moonwire.listen_address
----@field scheme "tcp"|"udp"|"unix"|"fd"
----@field name string the one spelling
----@field kind "stream"|"datagram"
----@field port? integer
-
---- Reads an address to listen on.
----@param text string
----@return moonwire.listen_address?
----@return string? why it is none
-function core.config.address(text) end
-
---- Whether a text is a network.
----@param text string
----@return true?
----@return string? why it is none
-function core.config.network(text) end
-
 --- Tasks that wait for something that happens in Lua.
 ---@class moonwire.waiters
 local waiters = {}
@@ -590,21 +543,6 @@ function core.main.lend() end
 
 ---@param strict boolean whether assignments to undeclared globals raise; default true
 function core.main.set_strict(strict) end
-
-core.data = {}
-
---- Plain data as bytes, for another state or process. Raises for what is none, naming the way to it.
----@param value any
----@param name? string what the value is called then; default "value"
----@param level? integer whose line is blamed, as of error(); default 1, the caller
----@return string bytes
-function core.data.encode(value, name, level) end
-
----@param bytes string
----@return any value nil for nil, too
----@return string? err
----@return moonwire.code? code "invalid"
-function core.data.decode(bytes) end
 
 --- What the main task of a daemon's service tells the daemon. Raises elsewhere.
 core.service = {}

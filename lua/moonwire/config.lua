@@ -161,10 +161,22 @@ local function check_others(services)
   end
 end
 
+-- Where there is an address for metrics, a service answers there: all workers count in the same memory.
+local function metrics_service(reading, listen)
+  return {
+    name = "metrics", at = reading.options.metrics.at:of_service("metrics"), folder = installed() .. "/",
+    value = { script = "scripts/metrics.lua", listen = listen, workers = { 1 } },
+  }
+end
+
 local function judge(reading)
-  local daemon, services = read_daemon(reading), {}
-  for i, given in ipairs(reading.services) do
-    services[i] = read_service(given, daemon)
+  local daemon, services, given = read_daemon(reading), {}, reading.services
+  if daemon.metrics.listen then
+    given = table.move(given, 1, #given, 1, {})
+    given[#given + 1] = metrics_service(reading, daemon.metrics.listen)
+  end
+  for i, one in ipairs(given) do
+    services[i] = read_service(one, daemon)
     daemon.processes = daemon.processes or services[i].processes
   end
   daemon.processes = daemon.processes or false

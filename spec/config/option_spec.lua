@@ -93,6 +93,26 @@ describe("the options of the daemon", function()
   end)
 end)
 
+describe("metrics.listen", function()
+  it("adds a service that answers there, in one worker", function()
+    local metrics = "workers = 3 metrics = { listen = 'tcp://127.0.0.1:9464' }\n"
+    local services = good(metrics .. service "").services
+    assert.are.same({ "echo", "metrics" }, { services[1].name, services[2].name })
+    assert.matches("/scripts/metrics%.lua$", services[2].script)
+    assert.are.same({ 1 }, services[2].workers)
+    assert.are.equal("tcp://127.0.0.1:9464", services[2].listeners[1].address)
+  end)
+
+  it("has an address and a name that no other service has", function()
+    local metrics = "metrics = { listen = 'tcp://127.0.0.1:9464' }\n"
+    is_faulty('1: service "metrics": listen: tcp://127.0.0.1:9464 is the address of the service "echo" '
+      .. "at DIR/moonwire.lua:2, too; give one another port",
+      metrics .. service "listen = 'tcp://127.0.0.1:9464'")
+    is_faulty('1: there is a service "metrics" already, at DIR/moonwire.lua:2; give one another name',
+      metrics .. "service 'metrics' { script = 'echo.lua' }")
+  end)
+end)
+
 describe("a service", function()
   it("has defaults", function()
     local read = one ""

@@ -27,7 +27,7 @@ static int free_scratch(lua_State *L) {
 }
 
 /* The userdata owns all of it, whatever raises. */
-static struct scratch *push_scratch(lua_State *L, const struct mw_state_options *options) {
+static struct mw_state *push_scratch(lua_State *L, const struct mw_state_options *options) {
     struct scratch *scratch = lua_newuserdatauv(L, sizeof *scratch, 0);
     *scratch = (struct scratch){.loop = NULL};
     luaL_setmetatable(L, TYPE);
@@ -37,7 +37,7 @@ static struct scratch *push_scratch(lua_State *L, const struct mw_state_options 
     if (!scratch->state) {
         luaL_error(L, "not enough memory, or no epoll, for a Lua state");
     }
-    return scratch;
+    return scratch->state;
 }
 
 /* Pushes onto L what lies at `index` of another state. Raises in L only. */
@@ -82,10 +82,11 @@ int mw_l_scratch(lua_State *L) {
     };
     lua_Integer memory = mw_option_integer(L, 1, "memory", 0, LUA_MAXINTEGER, 0);
     const char *name = mw_option_string(L, 1, "name");
-    lua_State *inner = push_scratch(L, &options)->state->sched.L;
-    mw_sched_of(inner)->name = name ? name : "script";
-    mw_state_set_limits(mw_state_of(inner), &(struct mw_state_limits){
-        .cpu = MW_TIMER_NEVER, .memory = memory ? (size_t)memory : SIZE_MAX});
+    struct mw_state *state = push_scratch(L, &options);
+    struct mw_state_limits limits = {.cpu = MW_TIMER_NEVER, .memory = memory ? (size_t)memory : SIZE_MAX};
+    lua_State *inner = state->sched.L;
+    state->sched.name = name ? name : "script";
+    mw_state_set_limits(state, &limits);
     lua_pushcfunction(inner, enter);
     lua_pushlightuserdata(inner, L);
     lua_pushinteger(inner, last);

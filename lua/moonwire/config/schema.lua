@@ -65,7 +65,7 @@ local log = {
 
 local metrics = {
   { name = "listen", kind = tcp_address, example = "tcp://127.0.0.1:9464",
-    why = "where Prometheus can fetch /metrics; without it nowhere" },
+    why = "where Prometheus can fetch /metrics, by a service of that name; without it nowhere" },
 }
 
 --- What a config sets by assigning a global.
