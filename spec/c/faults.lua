@@ -2,6 +2,7 @@
 --- between.
 local dns = require "moonwire.dns"
 local log = require "moonwire.log"
+local metrics = require "moonwire.metrics"
 local net = require "moonwire.net"
 local signal = require "moonwire.signal"
 local sync = require "moonwire.sync"
@@ -150,6 +151,17 @@ function scenarios.signal()
   local handler = signal.on("usr2", function() end)
   task.yield()
   handler:cancel()
+end
+
+function scenarios.metrics()
+  local name = { labels = { "name" } }
+  local visits = metrics.counter("visits_total", "Visits.", name)
+  local seconds = metrics.histogram("visit_seconds", "Time.", name)
+  for i = 1, 5 do
+    visits:add(1, i)
+    seconds:observe(i, "x")
+  end
+  assert(metrics.text():find('visits_total{service="script",name="5"} 1\n', 1, true))
 end
 
 function scenarios.log()

@@ -231,6 +231,7 @@ int main(void) {
         SCENARIO(tasks),
         SCENARIO(sync),
         SCENARIO(signal),
+        SCENARIO(metrics),
         SCENARIO(log),
     };
     return cmocka_run_group_tests(tests, open_log, NULL);

@@ -242,9 +242,9 @@ static void values_of_labels_are_escaped(void **state) {
     assert_true(mw_metric_label(labels, "path", "a\\b\"c\nd\xff\0\xc3\xa4", 11));
     assert_string_equal(labels, expected);
     gauge("a", labels);
-    char text[MW_METRIC_LABELS];
-    memset(text, 'x', sizeof text);
-    assert_false(mw_metric_label(labels, "more", text, sizeof text));
+    char text[MW_METRIC_LABELS] = {0};
+    memset(text, 'x', sizeof text - 1);
+    assert_false(mw_metric_label(labels, "more", text, sizeof text - 1));
     assert_false(mw_metric_label(labels, text, "", 0));
     assert_string_equal(labels, expected);
     size_t room = MW_METRIC_LABELS - strlen(labels) - strlen(",m=\"\"") - 1;

@@ -56,7 +56,7 @@ static size_t piece_length(const char *at) {
     if (*at == '\\') {
         return at[1] && strchr("\\\"n", at[1]) ? 2 : 0;
     }
-    return *at == '\n' ? 0 : mw_utf8_length(at, strlen(at));
+    return !*at || *at == '\n' ? 0 : mw_utf8_length(at, strlen(at));
 }
 
 /* The length of the label at `at`, `name="value"`; 0: there is none as it must be. */
