@@ -113,6 +113,19 @@ static void what_ended_keeps_its_counters_only(void **state) {
     assert_value("moonwire_connections_accepted_total{service=\"echo\"}", 12);
 }
 
+static void counts_may_begin_anew(void **state) {
+    (void)state;
+    struct mw_service_numbers service = {.name = "echo", .received = 100, .refused = {[MW_REFUSED_RATE] = 5}};
+    update(&service, 1);
+    service.received = 0;
+    service.refused[MW_REFUSED_RATE] = 2;
+    update(&service, 1);
+    service.received = 7;
+    update(&service, 1);
+    assert_value("moonwire_received_bytes_total{service=\"echo\"}", 107);
+    assert_value("moonwire_connections_refused_total{service=\"echo\",reason=\"rate\"}", 7);
+}
+
 static void many_services_are_remembered(void **state) {
     (void)state;
     struct mw_service_numbers services[20];
@@ -159,6 +172,7 @@ int main(void) {
         TEST(tells_of_the_worker),
         TEST(generations_of_a_service_add_up),
         TEST(what_ended_keeps_its_counters_only),
+        TEST(counts_may_begin_anew),
         TEST(many_services_are_remembered),
         TEST(a_name_that_is_too_long_has_none),
         TEST(catches_up_when_memory_was_out),

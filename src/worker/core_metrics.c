@@ -58,6 +58,11 @@ static void add(struct mw_metrics *metrics, const char *name, const char *help, 
     mw_metric_add(mw_metric(metrics, MW_COUNTER, name, help, labels, NULL, 0), amount);
 }
 
+/* What was counted since. A count that is lower than before began anew. */
+static double since(uint64_t now, uint64_t before) {
+    return (double)(now >= before ? now - before : now);
+}
+
 static struct mw_metric *gauge(struct mw_metrics *metrics, const char *name, const char *help, const char *labels) {
     return mw_metric(metrics, MW_GAUGE, name, help, labels, NULL, 0);
 }
@@ -85,7 +90,7 @@ static void update_worker(struct mw_core_metrics *core, const struct mw_worker_n
                   (double)worker->generation);
     add(metrics, "moonwire_cpu_seconds_total", "Processor time of a worker.", core->worker, cpu - core->cpu);
     add(metrics, "moonwire_loop_turns_total", "Turns of a worker's event loop.", core->worker,
-        (double)(worker->turns - core->turns));
+        since(worker->turns, core->turns));
     core->cpu = cpu;
     core->turns = worker->turns;
 }
@@ -97,7 +102,7 @@ static void add_refused(struct mw_core_metrics *core, const char *service, const
         memcpy(labels, service, sizeof labels);
         if (reasons[reason] && mw_metric_label(labels, "reason", reasons[reason], strlen(reasons[reason]))) {
             add(core->metrics, "moonwire_connections_refused_total", "Connections that a limit or network turned away.",
-                labels, (double)(now->refused[reason] - before->refused[reason]));
+                labels, since(now->refused[reason], before->refused[reason]));
         }
     }
 }
@@ -110,11 +115,11 @@ static void update_service(struct mw_core_metrics *core, const char *labels, con
     mw_metric_add(gauge(metrics, "moonwire_tasks", "Tasks that run or wait.", labels), (double)now->tasks);
     mw_metric_add(gauge(metrics, "moonwire_lua_memory_bytes", "Memory that scripts use.", labels), (double)now->memory);
     add(metrics, "moonwire_connections_accepted_total", "Connections that were accepted.", labels,
-        (double)(now->accepted - before->accepted));
-    add(metrics, "moonwire_errors_total", "Tasks that died of an error.", labels, (double)(now->errors - before->errors));
+        since(now->accepted, before->accepted));
+    add(metrics, "moonwire_errors_total", "Tasks that died of an error.", labels, since(now->errors, before->errors));
     add(metrics, "moonwire_received_bytes_total", "Bytes that were received.", labels,
-        (double)(now->received - before->received));
-    add(metrics, "moonwire_sent_bytes_total", "Bytes that were sent.", labels, (double)(now->sent - before->sent));
+        since(now->received, before->received));
+    add(metrics, "moonwire_sent_bytes_total", "Bytes that were sent.", labels, since(now->sent, before->sent));
     add_refused(core, labels, now, before);
 }
 

@@ -21,7 +21,8 @@ struct mw_worker_numbers {
     uint64_t turns; /* of the loop, so far */
 };
 
-/* Of one generation of a service in this worker, since it began. */
+/* Of one generation of a service in this worker, since it began. What counts may begin anew: what was counted before
+ * stays in the metrics. */
 struct mw_service_numbers {
     const char *name;
     uint64_t generation;
