@@ -10,6 +10,7 @@ local AT_ONCE <const> = 5000
 local SPARE_DESCRIPTORS <const> = 100
 local NEIGHBOUR_SECONDS <const> = 0.05
 local GROWTH <const> = 256 * 1024 -- from the first crowd to the second, bytes: less than 30 a connection
+local EACH_MOST <const> = 2600 -- bytes of user space for a connection with its task; 1,950 of them are needed
 
 test.deadline(60)
 
@@ -79,5 +80,34 @@ describe("a server to which five thousand connect at once", function()
     assert.are.equal(("answered %d \n"):format(AT_ONCE), crowd:output())
     vitals.await_baseline(server, baseline, 20)
     assert.is_nil(server:log():find(" warn ", 1, true) or server:log():find(" error ", 1, true), server:log())
+  end)
+end)
+
+-- Each gets its task when it speaks first: all in a few turns of the loop, longer than any task may run.
+local DEFERRED <const> = SCRIPT:gsub("return {", "%0 options = { defer = true },", 1)
+
+describe("a server to which ten thousand speak at once", function()
+  it("answers them all, and spends little memory on each", function()
+    if obstacle(CROWD) then
+      pending(obstacle(CROWD))
+    end
+    local server <close> = moonwire.serve(DEFERRED)
+    local pid = server.process:pid()
+    peer.echo(server.address)
+    local baseline, resident = vitals.status(server), vitals.resident(pid)
+    local crowd <close> = peer.crowd("shout", server.port, CROWD)
+    peer.await_output(crowd, "open " .. CROWD, 30)
+    condition.wait_until(function()
+      return vitals.status(server).streams == baseline.streams + CROWD
+    end, 20)
+    server.process:signal "STOP"
+    crowd.stdin:write("\n")
+    peer.await_output(crowd, "said " .. CROWD, 20)
+    server.process:signal "CONT"
+    peer.await_output(crowd, "answered " .. CROWD, 20)
+    if not vitals.is_sanitized(pid) then
+      local each = (vitals.resident(pid) - resident) / CROWD
+      assert.is_true(each < EACH_MOST, ("%.0f bytes a connection"):format(each))
+    end
   end)
 end)

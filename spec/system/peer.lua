@@ -18,12 +18,13 @@ function peer.start(behaviour, port, ...)
 end
 
 --- Many clients in one process.
----@param mode "hold"|"burst"
+---@param mode "hold"|"shout"|"burst"
 ---@param port integer
 ---@param count integer
 ---@return spec.process
 function peer.crowd(mode, port, count)
-  return process.start { "python3", "spec/fixtures/crowd.py", mode, port, count }
+  local stdin = mode == "shout" and "stream" or nil
+  return process.start { "python3", "spec/fixtures/crowd.py", mode, port, count, stdin = stdin }
 end
 
 --- Waits until what a program wrote matches.
