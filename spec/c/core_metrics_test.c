@@ -129,7 +129,7 @@ static void counts_may_begin_anew(void **state) {
 static void many_services_are_remembered(void **state) {
     (void)state;
     struct mw_service_numbers services[20];
-    char names[20][16];
+    char names[20][24];
     for (int i = 0; i < 20; i++) {
         snprintf(names[i], sizeof names[i], "service%d", i);
         services[i] = (struct mw_service_numbers){.name = names[i], .accepted = 1};
