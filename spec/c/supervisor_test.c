@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "net/channel.h"
 #include "net/net.h"
-#include "proc/seccomp_linux.h"
 #include "proc/supervisor.h"
 #include "proto/message.h"
 #include "proto/order.h"
@@ -38,11 +37,6 @@ static char folder[] = "/tmp/supervisor_test.XXXXXX";
 static char config[64], control[64], log_path[64], unix_path[64];
 static pid_t daemon_id;
 
-bool mw_seccomp_confine(bool programs, struct mw_fault *fault) {
-    (void)programs;
-    (void)fault;
-    return true;
-}
 
 /* --- the probe --- */
 

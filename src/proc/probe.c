@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+enum { NICE = 5 };
 
 struct mw_probe {
     struct mw_loop *loop;
@@ -22,8 +25,10 @@ struct mw_probe {
     void *owner;
 };
 
+/* Those that serve come first. */
 static int run(void *context, int channel) {
     const struct mw_probe *probe = context;
+    setpriority(PRIO_PROCESS, 0, NICE);
     return probe->main(probe->config, probe->service, channel);
 }
 

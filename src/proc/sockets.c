@@ -5,6 +5,7 @@
 #include "net/dgram.h"
 #include "net/listener.h"
 #include "net/socket.h"
+#include "proc/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY = MW_SOCKET_TEXT + 128, BACKLOG = 4096 };
+enum { KEY = MW_SOCKET_TEXT + 128, BACKLOG = 4096, KEPT_NAME = 250 };
 
 struct mw_sockets {
     struct mw_list sets;
-    mw_sockets_inherit *inherit;
-    void *context;
+    struct mw_sockets_keeper keeper;
     int workers;
+    bool leaving;
     bool in_use; /* since the first was settled */
 };
 
@@ -29,7 +30,8 @@ struct mw_socket_set {
     struct mw_list node;
     struct mw_sockets *sockets;
     unsigned holders;
-    bool announced;
+    bool announced, kept;
+    bool more; /* were opened since it was settled */
     bool shared;   /* the first socket is everyone's */
     dev_t device;  /* of the Unix path, to remove only our own */
     ino_t inode;   /* 0: none was made */
@@ -181,6 +183,7 @@ static bool open_each(struct mw_socket_set *set, const struct mw_listening *list
         if (set->fds[i] < 0) {
             return false;
         }
+        set->more = true;
         if (!set->port) {
             learn_port(set, set->fds[i]);
         }
@@ -193,11 +196,11 @@ static bool open_each(struct mw_socket_set *set, const struct mw_listening *list
 static void inherit(struct mw_socket_set *set, const struct mw_listening *listening, const bool *on) {
     struct mw_addr addr;
     int fd, worker = 0;
-    if (!set->sockets->inherit || set->address.scheme == MW_SCHEME_FD || !mw_addr_resolve(&addr, &set->address)) {
+    const struct mw_sockets_keeper *keeper = &set->sockets->keeper;
+    if (set->address.scheme == MW_SCHEME_FD || !mw_addr_resolve(&addr, &set->address)) {
         return;
     }
-    while ((fd = set->sockets->inherit(set->sockets->context, &addr,
-                                       listening->datagram ? SOCK_DGRAM : SOCK_STREAM)) >= 0) {
+    while ((fd = keeper->take(keeper->context, &addr, listening->datagram ? SOCK_DGRAM : SOCK_STREAM)) >= 0) {
         set->shared = set->shared || !shares_port(fd);
         while (worker < set->sockets->workers && !set->shared && !on[worker]) {
             worker++;
@@ -307,8 +310,45 @@ static void announce(struct mw_socket_set *set, const char *service, const struc
     mw_log_write(MW_LOG_INFO, message, sizeof message - 1, fields, 2);
 }
 
+/* The key without what a name must not have. */
+static void name_kept(const struct mw_socket_set *set, char name[KEY]) {
+    strcpy(name, set->key);
+    for (char *at = name; *at; at++) {
+        if (*at == ':' || *at <= ' ' || *at > '~') {
+            *at = '_';
+        }
+    }
+    name[KEPT_NAME] = '\0';
+}
+
+static void keep(struct mw_socket_set *set) {
+    const struct mw_sockets_keeper *keeper = &set->sockets->keeper;
+    char kept_name[KEY];
+    int fds[MW_WORKERS_MOST], count = 0;
+    for (int i = 0; i < set->sockets->workers; i++) {
+        if (set->fds[i] >= 0) {
+            fds[count++] = set->fds[i];
+        }
+    }
+    name_kept(set, kept_name);
+    if (set->kept) {
+        keeper->forget(keeper->context, kept_name);
+    }
+    set->kept = set->address.scheme != MW_SCHEME_FD && keeper->keep(keeper->context, kept_name, fds, count);
+}
+
+static void forget(const struct mw_socket_set *set) {
+    char kept_name[KEY];
+    if (set->kept) {
+        name_kept(set, kept_name);
+        set->sockets->keeper.forget(set->sockets->keeper.context, kept_name);
+    }
+}
+
 void mw_socket_set_settle(struct mw_socket_set *set, const char *service, const struct mw_listening *listening,
                           const bool *on) {
+    bool changed = set->more;
+    set->more = false;
     for (int i = 0; i < set->sockets->workers; i++) {
         if (set->fds[i] < 0) {
             continue;
@@ -318,7 +358,11 @@ void mw_socket_set_settle(struct mw_socket_set *set, const char *service, const 
         } else {
             close(set->fds[i]);
             set->fds[i] = -1;
+            changed = true;
         }
+    }
+    if (!set->announced || changed) {
+        keep(set);
     }
     announce(set, service, listening);
     set->sockets->in_use = true;
@@ -344,7 +388,12 @@ void mw_socket_set_release(struct mw_socket_set *set) {
     if (--set->holders > 0) {
         return;
     }
-    remove_path(set);
+    if (!set->sockets->leaving || !set->kept) {
+        remove_path(set);
+    }
+    if (!set->sockets->leaving) {
+        forget(set);
+    }
     for (int i = 0; i < set->sockets->workers; i++) {
         if (set->fds[i] >= 0) {
             close(set->fds[i]);
@@ -354,13 +403,17 @@ void mw_socket_set_release(struct mw_socket_set *set) {
     free(set);
 }
 
-struct mw_sockets *mw_sockets_new(int workers, mw_sockets_inherit *inherit_one, void *context) {
+struct mw_sockets *mw_sockets_new(int workers, const struct mw_sockets_keeper *keeper) {
     struct mw_sockets *sockets = calloc(1, sizeof *sockets);
     if (sockets) {
-        *sockets = (struct mw_sockets){.inherit = inherit_one, .context = context, .workers = workers};
+        *sockets = (struct mw_sockets){.keeper = *keeper, .workers = workers};
         mw_list_init(&sockets->sets);
     }
     return sockets;
+}
+
+void mw_sockets_leave(struct mw_sockets *sockets) {
+    sockets->leaving = true;
 }
 
 void mw_sockets_free(struct mw_sockets *sockets) {

@@ -28,11 +28,21 @@ bool mw_listening_read(struct mw_listening *listening, const struct mw_value *en
 struct mw_sockets;    /* all of them */
 struct mw_socket_set; /* those under one key */
 
-/* Sockets that somebody else has opened for us: the next one bound to `addr`, of SOCK_STREAM or SOCK_DGRAM; -1: none. */
-typedef int mw_sockets_inherit(void *context, const struct mw_addr *addr, int type);
+/* Who has sockets for us that were opened before, and keeps them for the process after this one. */
+struct mw_sockets_keeper {
+    /* The next one bound to `addr`, of SOCK_STREAM or SOCK_DGRAM; -1: none (any more). */
+    int (*take)(void *context, const struct mw_addr *addr, int type);
+    /* Keeps duplicates under a name of printable characters without ':'. False: there is no keeper. */
+    bool (*keep)(void *context, const char *name, const int *descriptors, int count);
+    void (*forget)(void *context, const char *name);
+    void *context;
+};
 
 /* For that many workers. NULL when memory is out. */
-struct mw_sockets *mw_sockets_new(int workers, mw_sockets_inherit *inherit, void *context);
+struct mw_sockets *mw_sockets_new(int workers, const struct mw_sockets_keeper *keeper);
+
+/* The process ends: what is kept stays so, Unix paths with it. */
+void mw_sockets_leave(struct mw_sockets *sockets);
 
 /* Every set was released. */
 void mw_sockets_free(struct mw_sockets *sockets);
@@ -46,7 +56,7 @@ struct mw_socket_set *mw_sockets_take(struct mw_sockets *sockets, const char *se
 void mw_socket_set_release(struct mw_socket_set *set);
 
 /* The set is that service's now: takes on the options, as far as a socket that is open can, and closes sockets of
- * workers that are not on it. The first time the log says where it listens. */
+ * workers that are not on it. The first time the log says where it listens, and the keeper gets the sockets. */
 void mw_socket_set_settle(struct mw_socket_set *set, const char *service, const struct mw_listening *listening,
                           const bool *on);
 

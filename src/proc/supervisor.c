@@ -16,6 +16,8 @@ static const double PROBE_SECONDS = 30; /* for the first probe; then the config 
 static const double STOP_GRACE = 2;      /* beyond the drain, until workers are killed */
 static const double LINGER_SECONDS = 1; /* for answers of the control socket at the end */
 
+enum { MOST_KEPT = 64 /* descriptors that systemd takes at once */ };
+
 static const struct mw_reload_wish whole = {.canary = {.share = 1}};
 
 /* --- the end --- */
@@ -57,6 +59,7 @@ static void begin_stop(struct mw_supervisor *supervisor, bool now) {
     }
     supervisor->state = MW_SUPERVISOR_STOPPING;
     if (supervisor->workers) {
+        mw_sockets_leave(supervisor->sockets);
         double due = mw_loop_update(supervisor->loop) + (now ? 0 : longest_drain(supervisor)) + STOP_GRACE;
         mw_generations_stop(supervisor->generations);
         mw_workers_stop(supervisor->workers, drain);
@@ -258,13 +261,27 @@ static bool open_log(struct mw_supervisor *supervisor, struct mw_fault *fault) {
            with_fault(fault, "log to", supervisor->settings.log_to);
 }
 
-static int inherit(void *context, const struct mw_addr *addr, int type) {
+static int take_kept(void *context, const struct mw_addr *addr, int type) {
     const struct mw_supervisor *supervisor = context;
     return mw_systemd_take(supervisor->systemd, addr, type, NULL);
 }
 
+static bool keep(void *context, const char *name, const int *descriptors, int count) {
+    const struct mw_supervisor *supervisor = context;
+    for (int i = 0; i < count; i += MOST_KEPT) {
+        mw_systemd_store(supervisor->systemd, name, descriptors + i, count - i < MOST_KEPT ? count - i : MOST_KEPT);
+    }
+    return mw_systemd_notifies(supervisor->systemd);
+}
+
+static void forget(void *context, const char *name) {
+    const struct mw_supervisor *supervisor = context;
+    mw_systemd_unstore(supervisor->systemd, name);
+}
+
 static bool open_sockets(struct mw_supervisor *supervisor, struct mw_fault *fault) {
-    supervisor->sockets = mw_sockets_new(supervisor->settings.workers, inherit, supervisor);
+    const struct mw_sockets_keeper systemd = {.take = take_kept, .keep = keep, .forget = forget, .context = supervisor};
+    supervisor->sockets = mw_sockets_new(supervisor->settings.workers, &systemd);
     return supervisor->sockets || with_fault(fault, "open", "sockets");
 }
 
