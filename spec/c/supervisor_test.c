@@ -1,7 +1,8 @@
 /* layers: proc net loop proto base */
 /* The supervisor as a process of its own, with a probe and workers that speak the protocol and
  * misbehave on order. The config is a file of lines:
- *   workers N · stuck SECONDS · drain SECONDS · reload_timeout SECONDS · fault TEXT · die · hang
+ *   restart budget N · restart within SECONDS · restart most SECONDS
+ *   workers N · stuck SECONDS · drain SECONDS · reload_timeout SECONDS · log PATH · fault TEXT · die · hang
  *   service NAME ADDRESS [ACTION STEP WORKER]   what a worker (0: each) does at a step: die, fault, hang, spin, slow
  * A worker answers each connection with "GENERATION WORKER PID\n"; a connection that sends k kills it, s makes it
  * spin, e counts as an error. */
@@ -74,7 +75,7 @@ static void put_setting(struct mw_text *text, const char *line) {
     if (sscanf(line, "%255s %lf", key, &value) != 2) {
         return;
     }
-    if (strcmp(key, "workers") == 0) {
+    if (strcmp(key, "workers") == 0 || strcmp(key, "budget") == 0) {
         mw_message_put_integer(text, key, (int64_t)value);
     } else {
         mw_message_put_number(text, key, value);
@@ -93,6 +94,23 @@ static void put_plan(struct mw_text *text, char lines[][LINE], int count, const 
     for (int i = 0; i < count; i++) {
         put_setting(text, lines[i]);
     }
+    for (int i = 0; i < count; i++) {
+        if (starts_with(lines[i], "log ")) {
+            lines[i][strcspn(lines[i], "\n")] = '\0';
+            mw_message_string(text, "log", 3);
+            size_t log = mw_message_open(text);
+            mw_message_put_string(text, "to", lines[i] + 4);
+            mw_message_close(text, log);
+        }
+    }
+    mw_message_string(text, "restart", 7);
+    size_t restart = mw_message_open(text);
+    for (int i = 0; i < count; i++) {
+        if (starts_with(lines[i], "restart ")) {
+            put_setting(text, lines[i] + 8);
+        }
+    }
+    mw_message_close(text, restart);
     mw_message_close(text, table);
     mw_message_string(text, "services", 8);
     table = mw_message_open(text);
@@ -176,6 +194,7 @@ struct fake {
     int64_t generation, next;
     int64_t accepted[2], errors[2]; /* old, new in a trial */
     bool partial;
+    char drained[64];
 };
 
 static void say(struct fake *fake, enum mw_order kind, int64_t generation, const char *message) {
@@ -319,17 +338,27 @@ static void drop_generation(struct fake *fake, int64_t generation) {
     }
 }
 
-static void answer(struct fake *fake, const struct mw_value *message) {
+static void answer(struct fake *fake, const struct mw_value *message, const int *descriptors, int count) {
     char command[32], json[512];
     struct mw_text text = {.bytes = NULL};
     mw_value_string(message, "command", command, sizeof command);
-    if (strcmp(command, "hush") == 0 || mw_value_integer(message, "id", 0) == 0) {
+    if (strcmp(command, "drain") == 0) {
+        mw_value_string(message, "service", fake->drained, sizeof fake->drained);
+        if (mw_value_boolean(message, "undo", false)) {
+            fake->drained[0] = '\0';
+        }
+    }
+    if (strcmp(command, "reopen_log") == 0 && count == 1) {
+        dprintf(descriptors[0], "worker %d writes here\n", fake->place->worker);
+    }
+    if (mw_value_integer(message, "id", 0) == 0) {
         return;
     }
     snprintf(json, sizeof json,
-             "{\"old\":{\"accepted\":%lld,\"errors\":%lld},\"new\":{\"accepted\":%lld,\"errors\":%lld},\"killed\":2}",
+             "{\"old\":{\"accepted\":%lld,\"errors\":%lld},\"new\":{\"accepted\":%lld,\"errors\":%lld},\"killed\":2,"
+             "\"drained\":\"%s\"}",
              (long long)fake->accepted[0], (long long)fake->errors[0], (long long)fake->accepted[1],
-             (long long)fake->errors[1]);
+             (long long)fake->errors[1], fake->drained);
     size_t table = mw_message_open(&text);
     mw_message_put_integer(&text, "id", mw_value_integer(message, "id", 0));
     mw_message_put_string(&text, "text", json);
@@ -373,7 +402,7 @@ static void on_order(void *owner, uint8_t kind, const char *bytes, size_t size, 
             mw_loop_stop(fake->loop);
         }
         break;
-    case MW_ORDER_REQUEST: answer(fake, &message); break;
+    case MW_ORDER_REQUEST: answer(fake, &message, descriptors, count); break;
     default: exit(5);
     }
     for (int i = 0; i < count; i++) {
@@ -617,6 +646,8 @@ static int close_folder(void **state) {
 
 #define ECHO "service echo tcp://127.0.0.1:0"
 
+static const char reload_line[] = "{\"command\":\"reload\"}";
+
 /* --- start and stop --- */
 
 static void it_serves_and_stops(void **state) {
@@ -753,6 +784,24 @@ static void one_that_dies_again_waits_longer_and_longer(void **state) {
     assert_true(took >= 0.7); /* 0 + 0.1 + 0.2 + 0.4 */
 }
 
+static void one_that_dies_too_often_rests(void **state) {
+    (void)state;
+    start_with("workers 1\nrestart budget 3\nrestart within 4\nrestart most 1\n" ECHO "\n");
+    for (int i = 0; i < 3; i++) {
+        int pid = worker_pid(1);
+        assert_int_equal(call("echo", 'k').pid, 0);
+        eventually(i == 2 || (worker_pid(1) && worker_pid(1) != pid));
+    }
+    eventually(log_has("worker 1 has ended 3 times within 4 s (last: signal 9)"));
+    assert_has(order("{\"command\":\"status\"}"), "\"state\":\"failed\",\"restarts\":2,\"pid\":null");
+    double before = world_clock();
+    assert_int_not_equal(call("echo", '?').pid, 0); /* waits until it is started again */
+    assert_true(world_clock() - before > 1);
+    call("echo", 'k');
+    assert_has(order(reload_line), "\"ok\":true,\"generation\":2"); /* may be the remedy: it is started at once */
+    assert_int_equal(call("echo", '?').generation, 2);
+}
+
 static void one_that_stands_still_is_replaced(void **state) {
     (void)state;
     start_with("workers 1\nstuck 0.5\n" ECHO "\n");
@@ -763,8 +812,6 @@ static void one_that_stands_still_is_replaced(void **state) {
 }
 
 /* --- reload --- */
-
-static const char reload_line[] = "{\"command\":\"reload\"}";
 
 static void a_reload_brings_the_next_generation(void **state) {
     (void)state;
@@ -965,6 +1012,36 @@ static void saving_the_config_reloads(void **state) {
     eventually(log_has("nothing was reloaded") || log_has("generation 4"));
 }
 
+static void a_successor_is_told_what_drains(void **state) {
+    (void)state;
+    start_with("workers 1\n" ECHO "\nservice other tcp://127.0.0.1:0\n");
+    assert_has(order("{\"command\":\"drain\",\"service\":\"echo\"}"), "{\"ok\":true}");
+    int pid = worker_pid(1);
+    kill(pid, SIGKILL);
+    eventually(worker_pid(1) && worker_pid(1) != pid);
+    eventually(strstr(order("{\"command\":\"status\"}"), "\"drained\":\"echo\""));
+    assert_has(order("{\"command\":\"drain\",\"service\":\"echo\",\"undo\":true}"), "{\"ok\":true}");
+    pid = worker_pid(1);
+    kill(pid, SIGKILL);
+    eventually(worker_pid(1) && worker_pid(1) != pid);
+    eventually(strstr(order("{\"command\":\"status\"}"), "\"drained\":\"\""));
+}
+
+/* Standard error is the same file: what comes after the renaming is written to the new one only. */
+static void the_log_is_reopened(void **state) {
+    (void)state;
+    char text[LINE], old[80];
+    snprintf(text, sizeof text, "workers 2\nlog %s\n" ECHO "\n", log_path);
+    start_with(text);
+    snprintf(old, sizeof old, "%s.old", log_path);
+    assert_int_equal(rename(log_path, old), 0);
+    kill(daemon_id, SIGUSR1);
+    eventually(log_has("worker 1 writes here") && log_has("worker 2 writes here"));
+    kill(daemon_id, SIGHUP);
+    eventually(log_has("generation 2"));
+    unlink(old);
+}
+
 static void commands_are_answered(void **state) {
     (void)state;
     start_with("workers 2\n" ECHO "\n");
@@ -1003,6 +1080,7 @@ int main(void) {
         test(a_worker_that_dies_is_back_at_once),
         test(connections_that_wait_are_accepted_by_the_successor),
         test(one_that_dies_again_waits_longer_and_longer),
+        test(one_that_dies_too_often_rests),
         test(one_that_stands_still_is_replaced),
         test(a_reload_brings_the_next_generation),
         test(a_fault_of_the_probe_changes_nothing),
@@ -1019,6 +1097,8 @@ int main(void) {
         test(a_trial_with_a_death_is_taken_back),
         test(a_trial_with_errors_is_taken_back),
         test(saving_the_config_reloads),
+        test(a_successor_is_told_what_drains),
+        test(the_log_is_reopened),
         test(commands_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

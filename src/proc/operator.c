@@ -184,8 +184,15 @@ static void on_drained(void *owner, uint64_t request, struct mw_question *questi
 }
 
 static void drain(struct mw_supervisor *supervisor, uint64_t request, const struct mw_value *fields) {
-    if (knows_service(supervisor, request, fields)) {
+    char name[MW_SERVICE_NAME];
+    if (!knows_service(supervisor, request, fields)) {
+        return;
+    }
+    mw_value_string(fields, "service", name, sizeof name);
+    if (mw_drains_note(&supervisor->drains, name, mw_value_boolean(fields, "undo", false))) {
         ask(supervisor, request, fields, on_drained);
+    } else {
+        mw_control_refuse(supervisor->control, request, "memory", "not enough memory to remember what drains");
     }
 }
 

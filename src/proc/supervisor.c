@@ -141,6 +141,11 @@ static void on_answer(void *owner, struct mw_worker *worker, const struct mw_val
     mw_asking_answered(supervisor->asking, worker, message);
 }
 
+static void on_start(void *owner, struct mw_worker *worker) {
+    struct mw_supervisor *supervisor = owner;
+    mw_drains_tell(&supervisor->drains, worker);
+}
+
 static void on_serving(void *owner, struct mw_worker *worker) {
     struct mw_supervisor *supervisor = owner;
     mw_generations_on_serving(supervisor->generations, worker);
@@ -159,6 +164,7 @@ static void on_worker_end(void *owner, struct mw_worker *worker) {
 static const struct mw_workers_events workers_events = {
     .on_step = on_step,
     .on_answer = on_answer,
+    .on_start = on_start,
     .on_end = on_worker_end,
     .on_serving = on_serving,
 };
@@ -454,6 +460,7 @@ static void close_parts(struct mw_supervisor *supervisor) {
     if (supervisor->sockets) {
         mw_sockets_free(supervisor->sockets);
     }
+    mw_drains_free(&supervisor->drains);
 }
 
 /* Answers that were given still leave. */
@@ -485,6 +492,7 @@ int mw_supervisor_run(const struct mw_supervisor_options *options) {
     struct mw_supervisor supervisor = {.options = options};
     mw_timer_init(&supervisor.limit, on_limit);
     mw_timer_init(&supervisor.alive, on_alive);
+    mw_drains_init(&supervisor.drains);
     if (take_steps(&supervisor, before_plan, sizeof before_plan / sizeof *before_plan)) {
         mw_loop_run(supervisor.loop);
     } else {

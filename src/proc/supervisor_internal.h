@@ -6,6 +6,7 @@
 #include "net/net.h"
 #include "proc/asking.h"
 #include "proc/control.h"
+#include "proc/drains.h"
 #include "proc/generation.h"
 #include "proc/probe.h"
 #include "proc/supervisor.h"
@@ -40,6 +41,7 @@ struct mw_supervisor {
         char last_error[MW_PLAN_FAULT];
     } reloads;
     int64_t generation;
+    struct mw_drains drains;
 };
 
 /* Begins to stop; at once when `now`, or when it stops already. */

@@ -73,6 +73,7 @@ static bool start(struct mw_worker *worker) {
     if (workers->current) {
         mw_worker_bring(worker, workers->current, false);
     }
+    workers->options.events->on_start(workers->options.owner, worker);
     return true;
 }
 
