@@ -47,8 +47,9 @@ static void release(struct mw_question *question) {
 }
 
 void mw_asking_free(struct mw_asking *asking) {
-    while (!mw_list_empty(&asking->open)) {
-        release(mw_list_owner(asking->open.next, struct mw_question, node));
+    for (struct mw_list *node = asking->open.next, *next; node != &asking->open; node = next) {
+        next = node->next;
+        release(mw_list_owner(node, struct mw_question, node));
     }
     free(asking);
 }

@@ -1,5 +1,14 @@
 #include "proc/cohort.h"
 
+void mw_cohort_bring(struct mw_workers *workers, struct mw_services *services, bool first) {
+    for (int i = 0; i < workers->count; i++) {
+        struct mw_worker *worker = &workers->list[i];
+        if (worker->process && (first || worker->state == MW_WORKER_SERVING)) {
+            mw_worker_bring(worker, services, true);
+        }
+    }
+}
+
 void mw_cohort_step(struct mw_workers *workers, enum mw_order step) {
     for (int i = 0; i < workers->count; i++) {
         if (workers->list[i].led) {

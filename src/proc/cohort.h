@@ -5,6 +5,9 @@
 
 #include "proc/workers.h"
 
+/* From now on leads those that serve, or, the first time, that are there, to the services. */
+void mw_cohort_bring(struct mw_workers *workers, struct mw_services *services, bool first);
+
 /* Each takes the step, as mw_worker_step. */
 void mw_cohort_step(struct mw_workers *workers, enum mw_order step);
 

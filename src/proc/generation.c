@@ -71,9 +71,9 @@ static const char *only(const struct mw_generations *generations) {
 
 /* Tells who waits, or nobody when there is no outcome, and frees the job. */
 static void end_job(struct job *job, const struct mw_reload_outcome *outcome) {
-    while (!mw_list_empty(&job->waiting)) {
-        struct waiting *waiting = mw_list_owner(job->waiting.next, struct waiting, node);
-        mw_list_remove(&waiting->node);
+    for (struct mw_list *node = job->waiting.next, *next; node != &job->waiting; node = next) {
+        struct waiting *waiting = mw_list_owner(node, struct waiting, node);
+        next = node->next;
         if (outcome) {
             waiting->waiter.on_outcome(waiting->waiter.owner, waiting->waiter.context, outcome);
         }
@@ -81,6 +81,13 @@ static void end_job(struct job *job, const struct mw_reload_outcome *outcome) {
     }
     mw_list_remove(&job->node);
     free(job);
+}
+
+static void end_jobs(struct mw_generations *generations, const struct mw_reload_outcome *outcome) {
+    for (struct mw_list *node = generations->jobs.next, *next; node != &generations->jobs; node = next) {
+        next = node->next;
+        end_job(mw_list_owner(node, struct job, node), outcome);
+    }
 }
 
 static void begin(struct mw_generations *generations);
@@ -219,12 +226,7 @@ static void prepare(struct mw_generations *generations) {
     generations->sums.generation = ++generations->number;
     generations->on_trial = job->wish.canary.share < 1;
     generations->canary = (struct mw_canary){.begun = false};
-    for (int i = 0; i < options->workers->count; i++) {
-        struct mw_worker *worker = &options->workers->list[i];
-        if (worker->process && (job->first || worker->state == MW_WORKER_SERVING)) {
-            mw_worker_bring(worker, generations->next, true);
-        }
-    }
+    mw_cohort_bring(options->workers, generations->next, job->first);
     if (!set_limit(generations, options->settings->reload_timeout)) {
         fail(generations, "memory", "not enough memory to watch the time of a reload");
         return;
@@ -468,9 +470,7 @@ void mw_generations_stop(struct mw_generations *generations) {
     if (generations->stage != REST) {
         fail(generations, "stopping", "%s", why);
     }
-    while (!mw_list_empty(&generations->jobs)) {
-        end_job(job_now(generations), &refused);
-    }
+    end_jobs(generations, &refused);
 }
 
 bool mw_generations_busy(const struct mw_generations *generations) {
@@ -491,9 +491,7 @@ void mw_generations_free(struct mw_generations *generations) {
     if (generations->probe) {
         mw_probe_cancel(generations->probe);
     }
-    while (!mw_list_empty(&generations->jobs)) {
-        end_job(job_now(generations), NULL);
-    }
+    end_jobs(generations, NULL);
     mw_timer_remove(mw_loop_timers(generations->options.loop), &generations->limit);
     mw_services_release(generations->next);
     mw_plan_free(generations->plan);

@@ -312,7 +312,7 @@ static void announce(struct mw_socket_set *set, const char *service, const struc
 
 /* The key without what a name must not have. */
 static void name_kept(const struct mw_socket_set *set, char name[KEY]) {
-    strcpy(name, set->key);
+    snprintf(name, KEY, "%s", set->key);
     for (char *at = name; *at; at++) {
         if (*at == ':' || *at <= ' ' || *at > '~') {
             *at = '_';

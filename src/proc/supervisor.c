@@ -78,48 +78,12 @@ void mw_supervisor_stop(struct mw_supervisor *supervisor, bool now) {
     }
 }
 
-/* --- the log --- */
-
-static void tell_log(struct mw_supervisor *supervisor, const char *command, const char *key, const char *value,
-                     const int *descriptor) {
-    struct mw_text text = {.bytes = NULL};
-    size_t table = mw_message_open(&text);
-    mw_message_put_integer(&text, "id", 0);
-    mw_message_put_string(&text, "command", command);
-    mw_message_put_string(&text, key, value);
-    mw_message_close(&text, table);
-    mw_workers_tell(supervisor->workers, MW_ORDER_REQUEST, &text, descriptor, descriptor ? 1 : 0);
-    mw_text_free(&text);
-}
-
-void mw_supervisor_set_log_level(struct mw_supervisor *supervisor, enum mw_log_level level) {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    mw_log_set_level(level);
-    supervisor->settings.log_level = (int)level;
-    tell_log(supervisor, "log", "level", names[level], NULL);
-}
-
-/* Workers may not have the right to open a file: they get it open. */
-static void move_log(struct mw_supervisor *supervisor) {
-    const char *to = supervisor->settings.log_to;
-    int descriptor = mw_log_descriptor();
-    tell_log(supervisor, "reopen_log", "to", to, to[0] == '/' ? &descriptor : NULL);
-}
-
-static void reopen_log(struct mw_supervisor *supervisor) {
-    if (!mw_log_reopen()) {
-        mw_log(MW_LOG_ERROR, "the log cannot be reopened: %s", strerror(errno));
-    } else if (supervisor->workers) {
-        move_log(supervisor);
-    }
-}
-
 /* --- events --- */
 
 static void on_signal(void *context, int number) {
     struct mw_supervisor *supervisor = context;
     if (number == SIGUSR1) {
-        reopen_log(supervisor);
+        mw_supervisor_reopen_log(supervisor);
     } else if (number != SIGHUP) {
         mw_supervisor_stop(supervisor, false);
     } else if (supervisor->state == MW_SUPERVISOR_RUNNING && !mw_generations_reload(supervisor->generations, &whole, NULL)) {
@@ -189,8 +153,8 @@ static void take_settings(struct mw_supervisor *supervisor, const struct mw_sett
     }
     if (strcmp(settings->log_to, ours->log_to) != 0) {
         if (mw_log_open_to(settings->log_to)) {
-            strcpy(ours->log_to, settings->log_to);
-            move_log(supervisor);
+            snprintf(ours->log_to, sizeof ours->log_to, "%s", settings->log_to);
+            mw_supervisor_move_log(supervisor);
         } else {
             mw_log(MW_LOG_ERROR, "log to %s: %s", settings->log_to, strerror(errno));
         }
@@ -245,7 +209,7 @@ static void on_outcome(void *owner, const struct mw_reload_outcome *outcome, con
         note_failure(supervisor, outcome);
         return;
     }
-    if (!outcome->partial) {
+    if (!outcome->partial && plan) {
         take_settings(supervisor, &plan->settings);
     }
     note_success(supervisor, outcome);

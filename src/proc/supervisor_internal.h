@@ -47,6 +47,12 @@ struct mw_supervisor {
 /* Begins to stop; at once when `now`, or when it stops already. */
 void mw_supervisor_stop(struct mw_supervisor *supervisor, bool now);
 
+/* The log goes elsewhere: tells the workers, which get a file open, because they may not have the right to open it. */
+void mw_supervisor_move_log(struct mw_supervisor *supervisor);
+
+/* Opens its file anew, everywhere. */
+void mw_supervisor_reopen_log(struct mw_supervisor *supervisor);
+
 /* The level of the log, of all processes. */
 void mw_supervisor_set_log_level(struct mw_supervisor *supervisor, enum mw_log_level level);
 

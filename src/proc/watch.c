@@ -51,7 +51,7 @@ static void add_path(struct mw_watch *watch, const char *path) {
         free(file);
         return;
     }
-    strcpy(file->name, name);
+    snprintf(file->name, sizeof file->name, "%s", name);
     mw_list_append(&watch->files, &file->node);
 }
 
@@ -79,9 +79,10 @@ static bool has_folder(const struct mw_list *files, int folder) {
 }
 
 static void drop(struct mw_watch *watch, struct mw_list *files) {
-    while (!mw_list_empty(files)) {
-        struct file *file = mw_list_owner(files->next, struct file, node);
-        mw_list_remove(&file->node);
+    for (struct mw_list *node = files->next, *next; node != files; node = next) {
+        struct file *file = mw_list_owner(node, struct file, node);
+        next = node->next;
+        mw_list_remove(node);
         if (!has_folder(&watch->files, file->folder) && !has_folder(files, file->folder)) {
             inotify_rm_watch(watch->io.fd, file->folder);
         }
