@@ -161,6 +161,7 @@ class Container:
         shutil.copyfile(source, self.root + path)
 
     def exists(self, path):
+        """On its disk, that is, not in /run or /proc."""
         return os.path.lexists(self.root + path)
 
     def show(self, unit, name):

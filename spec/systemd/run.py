@@ -10,6 +10,7 @@ import glob
 import os
 import signal
 import sys
+import time
 import traceback
 
 import container
@@ -29,13 +30,14 @@ def parse():
 
 
 def run_one(box, name):
+    since = "@%d" % time.time()
     try:
         scenarios.begin(box)
         scenarios.ALL[name](box)
     except Exception as error:  # pylint: disable=broad-except
         print("failed: %s: %s" % (name, error or type(error).__name__))
         traceback.print_exc(limit=-3)
-        print(box.run("journalctl", "--no-pager", "-n", "40", "-u", "moonwire.service", check=False))
+        print(box.run("journalctl", "--no-pager", "--since", since, "-u", "moonwire.service", check=False))
         return False
     print("passed: %s" % name, flush=True)
     return True
