@@ -253,7 +253,7 @@ static void a_kernel_without_filters_is_said(void **state) {
     without_filters = true;
     assert_false(mw_seccomp_confine(false, &fault));
     without_filters = false;
-    assert_string_equal(fault.code, "unsupported");
+    assert_string_equal(fault.code, "unavailable");
 }
 
 static void a_refusal_is_said(void **state) {

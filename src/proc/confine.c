@@ -21,5 +21,5 @@ bool mw_confine_worker(const struct mw_settings *settings, struct mw_fault *faul
         mw_fault_format(fault, "closed", "the supervisor is gone");
         return false;
     }
-    return mw_seccomp_confine(settings->processes, fault) || strcmp(fault->code, "unsupported") == 0;
+    return mw_seccomp_confine(settings->processes, fault) || strcmp(fault->code, "unavailable") == 0;
 }

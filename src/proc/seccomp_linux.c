@@ -165,7 +165,7 @@ static bool is_supported(void) {
 
 bool mw_seccomp_confine(bool programs, struct mw_fault *fault) {
     if (!is_supported()) {
-        mw_fault_format(fault, "unsupported", "confine system calls: this kernel has no filters for them");
+        mw_fault_format(fault, "unavailable", "confine system calls: this kernel has no filters for them");
         return false;
     }
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));

@@ -10,7 +10,7 @@
  * taken back. `programs`: scripts may start other programs, which then live under the same rules. Any other call
  * fails with EPERM; those that only an intruder makes (tracing, kernel modules, mounts, bpf, kexec, …) end the
  * process with SIGSYS. Call it before threads are started. False and `fault` when the kernel or memory refuses;
- * "unsupported" when it knows no filters. */
+ * "unavailable" when it knows no filters. */
 bool mw_seccomp_confine(bool programs, struct mw_fault *fault);
 
 #endif
