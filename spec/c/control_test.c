@@ -188,7 +188,8 @@ static void fields_keep_their_types(void **state) {
     (void)state;
     char text[40];
     seen.answers = true;
-    int fd = call("{\"command\":\"reload\",\"service\":\"a\\u00e4\\n\",\"n\":7,\"x\":0.5,\"t\":true,\"f\":false,\"z\":null}\n");
+    int fd = call("{\"command\":\"reload\",\"service\":\"a\\u00e4\\n\","
+                  "\"n\":7,\"x\":0.5,\"t\":true,\"f\":false,\"z\":null}\n");
     hear(fd);
     struct mw_value table = {.type = MW_VALUE_TABLE, .bytes = seen.last.bytes, .size = seen.last.size};
     assert_string_equal(mw_value_string(&table, "service", text, sizeof text), "a\xc3\xa4\n");
@@ -204,8 +205,9 @@ static void fields_keep_their_types(void **state) {
 static void nonsense_is_refused_and_the_next_line_heard(void **state) {
     (void)state;
     const char *const lines[] = {
-        "status", "[1]", "{\"command\":1}", "{}", "{\"command\":\"a\",\"command\":\"b\"}", "{\"command\":\"a\",\"x\":{}}",
-        "{\"command\":\"a\",\"x\":[[1]]}", "{\"command\":\"a\"} {}", "{\"command\":", "\"command\"", "{\"command\":\"\xff\"}",
+        "status", "[1]", "{\"command\":1}", "{}", "{\"command\":\"a\",\"command\":\"b\"}",
+        "{\"command\":\"a\",\"x\":{}}", "{\"command\":\"a\",\"x\":[[1]]}", "{\"command\":\"a\"} {}",
+        "{\"command\":", "\"command\"", "{\"command\":\"\xff\"}",
     };
     seen.answers = true;
     int fd = dial();
@@ -268,7 +270,8 @@ static void requests_are_answered_in_order(void **state) {
     mw_control_refuse(control, seen.requests[1], "unknown", "no \"%s\"", "b");
     world_run_until(seen.count == 3);
     answer(seen.requests[2], "c");
-    static const char all[] = "{\"ok\":true,\"did\":\"a\"}\n{\"ok\":false,\"error\":\"no \\\"b\\\"\",\"code\":\"unknown\"}\n"
+    static const char all[] = "{\"ok\":true,\"did\":\"a\"}\n"
+                              "{\"ok\":false,\"error\":\"no \\\"b\\\"\",\"code\":\"unknown\"}\n"
                               "{\"ok\":true,\"did\":\"c\"}\n";
     heard_size = 0;
     world_run_until(hear_more(fd) && heard_size == sizeof all - 1);

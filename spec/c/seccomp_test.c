@@ -51,7 +51,8 @@ static struct mw_fault fault;
 static bool without_filters, without_memory;
 static int load_error;
 
-int wrapped_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) __asm__("__wrap_prctl");
+int wrapped_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
+                  unsigned long d) __asm__("__wrap_prctl");
 int libc_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) __asm__("__real_prctl");
 void *wrapped_init(uint32_t action) __asm__("__wrap_seccomp_init");
 void *real_init(uint32_t action) __asm__("__real_seccomp_init");
@@ -191,7 +192,8 @@ static void programs_are_not_started_without_leave(void **state) {
 
 static void run_a_pipeline(void) {
     char line[40] = "";
-    FILE *output = popen("printf '%s\\n' a b | sort -r | tr '\\n' ' '; true & wait; id -u >/dev/null && echo done", "r");
+    FILE *output =
+        popen("printf '%s\\n' a b | sort -r | tr '\\n' ' '; true & wait; id -u >/dev/null && echo done", "r");
     CHECK(output && fgets(line, sizeof line, output) && strcmp(line, "b a done\n") == 0);
     CHECK(pclose(output) == 0 && kill(getppid(), 0) == 0);
 }

@@ -67,7 +67,8 @@ class Container:
         parts = [os.path.join(self.folder, name) for name in ("upper", "work")]
         for part in [*parts, self.root]:
             os.mkdir(part)
-        attempt("-t", "overlay", "moonwire-systemd", "-o", "lowerdir=/,upperdir=%s,workdir=%s" % tuple(parts), self.root)
+        layers = "lowerdir=/,upperdir=%s,workdir=%s" % tuple(parts)
+        attempt("-t", "overlay", "moonwire-systemd", "-o", layers, self.root)
 
     def prepare(self):
         """A machine of its own: another identity, services may be started, nothing of ours is installed yet."""
@@ -95,7 +96,8 @@ class Container:
             stdin=subprocess.DEVNULL, stdout=self.console, stderr=subprocess.STDOUT, start_new_session=True)
         end = time.monotonic() + BOOT_SECONDS
         while time.monotonic() < end and self.nspawn.poll() is None:
-            if self.find_leader() and self.run("systemctl", "is-system-running", check=False) in ("running", "degraded"):
+            state = self.find_leader() and self.run("systemctl", "is-system-running", check=False)
+            if state in ("running", "degraded"):
                 return
             time.sleep(0.2)
         self.console.seek(0)

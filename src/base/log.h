@@ -1,7 +1,8 @@
 /* The log: one line an entry, written whole with one write(2). Text or JSON
- * lines, to stderr or a file; or entries with fields, to the journal of systemd. Control bytes are escaped, values capped, equal
- * entries in a row limited: beyond 5 within a second they are counted, and the
- * next entry is preceded by "repeated N times". Nothing here allocates, so it
+ * lines, to stderr or a file; or entries with fields, to the journal of systemd.
+ * Control bytes are escaped, values capped, equal entries in a row limited: beyond
+ * 5 within a second they are counted, and the next entry is preceded by
+ * "repeated N times". Nothing here allocates, so it
  * works when memory is out. For one thread. */
 #ifndef MW_BASE_LOG_H
 #define MW_BASE_LOG_H
@@ -36,8 +37,8 @@ bool mw_log_reopen(void);
 
 /* Sends entries to the journal of systemd, in its native protocol: MESSAGE is the text of the entry with its fields,
  * as on stderr but for time and level; PRIORITY the level; SYSLOG_IDENTIFIER=moonwire; and each field again as
- * MOONWIRE_KEY, with its bytes as they are up to 64 KiB. What the journal does not take at once is lost; the next entry
- * says so in MOONWIRE_LOST. False, errno set, without a socket; whether a journal is there only shows in its entries. */
+ * MOONWIRE_KEY, its bytes as they are up to 64 KiB. What the journal does not take at once is lost; the next entry
+ * says so in MOONWIRE_LOST. False, errno set, without a socket; whether a journal is there shows only later. */
 bool mw_log_open_journal(void);
 
 /* "stderr", "journal", "auto" (the journal if stderr goes there anyway, as $JOURNAL_STREAM says, otherwise stderr), or
