@@ -251,9 +251,11 @@ static void set_log(struct mw_supervisor *supervisor, uint64_t request, const st
     answer_ok(supervisor, request);
 }
 
-static void write_metrics(struct mw_supervisor *supervisor, uint64_t request, const struct mw_value *fields) {
+/* Those that do not answer have said what they counted up to seconds ago. */
+static void on_measured(void *owner, uint64_t request, struct mw_question *question) {
+    struct mw_supervisor *supervisor = owner;
     struct mw_text metrics = {.bytes = NULL}, text = {.bytes = NULL};
-    (void)fields;
+    (void)question;
     mw_metrics_write(supervisor->workers->metrics, &metrics);
     mw_text_puts(&text, "{\"ok\":true,\"text\":");
     mw_text_json(&text, metrics.bytes ? metrics.bytes : "", metrics.size);
@@ -261,6 +263,10 @@ static void write_metrics(struct mw_supervisor *supervisor, uint64_t request, co
     text.failed = text.failed || metrics.failed;
     mw_text_free(&metrics);
     answer(supervisor, request, &text);
+}
+
+static void write_metrics(struct mw_supervisor *supervisor, uint64_t request, const struct mw_value *fields) {
+    ask(supervisor, request, fields, on_measured);
 }
 
 /* --- commands --- */
