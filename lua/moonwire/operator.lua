@@ -9,7 +9,10 @@ local operator = {}
 local SECONDS <const> = 5 -- that the code may wait
 
 -- What the code sees besides globals: the service's table and ctx.
-local env = setmetatable({}, { __index = _G, __newindex = function(_, name, value) rawset(_G, name, value) end })
+local env = setmetatable({}, {
+  __index = _G,
+  __newindex = function(_, name, value) rawset(_G, name, value) end,
+})
 
 --- The service that this state runs.
 ---@param service moonwire.service

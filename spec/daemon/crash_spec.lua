@@ -106,7 +106,8 @@ describe("SIGTERM", function()
     local d <close> = daemon.start {
       workers = 1,
       scripts = { ["a.lua"] = [[
-return { connect = print, stop = function(ctx) require("moonwire.log").info("good night", { service_name = ctx.name }) end }]] },
+local log = require "moonwire.log"
+return { connect = print, stop = function() log.info "good night" end }]] },
     }
     d.process:signal "term"
     assert.equal(0, d.process:wait(5))

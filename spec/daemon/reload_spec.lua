@@ -6,6 +6,10 @@ local task = require "moonwire.task"
 
 local VERSION <const> = [[return function(conn) conn:write("%s\n") end]]
 
+local ANSWER <const> = [[return { datagram = function(s, data, peer) s:send("%s " .. data, peer) end }]]
+
+local ECHO <const> = [[return function(conn) for line in conn:lines() do conn:write(line, "\n") end end]]
+
 local COUNTER <const> = [[
 local function talk(conn, state)
   while true do
@@ -49,7 +53,7 @@ describe("a reload", function()
 
   it("frees the old generation when its last connection has ended", function()
     local d <close> = daemon.start {
-      scripts = { ["echo.lua"] = [[return function(conn) for line in conn:lines() do conn:write(line, "\n") end end]] },
+      scripts = { ["echo.lua"] = ECHO },
     }
     local conn <close> = assert(net.connect(d:address "echo"))
     assert.equal("a", exchange(conn, "a"))
@@ -64,7 +68,7 @@ describe("a reload", function()
 
   it("ends what is left in the old code after the drain time", function()
     local d <close> = daemon.start {
-      scripts = { ["echo.lua"] = [[return function(conn) for line in conn:lines() do conn:write(line, "\n") end end]] },
+      scripts = { ["echo.lua"] = ECHO },
     }
     local conn <close> = assert(net.connect(d:address "echo"))
     assert.equal("a", exchange(conn, "a"))
@@ -112,7 +116,9 @@ return {
   end)
 
   it("opens listeners that are new and closes those that are gone", function()
-    local d <close> = daemon.start { scripts = { ["a.lua"] = VERSION:format "a", ["b.lua"] = VERSION:format "b" } }
+    local d <close> = daemon.start {
+      scripts = { ["a.lua"] = VERSION:format "a", ["b.lua"] = VERSION:format "b" },
+    }
     local a, b = d:address "a", d:address "b"
     d.folder:write("c.lua", VERSION:format "c")
     d:configure [[
@@ -130,7 +136,9 @@ service "c" { script = "c.lua", listen = "tcp://127.0.0.1:0" }
   end)
 
   it("reloads one service alone", function()
-    local d <close> = daemon.start { scripts = { ["a.lua"] = VERSION:format "a1", ["b.lua"] = VERSION:format "b1" } }
+    local d <close> = daemon.start {
+      scripts = { ["a.lua"] = VERSION:format "a1", ["b.lua"] = VERSION:format "b1" },
+    }
     d.folder:write("a.lua", VERSION:format "a2")
     d.folder:write("b.lua", "no Lua at all")
     local answer = d:reload { service = "a" }
@@ -161,7 +169,10 @@ return {
   it("changes nothing when handoff or adopt raises", function()
     local d <close> = daemon.start {
       scripts = { ["a.lua"] = [[
-return { connect = function(conn) conn:write("old\n") end, handoff = function() return { fn = print } end }]] },
+return {
+  connect = function(conn) conn:write("old\n") end,
+  handoff = function() return { fn = print } end,
+}]] },
     }
     d.folder:write("a.lua", [[
 return { connect = function(conn) conn:write("new\n") end, adopt = function() end }]])
@@ -214,13 +225,13 @@ return {
 
   it("serves datagrams without a gap", function()
     local d <close> = daemon.start {
-      scripts = { ["u.lua"] = [[return { datagram = function(s, data, peer) s:send("old " .. data, peer) end }]] },
+      scripts = { ["u.lua"] = ANSWER:format "old" },
       config = [[service "u" { script = "u.lua", listen = "udp://127.0.0.1:0" }]],
     }
     local socket <close> = assert(net.connect_datagram(d:address("u", "udp"), { read_timeout = 5 }))
     socket:send "1"
     assert.equal("old 1", socket:receive())
-    d.folder:write("u.lua", [[return { datagram = function(s, data, peer) s:send("new " .. data, peer) end }]])
+    d.folder:write("u.lua", ANSWER:format "new")
     assert.is_true(d:reload().ok)
     for i = 1, 20 do
       socket:send(tostring(i))

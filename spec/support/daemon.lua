@@ -111,14 +111,18 @@ function Daemon:address(name, scheme)
       found = line:match "address=(%S+)"
     end
   end
-  return found and (found:find "://" and found or (scheme or "tcp") .. "://" .. found) or error("no listener of " .. name, 2)
+  if not found then
+    error("no listener of " .. name, 2)
+  end
+  return found:find "://" and found or (scheme or "tcp") .. "://" .. found
 end
 
 --- Sends a request to the control socket.
 ---@param request table
 ---@return table answer
 function Daemon:ask(request)
-  local conn <close> = assert(net.connect("unix://" .. self.folder.path .. "/control.sock", { read_timeout = 30 }))
+  local address = "unix://" .. self.folder.path .. "/control.sock"
+  local conn <close> = assert(net.connect(address, { read_timeout = 30 }))
   assert(conn:write(json.encode(request), "\n"))
   return assert(json.decode(assert(conn:read_line(64 * 1024 * 1024))))
 end
@@ -129,7 +133,8 @@ end
 function Daemon:services(name)
   local entries = {}
   for _, worker in ipairs(self:ask({ command = "status" }).workers) do
-    for _, entry in ipairs(worker.report and worker.report ~= json.null and worker.report.services or {}) do
+    local report = worker.report ~= json.null and worker.report or {}
+    for _, entry in ipairs(report.services or {}) do
       if not name or entry.name == name then
         entry.worker = worker.worker
         entries[#entries + 1] = entry

@@ -38,7 +38,8 @@ struct mw_door {
     struct mw_list node; /* in host->doors, or in instance->doors until the switch */
     struct mw_host *host;
     struct mw_listener *listener; /* NULL until it opens */
-    int fd;                       /* until then */
+    int fd;                       /* the listener's, once there is one */
+    bool stays;                   /* during a switch: the new generation has it, too */
     char address[MW_ADDR_TEXT];   /* as in the config */
 };
 

@@ -153,43 +153,51 @@ static bool is_same_socket(int one, int other) {
     return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-/* The open door of the same socket, off the list; NULL: there is none. */
-static struct mw_door *take_same(struct mw_list *doors, int fd) {
+static struct mw_door *find_same(const struct mw_list *doors, int fd) {
     for (struct mw_list *node = doors->next; node != doors; node = node->next) {
         struct mw_door *door = mw_list_owner(node, struct mw_door, node);
         if (is_same_socket(door->fd, fd)) {
-            mw_list_remove(&door->node);
             return door;
         }
     }
     return NULL;
 }
 
-void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance) {
-    struct mw_list before;
-    mw_list_init(&before);
-    mw_list_splice(&before, &host->doors);
-    while (!mw_list_empty(&instance->doors)) {
-        struct mw_door *door = mw_list_owner(instance->doors.next, struct mw_door, node);
-        struct mw_door *same = take_same(&before, door->fd);
-        if (same) {
+static void close_doors(struct mw_list *doors, bool all) {
+    for (struct mw_list *node = doors->next, *next; node != doors; node = next) {
+        struct mw_door *door = mw_list_owner(node, struct mw_door, node);
+        next = node->next;
+        if (all || !door->stays) {
             close_door(door);
-            door = same;
         } else {
-            mw_list_remove(&door->node);
-            open_door(host, door);
+            door->stays = false;
         }
-        mw_list_append(&host->doors, &door->node);
-    }
-    while (!mw_list_empty(&before)) {
-        close_door(mw_list_owner(before.next, struct mw_door, node));
     }
 }
 
-void mw_host_close_doors(struct mw_host *host) {
-    while (!mw_list_empty(&host->doors)) {
-        close_door(mw_list_owner(host->doors.next, struct mw_door, node));
+/* A socket that both have stays with its old door; the new one is closed, having been its equal. */
+void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance) {
+    struct mw_list new;
+    mw_list_init(&new);
+    for (struct mw_list *node = instance->doors.next, *next; node != &instance->doors; node = next) {
+        struct mw_door *door = mw_list_owner(node, struct mw_door, node);
+        struct mw_door *same = find_same(&host->doors, door->fd);
+        next = node->next;
+        if (same) {
+            same->stays = true;
+        } else {
+            mw_list_remove(&door->node);
+            mw_list_append(&new, &door->node);
+            open_door(host, door);
+        }
     }
+    close_doors(&instance->doors, true);
+    close_doors(&host->doors, false);
+    mw_list_splice(&host->doors, &new);
+}
+
+void mw_host_close_doors(struct mw_host *host) {
+    close_doors(&host->doors, true);
 }
 
 void mw_host_drain(struct mw_host *host, bool drain) {

@@ -57,10 +57,10 @@ static bool map_blob(struct mw_instance *instance, int memory, struct mw_fault *
     struct stat status;
     if (fstat(memory, &status) == 0 && status.st_size > 0) {
         instance->blob_size = (size_t)status.st_size;
-        void *blob = mmap(NULL, instance->blob_size, PROT_READ, MAP_SHARED, memory, 0);
-        instance->blob = blob == MAP_FAILED ? NULL : blob;
+        instance->blob = mmap(NULL, instance->blob_size, PROT_READ, MAP_SHARED, memory, 0);
     }
-    if (!instance->blob) {
+    if (!instance->blob || instance->blob == MAP_FAILED) {
+        instance->blob = NULL;
         mw_fault_set(fault, errno, "read what the config says of service", instance->host->name);
         return false;
     }
@@ -188,9 +188,9 @@ void mw_instance_free(struct mw_instance *instance) {
         host->failures += instance->service.state->sched.failures;
     }
     mw_service_free(&instance->service);
-    while (!mw_list_empty(&instance->doors)) {
-        struct mw_door *door = mw_list_owner(instance->doors.next, struct mw_door, node);
-        mw_list_remove(&door->node);
+    for (struct mw_list *node = instance->doors.next, *next; node != &instance->doors; node = next) {
+        struct mw_door *door = mw_list_owner(node, struct mw_door, node);
+        next = node->next;
         close(door->fd);
         free(door);
     }
