@@ -3,6 +3,7 @@ local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
 local json = require "moonwire.json"
 local process = require "spec.support.process"
+local vitals = require "spec.system.vitals"
 
 local TALK <const> = [[
 local function talk(conn, state)
@@ -55,11 +56,14 @@ describe("a hundred reloads under load", function()
       before = i == RELOADS // 2 and memory_of(d) or before
     end
     local grown = memory_of(d) - before
+    condition.wait_until(function() return #d:services "talk" == 2 end)
     local result = result_of(clients)
     assert.equal(0, result.failed, json.encode(result))
     assert.is_true(result.exchanges > RELOADS * 10, json.encode(result))
+    if vitals.is_sanitized(d.process:pid()) then
+      return -- neither memory nor time is what it is else
+    end
     assert.is_true(result.p99 < 0.020, json.encode(result))
     assert.is_true(grown < 2 * 256 * 1024, ("memory grew by %d bytes in the last 50 reloads"):format(grown))
-    condition.wait_until(function() return #d:services "talk" == 2 end)
   end)
 end)
