@@ -58,15 +58,19 @@ static void update(const struct mw_service_numbers *services, size_t count) {
 
 static void tells_of_the_worker(void **state) {
     (void)state;
-    struct mw_worker_numbers worker = {.generation = 3, .turns = 100};
+    struct mw_worker_numbers worker = {.generation = 3, .turns = 100, .published = 7, .dropped = 1};
     assert_true(mw_core_metrics_update(core, &worker, NULL, 0));
     double before = value_of("moonwire_open_descriptors{worker=\"2\"}");
     worker.turns = 130;
+    worker.published = 9;
+    worker.dropped = 4;
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     assert_true(mw_core_metrics_update(core, &worker, NULL, 0));
     close(fd);
     assert_value("moonwire_open_descriptors{worker=\"2\"}", before + 1);
     assert_value("moonwire_loop_turns_total{worker=\"2\"}", 130);
+    assert_value("moonwire_bus_published_total{worker=\"2\"}", 9);
+    assert_value("moonwire_bus_dropped_total{worker=\"2\"}", 4);
     assert_value("moonwire_generation{worker=\"2\"}", 3);
     assert_true(value_of("moonwire_cpu_seconds_total{worker=\"2\"}") > 0);
     assert_true(value_of("moonwire_cpu_seconds_total{worker=\"2\"}") < 100);

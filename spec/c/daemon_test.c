@@ -66,10 +66,10 @@ static int start_worker(void **state) {
     }
     alarm(60);
     memset(&worker, 0, sizeof worker);
-    worker.metrics = mw_metrics_new(1);
-    worker.admissions = mw_admissions_new(1);
+    worker.metrics = mw_metrics_new(2);
+    worker.admissions = mw_admissions_new(2);
     struct mw_place place = {
-        .worker = 1, .workers = 1, .channel = ends[1], .pulse = &pulse, .metrics = worker.metrics, .admissions = worker.admissions};
+        .worker = 1, .workers = 2, .channel = ends[1], .pulse = &pulse, .metrics = worker.metrics, .admissions = worker.admissions};
     worker.process = fork();
     if (worker.process == 0) {
         close(ends[0]);
@@ -363,6 +363,39 @@ static void a_stop_lets_connections_end(void **state) {
     }
 }
 
+/* One service publishes what it hears, another keeps it for whoever asks. */
+static void the_bus_joins_services_and_workers(void **state) {
+    (void)state;
+    static const char foreign[] = "\6chat.2\5\3two"; /* a topic, and a text */
+    order_service(1, "listener",
+                  "local task = require 'moonwire.task'\n"
+                  "return { connect = print, start = function()\n"
+                  "  local subscription = require('moonwire.bus').subscribe('chat.*')\n"
+                  "  task.spawn(function() for text, topic in subscription do\n"
+                  "    require('moonwire.bus').publish('heard', topic .. ' ' .. text) end end)\n"
+                  "end }");
+    serve(1, "local bus = require 'moonwire.bus'\n"
+             "return function(conn)\n"
+             "  local heard = bus.subscribe('heard')\n"
+             "  for line in conn:lines() do\n"
+             "    if line ~= '' then bus.publish('chat.1', line) end\n"
+             "    conn:write(heard:next(10), '\\n')\n"
+             "  end\n"
+             "end");
+    int client = enter();
+    say(client, "one\n");
+    assert_string_equal(hear(client), "chat.1 one\n");
+    world_run_until(worker.count[MW_ORDER_PUBLISH] == 2);
+    assert_int_equal(worker.sizes[MW_ORDER_PUBLISH], 1 + 5 + 2 + 10);
+    assert_memory_equal(worker.said[MW_ORDER_PUBLISH], "\5heard\5\12chat.1 one", 18);
+    mw_channel_send(worker.channel, MW_ORDER_PUBLISH, "nonsense", 8, NULL, 0);
+    mw_channel_send(worker.channel, MW_ORDER_PUBLISH, foreign, sizeof foreign - 1, NULL, 0);
+    say(client, "\n");
+    world_run_until(worker.count[MW_ORDER_PUBLISH] == 3);
+    assert_string_equal(hear(client), "chat.2 two\n");
+    close(client);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start_worker, end_worker)
     const struct CMUnitTest tests[] = {
@@ -374,6 +407,7 @@ int main(void) {
         CASE(a_service_hands_its_state_on),
         CASE(a_fault_of_adopt_is_told),
         CASE(a_stop_lets_connections_end),
+        CASE(the_bus_joins_services_and_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

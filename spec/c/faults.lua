@@ -1,5 +1,6 @@
 --- The scenarios of faults_test.c: each uses a part of Moonwire as scripts do, and ends whatever fails in
 --- between.
+local bus = require "moonwire.bus"
 local dns = require "moonwire.dns"
 local log = require "moonwire.log"
 local metrics = require "moonwire.metrics"
@@ -145,6 +146,25 @@ function scenarios.sync()
   local event = sync.event()
   timer.after(0.001, event.set, event)
   assert(sync.select { queue, event, timeout = SECONDS })
+end
+
+function scenarios.bus()
+  local heard = 0
+  local listener = task.spawn(function()
+    for value in bus.subscribe("room.*") do
+      heard = heard + value.number
+      if value.number == 3 then
+        return true
+      end
+    end
+  end)
+  local last <close> = bus.subscribe("room.>", { queue = 2 })
+  task.yield()
+  for i = 1, 3 do
+    assert(bus.publish("room.a", { number = i, list = { "x", true } }) == 2)
+  end
+  assert(listener:join(SECONDS))
+  assert(heard == 6 and last:next(0).number == 2 and last:counters().dropped == 1)
 end
 
 function scenarios.signal()

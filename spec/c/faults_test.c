@@ -230,6 +230,7 @@ int main(void) {
         SCENARIO(timers),
         SCENARIO(tasks),
         SCENARIO(sync),
+        SCENARIO(bus),
         SCENARIO(signal),
         SCENARIO(metrics),
         SCENARIO(log),

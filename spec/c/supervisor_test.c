@@ -5,7 +5,8 @@
  *   workers N · stuck SECONDS · drain SECONDS · reload_timeout SECONDS · log PATH · fault TEXT · die · hang
  *   service NAME ADDRESS [ACTION STEP WORKER]   what a worker (0: each) does at a step: die, fault, hang, spin, slow
  * A worker answers each connection with "GENERATION WORKER PID\n"; a connection that sends k kills it, s makes it
- * spin, e counts as an error. */
+ * spin, e counts as an error, p publishes a message, f one that makes who gets it rest, and more
+ * behind it than a channel holds. */
 #include "base/addr.h"
 #include "base/text.h"
 #include "net/channel.h"
@@ -214,6 +215,14 @@ static void spin(void) {
     }
 }
 
+static void publish_flood(struct fake *fake) {
+    static char large[1 << 20];
+    mw_channel_send(fake->channel, MW_ORDER_PUBLISH, "rest", 4, NULL, 0);
+    for (int i = 0; i < 16; i++) {
+        mw_channel_send(fake->channel, MW_ORDER_PUBLISH, large, sizeof large, NULL, 0);
+    }
+}
+
 static void on_connection(struct ev_loop *ev, ev_io *io, int events) {
     struct fake_service *service = io->data;
     struct fake *fake = service->fake;
@@ -232,6 +241,10 @@ static void on_connection(struct ev_loop *ev, ev_io *io, int events) {
     } else if (command == 'e') {
         fake->accepted[1]++;
         fake->errors[1]++;
+    } else if (command == 'p') {
+        mw_channel_send(fake->channel, MW_ORDER_PUBLISH, "hello", 5, NULL, 0);
+    } else if (command == 'f') {
+        publish_flood(fake);
     }
     dprintf(fd, "%lld %d %d\n", (long long)service->generation, fake->place->worker, (int)getpid());
     close(fd);
@@ -370,6 +383,11 @@ static void answer(struct fake *fake, const struct mw_value *message, const int 
 static void on_order(void *owner, uint8_t kind, const char *bytes, size_t size, const int *descriptors, int count) {
     struct fake *fake = owner;
     struct mw_value message;
+    if (kind == MW_ORDER_PUBLISH) {
+        dprintf(2, "worker %d heard %d bytes\n", fake->place->worker, (int)size);
+        usleep(size == 4 ? 2000000 : 0);
+        return;
+    }
     if (!mw_message_read(&message, bytes, size)) {
         exit(4);
     }
@@ -1066,6 +1084,32 @@ static void commands_are_answered(void **state) {
     await_end(0);
 }
 
+static void what_is_published_reaches_the_others(void **state) {
+    char heard[LINE];
+    (void)state;
+    start_with("workers 3\n" ECHO "\n");
+    int from = call("echo", 'p').worker;
+    for (int worker = 1; worker <= 3; worker++) {
+        snprintf(heard, sizeof heard, "worker %d heard 5 bytes", worker);
+        if (worker != from) {
+            eventually(log_has(heard));
+        }
+    }
+    snprintf(heard, sizeof heard, "worker %d heard", from);
+    assert_false(log_has(heard));
+}
+
+static void who_does_not_read_on_misses_what_is_published(void **state) {
+    (void)state;
+    start_with("workers 2\nstuck 20\n" ECHO "\n");
+    call("echo", 'f');
+    eventually(log_has("does not keep up with the bus: 1 messages to it were dropped"));
+    eventually(log_has("heard 1048576 bytes"));
+    assert_has(order("{\"command\":\"metrics\"}"), "moonwire_bus_dropped_total{worker=");
+    call("echo", 'p');
+    eventually(log_has("heard 5 bytes"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define test(name) cmocka_unit_test_setup_teardown(name, open_folder, close_folder)
@@ -1100,6 +1144,8 @@ int main(void) {
         test(a_successor_is_told_what_drains),
         test(the_log_is_reopened),
         test(commands_are_answered),
+        test(what_is_published_reaches_the_others),
+        test(who_does_not_read_on_misses_what_is_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "base/metric.h"
 #include "net/admission.h"
 #include "proc/confine.h"
+#include "proc/router.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,8 +14,6 @@
 
 static const double FIRST_DELAY = 0.1, HEALTHY_SECONDS = 60; /* of living without an end */
 static const double LOOK_SECONDS = 1;
-
-enum { BUS_PENDING = 16 * 1024 * 1024 /* bytes that may wait for one worker before it misses what is published */ };
 
 /* Each in a line of the cache of its own: they are written in every turn. */
 struct mw_beats {
@@ -227,23 +226,6 @@ static void on_step(struct mw_worker *worker, enum mw_order kind, const struct m
 
 /* --- what workers say --- */
 
-/* Whoever does not read on misses what is published, so that nobody else has to wait. */
-static void publish(const struct mw_worker *from, const char *bytes, size_t size) {
-    struct mw_workers *workers = from->workers;
-    const struct mw_text text = {.bytes = (char *)bytes, .size = size};
-    for (int i = 0; i < workers->count; i++) {
-        struct mw_worker *worker = &workers->list[i];
-        if (worker == from || worker->state != MW_WORKER_SERVING) {
-            continue;
-        }
-        if (mw_offspring_pending(worker->process) > BUS_PENDING) {
-            mw_log(MW_LOG_WARN, "worker %d does not keep up with the bus: messages to it are dropped", worker->number);
-        } else {
-            mw_offspring_tell(worker->process, MW_ORDER_PUBLISH, &text, NULL, 0);
-        }
-    }
-}
-
 static void on_message(void *owner, uint8_t kind, const char *bytes, size_t size, const int *descriptors, int count) {
     struct mw_worker *worker = owner;
     struct mw_value message;
@@ -251,7 +233,7 @@ static void on_message(void *owner, uint8_t kind, const char *bytes, size_t size
         close(descriptors[i]);
     }
     if (kind == MW_ORDER_PUBLISH) {
-        publish(worker, bytes, size);
+        mw_router_pass(worker->workers, worker, bytes, size);
     } else if (!mw_message_read(&message, bytes, size)) {
         mw_log(MW_LOG_ERROR, "worker %d speaks nonsense and is replaced", worker->number);
         mw_offspring_kill(worker->process);

@@ -34,6 +34,8 @@ struct mw_worker {
     char last_end[MW_WORKER_REASON]; /* "signal 9"; "": never */
     double ends[MW_BUDGET_MOST]; /* the latest; the next is written at `next_end` */
     int next_end;
+    size_t missed;      /* messages of the bus, since it was told */
+    double tell_missed; /* when that may be told again */
     struct mw_timer again; /* the next start */
     struct mw_timer limit; /* of being brought to `next` on its own */
     unsigned turns;        /* of its loop, when it was looked at */

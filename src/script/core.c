@@ -3,6 +3,7 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_attempt.h"
+#include "script/l_bus.h"
 #include "script/l_codec.h"
 #include "script/l_child.h"
 #include "script/l_config.h"
@@ -123,6 +124,7 @@ static int open_core(lua_State *L) {
     mw_l_codec_open(L);
     mw_l_json_open(L);
     mw_l_data_open(L);
+    mw_l_bus_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);
     mw_l_config_open(L);

@@ -4,6 +4,7 @@
 #include "base/metric.h"
 #include "script/blocking.h"
 #include "script/bounded.h"
+#include "script/bus.h"
 #include "script/core.h"
 #include "script/fault.h"
 #include "script/finalizer.h"
@@ -247,6 +248,7 @@ void mw_state_free(struct mw_state *state) {
         mw_resolver_free(state->resolver);
     }
     mw_metrics_free(state->own_metrics);
+    mw_bus_free(state->own_bus);
     free(state);
 }
 
@@ -262,4 +264,11 @@ struct mw_metrics *mw_state_metrics(struct mw_state *state) {
         state->sched.metrics = state->own_metrics = mw_metrics_new(0);
     }
     return state->sched.metrics;
+}
+
+struct mw_bus *mw_state_bus(struct mw_state *state) {
+    if (!state->sched.bus) {
+        state->sched.bus = state->own_bus = mw_bus_new();
+    }
+    return state->sched.bus;
 }

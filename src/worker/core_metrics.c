@@ -30,7 +30,7 @@ struct mw_core_metrics {
     struct mw_metrics *metrics;
     char worker[MW_METRIC_LABELS]; /* label */
     double cpu;                    /* seconds, the last time */
-    uint64_t turns;
+    struct mw_worker_numbers before; /* the last time */
     struct seen *seen;
     size_t count, room;
 };
@@ -90,9 +90,13 @@ static void update_worker(struct mw_core_metrics *core, const struct mw_worker_n
                   (double)worker->generation);
     add(metrics, "moonwire_cpu_seconds_total", "Processor time of a worker.", core->worker, cpu - core->cpu);
     add(metrics, "moonwire_loop_turns_total", "Turns of a worker's event loop.", core->worker,
-        since(worker->turns, core->turns));
+        since(worker->turns, core->before.turns));
+    add(metrics, "moonwire_bus_published_total", "Messages that a worker has published on the bus.", core->worker,
+        since(worker->published, core->before.published));
+    add(metrics, "moonwire_bus_dropped_total", "Messages of the bus that were dropped for want of room.", core->worker,
+        since(worker->dropped, core->before.dropped));
     core->cpu = cpu;
-    core->turns = worker->turns;
+    core->before = *worker;
 }
 
 static void add_refused(struct mw_core_metrics *core, const char *service, const struct mw_service_numbers *now,

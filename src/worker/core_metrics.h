@@ -19,6 +19,7 @@ void mw_core_metrics_free(struct mw_core_metrics *core);
 struct mw_worker_numbers {
     uint64_t generation;
     uint64_t turns; /* of the loop, so far */
+    uint64_t published, dropped; /* messages of the bus, so far (script/bus.h) */
 };
 
 /* Of one generation of a service in this worker, since it began. What counts may begin anew: what was counted before

@@ -15,9 +15,25 @@
 
 #define LINGER_SECONDS 1.5 /* what output may take to leave once all services have ended */
 
+enum { BUS_PENDING_MOST = 8 * 1024 * 1024 /* bytes that may wait for the supervisor before messages are dropped */ };
+
 void mw_daemon_tell(struct mw_daemon *daemon, uint8_t kind, const struct mw_text *message) {
     if (message->failed || mw_channel_send(daemon->channel, kind, message->bytes, message->size, NULL, 0) != 0) {
         mw_log(MW_LOG_ERROR, "worker %d: cannot answer the supervisor: not enough memory", daemon->place->worker);
+    }
+}
+
+/* --- the bus, to other workers and from them --- */
+
+static bool send_message(void *context, const char *bytes, size_t size) {
+    const struct mw_daemon *daemon = context;
+    return mw_channel_pending(daemon->channel) <= BUS_PENDING_MOST &&
+           mw_channel_send(daemon->channel, MW_ORDER_PUBLISH, bytes, size, NULL, 0) == 0;
+}
+
+static void receive_message(struct mw_daemon *daemon, const char *bytes, size_t size) {
+    if (!mw_bus_receive(daemon->bus, bytes, size)) {
+        mw_log(MW_LOG_ERROR, "worker %d: a message of the bus that cannot be read", daemon->place->worker);
     }
 }
 
@@ -143,6 +159,10 @@ static void on_message(void *owner, uint8_t kind, const char *bytes, size_t size
     struct mw_daemon *daemon = owner;
     struct mw_value order;
     mw_loop_update(daemon->loop);
+    if (kind == MW_ORDER_PUBLISH) {
+        receive_message(daemon, bytes, size);
+        return;
+    }
     if (!mw_message_read(&order, bytes, size)) {
         mw_log(MW_LOG_ERROR, "worker %d: an order that cannot be read", daemon->place->worker);
         return;
@@ -177,10 +197,14 @@ static bool open_daemon(struct mw_daemon *daemon) {
     daemon->loop = mw_loop_new();
     daemon->net = daemon->loop ? mw_net_new(daemon->loop) : NULL;
     daemon->guard = daemon->net ? mw_guard_new(daemon->loop) : NULL;
-    daemon->channel = daemon->guard ? mw_channel_new(daemon->loop, daemon->place->channel, &events, daemon) : NULL;
+    daemon->bus = daemon->guard ? mw_bus_new() : NULL;
+    daemon->channel = daemon->bus ? mw_channel_new(daemon->loop, daemon->place->channel, &events, daemon) : NULL;
     if (!daemon->channel) {
         mw_log(MW_LOG_ERROR, "worker %d: cannot start: not enough memory, no epoll, or no timers", daemon->place->worker);
         return false;
+    }
+    if (daemon->place->workers > 1) {
+        mw_bus_set_outlet(daemon->bus, send_message, daemon);
     }
     mw_loop_set_pulse(daemon->loop, daemon->place->pulse);
     mw_loop_children(daemon->loop)->descriptors = daemon->descriptors;
@@ -205,6 +229,7 @@ static void end_instances(struct mw_daemon *daemon) {
 /* Guests whose output still leaves know their host to the end, which comes with the net. */
 static void close_daemon(struct mw_daemon *daemon) {
     if (daemon->channel) {
+        mw_bus_set_outlet(daemon->bus, NULL, NULL);
         mw_channel_close(daemon->channel);
     }
     if (daemon->loop) {
@@ -212,6 +237,7 @@ static void close_daemon(struct mw_daemon *daemon) {
     }
     end_instances(daemon);
     mw_guard_free(daemon->guard);
+    mw_bus_free(daemon->bus);
     if (daemon->net) {
         mw_net_free(daemon->net);
     }

@@ -10,6 +10,7 @@
 #include "net/net.h"
 #include "net/stream.h"
 #include "proto/message.h"
+#include "script/bus.h"
 #include "script/guard.h"
 #include "script/memory.h"
 #include "script/service.h"
@@ -108,6 +109,7 @@ struct mw_daemon {
     struct mw_loop *loop;
     struct mw_net *net;
     struct mw_guard *guard;
+    struct mw_bus *bus; /* of all instances, and of other workers over the channel */
     struct mw_channel *channel;
     struct mw_list hosts;
     struct mw_build build;

@@ -113,6 +113,7 @@ static bool start(struct mw_instance *instance, struct mw_fault *fault) {
     }
     state->sched.name = instance->host->name;
     state->sched.metrics = daemon->place->metrics;
+    state->sched.bus = daemon->bus;
     set_limits(instance, state);
     mw_guard_add(daemon->guard, &state->sched);
     lua_State *L = state->sched.L;
