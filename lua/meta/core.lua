@@ -544,6 +544,34 @@ function core.main.lend() end
 ---@param strict boolean whether assignments to undeclared globals raise; default true
 function core.main.set_strict(strict) end
 
+core.data = {}
+
+--- Plain data as bytes, for another state or process. Raises for what is none, naming the way to it.
+---@param value any
+---@param name? string what the value is called then; default "value"
+---@param level? integer whose line is blamed, as of error(); default 1, the caller
+---@return string bytes
+function core.data.encode(value, name, level) end
+
+---@param bytes string
+---@return any value nil for nil, too
+---@return string? err
+---@return moonwire.code? code "invalid"
+function core.data.decode(bytes) end
+
+core.bus = {}
+
+--- The module bus says what they do.
+---@param topic string
+---@param value any
+---@return integer?, string?, moonwire.code?
+function core.bus.publish(topic, value) end
+
+---@param pattern string
+---@param options? moonwire.subscribe_options
+---@return moonwire.subscription, nil, nil, moonwire.subscription
+function core.bus.subscribe(pattern, options) end
+
 --- What the main task of a daemon's service tells the daemon. Raises elsewhere.
 core.service = {}
 

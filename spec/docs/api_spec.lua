@@ -341,6 +341,7 @@ describe("the documentation of the API", function()
     local json, xml = require "moonwire.json", require "moonwire.xml"
     local signer
     local process, metrics = require "moonwire.process", require "moonwire.metrics"
+    local bus = require "moonwire.bus"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
 
@@ -413,6 +414,7 @@ describe("the documentation of the API", function()
       file_rename_options = function(options) file.rename("/", "/", options) end,
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
+      subscribe_options = function(options) bus.subscribe("a", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
     }
 

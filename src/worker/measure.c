@@ -70,7 +70,13 @@ static uint64_t generation_of(const struct mw_daemon *daemon) {
 void mw_measure(struct mw_daemon *daemon) {
     size_t room = count_instances(daemon), count = 0;
     struct mw_service_numbers *numbers = calloc(room + 1, sizeof *numbers);
-    struct mw_worker_numbers worker = {.generation = generation_of(daemon), .turns = daemon->place->pulse->turns};
+    struct mw_bus_counts bus = mw_bus_counts(daemon->bus);
+    struct mw_worker_numbers worker = {
+        .generation = generation_of(daemon),
+        .turns = daemon->place->pulse->turns,
+        .published = bus.published,
+        .dropped = bus.dropped,
+    };
     mw_timer_clear(&daemon->measuring);
     if (!numbers || !daemon->metrics) {
         free(numbers);
