@@ -34,7 +34,8 @@ describe("bus.publish", function()
     local first <close> = bus.subscribe "data"
     local second <close> = bus.subscribe "data"
     local value = {
-      text = "a\0b", [1] = 1, [2] = 2.5, [3] = math.mininteger, flag = false, inner = { { {} } }, list = json.array {},
+      text = "a\0b", [1] = 1, [2] = 2.5, [3] = math.mininteger, flag = false, inner = { { {} } },
+      list = json.array {},
     }
     bus.publish("data", value)
     value.text = "changed later"
@@ -69,8 +70,9 @@ describe("bus.publish", function()
       assert.is_false(ok)
       return message
     end
-    assert.is_truthy(refusal { players = { {}, { conn = print } } }:find(
-      "spec/bus/bus_spec.lua:%d+: bad argument #2 to '[%w.]*publish' %(value.players%[2%].conn is a function"))
+    local message = refusal { players = { {}, { conn = print } } }
+    assert.is_truthy(message:find "^spec/bus/bus_spec.lua:%d+: bad argument #2 to '[%w.]*publish'")
+    assert.is_truthy(message:find("(value.players[2].conn is a function", 1, true))
     assert.is_truthy(refusal(setmetatable({}, {})):find("value is a table with a metatable", 1, true))
     assert.is_truthy(refusal(nil):find("use false or a table", 1, true))
     local cycle = {}
@@ -104,7 +106,9 @@ describe("bus.subscribe", function()
     for _, pattern in ipairs { "", "a.>.b", "a.b*", ".>" } do
       assert.is_false(pcall(bus.subscribe, pattern), pattern)
     end
-    for _, options in ipairs { { queue = 0 }, { queue = 1.5 }, { policy = "other" }, { polcy = "disconnect" } } do
+    for _, options in ipairs {
+      { queue = 0 }, { queue = 1.5 }, { policy = "other" }, { polcy = "disconnect" },
+    } do
       assert.is_false(pcall(bus.subscribe, "a", options))
     end
   end)
@@ -171,7 +175,7 @@ describe("a loop over a subscription", function()
     assert.is_false(ok)
     assert.are.same({ 1 }, heard)
     assert.are.equal("full", fault.code)
-    assert.are.equal("subscription to chat: it has ended, because more than 1 messages waited", tostring(fault))
+    assert.are.equal("subscription to chat: it has ended, because more than 1 messages waited", fault.message)
   end)
 
   it("may stand in a coroutine of the script's", function()

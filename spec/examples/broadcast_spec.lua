@@ -14,7 +14,8 @@ describe("examples/broadcast.lua", function()
     ann:sees ": me\n"
     ann:type "hello bob"
     bob:sees ": hello bob\n"
-    assert.is_truthy(bob:output():find "^said%.here 127%.0%.0%.1:%d+: me\nsaid%.here 127%.0%.0%.1:%d+: hello bob\n$")
+    local heard = bob:output():gsub("127%.0%.0%.1:%d+", "ADDRESS")
+    assert.are.equal("said.here ADDRESS: me\nsaid.here ADDRESS: hello bob\n", heard)
   end)
 
   it("goes on when somebody leaves", function()

@@ -19,12 +19,12 @@ struct mw_topic {
     size_t below;                /* steps, those included */
     uint64_t number;             /* of the step, used once */
     uint64_t hash;
-    uint8_t size;
-    char word[];
+    const char *word; /* behind the struct */
+    size_t size;
 };
 
 struct mw_topics {
-    struct mw_topic *root;
+    struct mw_topic root; /* before the first word */
     struct mw_topic **buckets;
     size_t room, count; /* of those with a name */
     uint64_t numbers;
@@ -155,12 +155,10 @@ static struct mw_topic *new_step(struct mw_topics *topics, struct mw_topic *abov
     if (!step) {
         return NULL;
     }
+    char *copy = memcpy(step + 1, word->bytes, word->size);
+    *step = (struct mw_topic){
+        .above = above, .number = ++topics->numbers, .hash = word->hash, .word = copy, .size = word->size};
     mw_list_init(&step->nodes);
-    step->above = above;
-    step->number = topics->numbers++;
-    step->hash = word->hash;
-    step->size = (uint8_t)word->size;
-    memcpy(step->word, word->bytes, word->size);
     return step;
 }
 
@@ -210,15 +208,14 @@ static void prune(struct mw_topics *topics, struct mw_topic *step) {
 /* --- subscribing --- */
 
 struct mw_topics *mw_topics_new(void) {
-    static const struct word no_word = {.bytes = ""};
     struct mw_topics *topics = calloc(1, sizeof *topics);
     if (!topics) {
         return NULL;
     }
     topics->room = FIRST_ROOM;
     topics->buckets = calloc(topics->room, sizeof *topics->buckets);
-    topics->root = new_step(topics, NULL, &no_word);
-    if (!topics->buckets || !topics->root || !mw_hash_key_draw(&topics->key)) {
+    mw_list_init(&topics->root.nodes);
+    if (!topics->buckets || !mw_hash_key_draw(&topics->key)) {
         mw_topics_free(topics);
         return NULL;
     }
@@ -226,7 +223,6 @@ struct mw_topics *mw_topics_new(void) {
 }
 
 void mw_topics_free(struct mw_topics *topics) {
-    free(topics->root);
     free(topics->buckets);
     free(topics);
 }
@@ -234,7 +230,7 @@ void mw_topics_free(struct mw_topics *topics) {
 struct mw_topic *mw_topics_add(struct mw_topics *topics, const char *pattern, size_t size, struct mw_list *node) {
     struct word words[WORDS_MOST];
     size_t count = split(topics, pattern, size, words);
-    struct mw_topic *step = topics->root;
+    struct mw_topic *step = &topics->root;
     for (size_t i = 0; i < count; i++) {
         struct mw_topic **wildcard = wildcard_of(step, words[i].bytes, words[i].size);
         struct mw_topic *next = wildcard ? *wildcard : find(topics, step, &words[i]);
@@ -289,5 +285,5 @@ void mw_topics_match(const struct mw_topics *topics, const char *topic, size_t s
     struct word words[WORDS_MOST];
     struct match match = {.topics = topics, .words = words, .give = give, .context = context};
     match.count = split(topics, topic, size, words);
-    match_from(&match, topics->root, 0);
+    match_from(&match, &topics->root, 0);
 }

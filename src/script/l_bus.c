@@ -38,8 +38,8 @@ static const char *check_topic(lua_State *L, size_t *size, bool is_pattern) {
     const char *topic = luaL_checklstring(L, 1, size);
     const char *problem = mw_topic_problem(topic, *size, is_pattern);
     if (problem) {
-        luaL_argerror(L, 1, lua_pushfstring(L, "%s %s; such as \"chat.room.7\"", is_pattern ? "the pattern" : "the topic",
-                                            problem));
+        const char *noun = is_pattern ? "the pattern" : "the topic";
+        luaL_argerror(L, 1, lua_pushfstring(L, "%s %s; such as \"chat.room.7\"", noun, problem));
     }
     return topic;
 }
@@ -167,7 +167,8 @@ static int bus_subscribe(lua_State *L) {
 
 /* --- taking --- */
 
-/* A light userdata of a message → its value, its topic. A value that is json.null comes as such: nil would end loops. */
+/* A light userdata of a message → its value, its topic. A value that was json.null is that again: nil would end
+ * loops. */
 static int push_message(lua_State *L) {
     const struct mw_bus_message *message = lua_touserdata(L, 1);
     size_t size;
