@@ -128,22 +128,28 @@ static int blob_of(const char *name, const char *code) {
     return memory;
 }
 
-static void order_service(int generation, const char *name, const char *code) {
+static void put_listener(struct mw_text *text) {
+    mw_message_string(text, "listeners", 9);
+    size_t list = mw_message_open(text);
+    mw_message_integer(text, 1);
+    size_t listener = mw_message_open(text);
+    mw_message_put_string(text, "address", "tcp://127.0.0.1:0");
+    mw_message_put_string(text, "kind", "stream");
+    mw_message_close(text, listener);
+    mw_message_close(text, list);
+}
+
+static void order_service(int generation, const char *name, const char *code, bool listens) {
     struct mw_text text = {.bytes = NULL};
     int descriptors[] = {blob_of(name, code), worker.listener};
     size_t table = mw_message_open(&text);
     mw_message_put_integer(&text, "generation", generation);
     mw_message_put_string(&text, "name", name);
-    mw_message_string(&text, "listeners", 9);
-    size_t list = mw_message_open(&text);
-    mw_message_integer(&text, 1);
-    size_t listener = mw_message_open(&text);
-    mw_message_put_string(&text, "address", "tcp://127.0.0.1:0");
-    mw_message_put_string(&text, "kind", "stream");
-    mw_message_close(&text, listener);
-    mw_message_close(&text, list);
+    if (listens) {
+        put_listener(&text);
+    }
     mw_message_close(&text, table);
-    send_text(MW_ORDER_SERVICE, &text, descriptors, 2);
+    send_text(MW_ORDER_SERVICE, &text, descriptors, listens ? 2 : 1);
     close(descriptors[0]);
 }
 
@@ -155,7 +161,7 @@ static struct mw_value said(enum mw_order kind) {
 
 /* Builds a generation of one service up to READY. */
 static void prepare(int generation, const char *code) {
-    order_service(generation, "test", code);
+    order_service(generation, "test", code, true);
     order(MW_ORDER_PREPARE, generation);
     world_run_until(worker.count[MW_ORDER_READY] + worker.count[MW_ORDER_FAULT] > 0);
 }
@@ -369,11 +375,11 @@ static void the_bus_joins_services_and_workers(void **state) {
     static const char foreign[] = "\6chat.2\5\3two"; /* a topic, and a text */
     order_service(1, "listener",
                   "local task = require 'moonwire.task'\n"
-                  "return { connect = print, start = function()\n"
+                  "return { start = function()\n"
                   "  local subscription = require('moonwire.bus').subscribe('chat.*')\n"
                   "  task.spawn(function() for text, topic in subscription do\n"
                   "    require('moonwire.bus').publish('heard', topic .. ' ' .. text) end end)\n"
-                  "end }");
+                  "end }", false);
     serve(1, "local bus = require 'moonwire.bus'\n"
              "return function(conn)\n"
              "  local heard = bus.subscribe('heard')\n"
