@@ -142,12 +142,16 @@ static void grow(struct mw_topics *topics) {
 
 /* --- steps --- */
 
-/* Where the step above has it; NULL: it is in the table. */
-static struct mw_topic **wildcard_of(struct mw_topic *above, const char *word, size_t size) {
-    if (!is_wildcard(word, size)) {
-        return NULL;
+static struct mw_topic **place_of_wildcard(struct mw_topic *above, char wildcard) {
+    return wildcard == '*' ? &above->one : &above->rest;
+}
+
+static struct mw_topic *step_below(const struct mw_topics *topics, const struct mw_topic *above,
+                                   const struct word *word) {
+    if (!is_wildcard(word->bytes, word->size)) {
+        return find(topics, above, word);
     }
-    return *word == '*' ? &above->one : &above->rest;
+    return *word->bytes == '*' ? above->one : above->rest;
 }
 
 static struct mw_topic *new_step(struct mw_topics *topics, struct mw_topic *above, const struct word *word) {
@@ -164,13 +168,12 @@ static struct mw_topic *new_step(struct mw_topics *topics, struct mw_topic *abov
 
 static struct mw_topic *add_step(struct mw_topics *topics, struct mw_topic *above, const struct word *word) {
     struct mw_topic *step = new_step(topics, above, word);
-    struct mw_topic **wildcard = wildcard_of(above, word->bytes, word->size);
     if (!step) {
         return NULL;
     }
     above->below++;
-    if (wildcard) {
-        *wildcard = step;
+    if (is_wildcard(step->word, step->size)) {
+        *place_of_wildcard(above, *step->word) = step;
         return step;
     }
     if (topics->count >= topics->room) {
@@ -183,8 +186,10 @@ static struct mw_topic *add_step(struct mw_topics *topics, struct mw_topic *abov
 
 static void remove_step(struct mw_topics *topics, struct mw_topic *step) {
     struct mw_topic *above = step->above;
-    struct mw_topic **place = wildcard_of(above, step->word, step->size);
-    if (!place) {
+    struct mw_topic **place;
+    if (is_wildcard(step->word, step->size)) {
+        place = place_of_wildcard(above, *step->word);
+    } else {
         topics->count--;
         place = &topics->buckets[bucket_of(topics, step->hash, above->number)];
         while (*place != step) {
@@ -232,8 +237,7 @@ struct mw_topic *mw_topics_add(struct mw_topics *topics, const char *pattern, si
     size_t count = split(topics, pattern, size, words);
     struct mw_topic *step = &topics->root;
     for (size_t i = 0; i < count; i++) {
-        struct mw_topic **wildcard = wildcard_of(step, words[i].bytes, words[i].size);
-        struct mw_topic *next = wildcard ? *wildcard : find(topics, step, &words[i]);
+        struct mw_topic *next = step_below(topics, step, &words[i]);
         if (!next) {
             next = add_step(topics, step, &words[i]);
         }
