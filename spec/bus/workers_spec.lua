@@ -75,6 +75,17 @@ describe("the bus of a daemon", function()
     end
   end)
 
+  it("counts what each worker publishes", function()
+    local running <close> = daemon.start { scripts = { ["one.lua"] = SERVICE } }
+    local conn <close> = connect(running, "one", 2)
+    conn:write "a\nb\n"
+    await(conn, "said.one=a said.one=b")
+    local text = running:ask { command = "metrics" }.text
+    assert.is_truthy(text:find('moonwire_bus_published_total{worker="1"} 0\n', 1, true))
+    assert.is_truthy(text:find('moonwire_bus_published_total{worker="2"} 2\n', 1, true))
+    assert.is_truthy(text:find('moonwire_bus_dropped_total{worker="2"} 0\n', 1, true))
+  end)
+
   it("reaches other generations, too", function()
     local running <close> = daemon.start { scripts = { ["one.lua"] = SERVICE } }
     local old = connect(running, "one", 1)
