@@ -17,7 +17,7 @@ local VALUES <const> = {
 local KINDS <const> = {
   { "one topic", function() return "room.first.all" end },
   { "mixed patterns", function(i) return MIXED[i % #MIXED + 1] end },
-  { "one, the rest with topics of their own", function(i) return "room.first." .. (i == 1 and "all" or i) end },
+  { "one, the rest elsewhere", function(i) return "room.first." .. (i == 1 and "all" or i) end },
 }
 
 local function median(list)
