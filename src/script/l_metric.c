@@ -144,7 +144,11 @@ static int histogram_observe(lua_State *L) {
 }
 
 static int metric_tostring(lua_State *L) {
-    const struct metric *metric = lua_touserdata(L, 1);
+    const struct metric *metric = NULL;
+    for (size_t kind = 0; !metric && kind < sizeof TYPES / sizeof *TYPES; kind++) {
+        metric = luaL_testudata(L, 1, TYPES[kind]);
+    }
+    luaL_argexpected(L, metric, 1, "moonwire.metric");
     lua_pushfstring(L, "%s: %s", TYPES[metric->kind], metric->name);
     return 1;
 }

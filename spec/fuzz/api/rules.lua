@@ -6,16 +6,12 @@ local log = require "moonwire.log"
 
 local rules = {}
 
--- Modules whose purpose is the world outside of the process; and what parts of the process are not for
--- scripts.
-local SKIPPED_MODULES <const> = {
-  check = true, run = true, test = true, repl = true, process = true, file = true, watch = true,
-  socket = true, library = true, sandbox = true, init = true,
-
-}
+-- Modules whose purpose is the world outside of the process, and that of specs.
+local SKIPPED_MODULES <const> = { test = true, repl = true, process = true, file = true, init = true }
 local SKIPPED <const> = {
   ["core.main.exit"] = true, ["core.main.wait"] = true, ["core.main.set_strict"] = true,
   ["core.net.standard"] = true,
+  ["core.data.encode"] = true, -- blames whom it is told to
 }
 
 -- Nobody listens there, and it is refused at once.
@@ -23,18 +19,35 @@ local DEAD_NAME_SERVER <const> = { servers = { "127.0.0.1:1" }, timeout = 0.01, 
 
 local level
 
+-- The comment at the head of a file says so: it trusts its callers, who are ours.
+local function is_internal(name)
+  local file <close> = assert(io.open(("lua/moonwire/%s.lua"):format(name)))
+  return file:read("a"):match("^(.-)\nlocal "):find("Not for scripts.", 1, true) ~= nil
+end
+
 --- Whether a module is called at all.
 ---@param name string "net"
 ---@return boolean
 function rules.takes_module(name)
-  return not SKIPPED_MODULES[name]
+  return not SKIPPED_MODULES[name] and not is_internal(name)
 end
 
---- Whether a function is called. Those of the terminal are not: there is none.
+-- Of the core: those of the terminal, for there is none, and those of the config's reader, which says in words of
+-- its own what is wrong.
+local SKIPPED_PARTS <const> = {
+  "^core%.editor", "^core%.input", "^core%.terminal", "^core%.scratch", "^core%.attempt", "^core%.config",
+}
+
+--- Whether a function is called.
 ---@param name string "net.listen"
 ---@return boolean
 function rules.takes(name)
-  return not SKIPPED[name] and not name:find("^core%.editor") and not name:find("^core%.input")
+  for _, pattern in ipairs(SKIPPED_PARTS) do
+    if name:find(pattern) then
+      return false
+    end
+  end
+  return not SKIPPED[name]
 end
 
 --- Before the first call.
