@@ -245,7 +245,6 @@ it("scripts in a sandbox count, and do not see what others count", function()
 end)
 
 it("a metric's text is asked of metrics alone", function()
-  local metrics = require "moonwire.metrics"
   local tostring_of = debug.getmetatable(metrics.gauge("spec_gauge", "Of a spec.")).__tostring
   assert.has_error(function() tostring_of({}) end)
 end)

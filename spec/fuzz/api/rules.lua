@@ -32,8 +32,8 @@ function rules.takes_module(name)
   return not SKIPPED_MODULES[name] and not is_internal(name)
 end
 
--- Of the core: those of the terminal, for there is none, and those of the config's reader, which says in words of
--- its own what is wrong.
+-- Of the core: those of the terminal, for there is none, and those of the config's reader, which says in
+-- words of its own what is wrong.
 local SKIPPED_PARTS <const> = {
   "^core%.editor", "^core%.input", "^core%.terminal", "^core%.scratch", "^core%.attempt", "^core%.config",
 }
