@@ -816,6 +816,7 @@ static void one_that_dies_too_often_rests(void **state) {
     assert_int_not_equal(call("echo", '?').pid, 0); /* waits until it is started again */
     assert_true(world_clock() - before > 1);
     call("echo", 'k');
+    eventually(worker_pid(1) == 0);
     assert_has(order(reload_line), "\"ok\":true,\"generation\":2"); /* may be the remedy: it is started at once */
     assert_int_equal(call("echo", '?').generation, 2);
 }
