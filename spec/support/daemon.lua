@@ -49,9 +49,18 @@ function Daemon:configure(text)
   self.folder:write("moonwire.lua", HEAD:format(self.workers, self.folder.path) .. text)
 end
 
+-- With its log in a file, or with only warnings in it, a daemon that answers is ready.
+local function is_ready(self)
+  if self:log():find "serving generation" then
+    return true
+  end
+  local ok, answer = pcall(self.ask, self, { command = "status" })
+  return ok and answer.generation == 1
+end
+
 local function await_start(self)
   condition.wait_until(function()
-    return self:log():find "serving generation" or self.process:status()
+    return is_ready(self) or self.process:status()
   end, 20, function()
     return "the daemon is not ready; its log:\n" .. self:log() .. "\n"
   end)
@@ -103,10 +112,11 @@ end
 --- Where a service listens, as the log says.
 ---@param name string
 ---@param scheme? string default "tcp"
+---@param log? string the log, when it is not on standard error
 ---@return string address
-function Daemon:address(name, scheme)
+function Daemon:address(name, scheme, log)
   local found
-  for line in self:log():gmatch "[^\n]+" do
+  for line in (log or self:log()):gmatch "[^\n]+" do
     if line:find " listening " and line:find("service=" .. name, 1, true) then
       found = line:match "address=(%S+)"
     end

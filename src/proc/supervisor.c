@@ -231,6 +231,16 @@ static bool open_log(struct mw_supervisor *supervisor, struct mw_fault *fault) {
            with_fault(fault, "log to", supervisor->settings.log_to);
 }
 
+/* Without capabilities the workers are still the owner of all that is root's. */
+static bool look_who(struct mw_supervisor *supervisor, struct mw_fault *fault) {
+    (void)fault;
+    if (geteuid() == 0 && !supervisor->settings.user[0]) {
+        mw_log(MW_LOG_WARN, "workers are root, though without its capabilities: name another in the config, as in user = "
+                            "\"nobody\"");
+    }
+    return true;
+}
+
 static int take_kept(void *context, const struct mw_addr *addr, int type) {
     const struct mw_supervisor *supervisor = context;
     return mw_systemd_take(supervisor->systemd, addr, type, NULL);
@@ -330,7 +340,8 @@ static bool take_steps(struct mw_supervisor *supervisor, boot_step *const steps[
 }
 
 static boot_step *const with_plan[] = {
-    open_log, open_sockets, open_workers, open_generations, mw_operator_open, start_watching, start_workers, show_life,
+    open_log,         look_who,       open_sockets,  open_workers, open_generations,
+    mw_operator_open, start_watching, start_workers, show_life,
 };
 
 static void on_first_plan(void *owner, struct mw_plan *plan, const char *fault) {
