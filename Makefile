@@ -232,7 +232,7 @@ units: $(UNITS:%=$(out)/spec/%)
 
 # --- Running and testing ------------------------------------------------------------------------------------------
 
-.PHONY: run test asan tsan tsan-suites coverage fuzz faults soak bench
+.PHONY: run test asan tsan tsan-suites coverage fuzz faults soak reloads bench
 
 run: ## install what is missing, build, and start the demo (ARGS= goes to the script)
 	@sh .make/packages build run
@@ -293,6 +293,11 @@ soak: ## ten minutes of mixed load with faults: memory flat, nothing left (SECON
 	@sh .make/packages build run test
 	@$(MAKE) all
 	@python3 spec/soak/run.py --binary $(BUILD)/moonwire --seconds $(SECONDS)
+
+reloads: ## a thousand reloads and two hundred that fail, under light load: nothing grows, nothing left
+	@sh .make/packages build run test
+	@$(MAKE) all
+	@python3 spec/soak/reloads.py --binary $(BUILD)/moonwire
 
 bench: ## measure against raw C and others (BENCH= holds arguments of spec/bench/run.py)
 	@sh .make/packages build bench

@@ -132,12 +132,13 @@ class Load(threading.Thread):
 
 
 def memory(pid):
+    """KiB that no file stands behind; those shared with a process that it was forked from or into included."""
     with open("/proc/%d/smaps_rollup" % pid) as lines:
-        return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Dirty", "Private_Clean", "Swap:")))
+        return sum(int(line.split()[1]) for line in lines if line.startswith(("Anonymous:", "Swap:")))
 
 
 def look(daemon):
-    """Of each process: private memory in KiB, descriptors."""
+    """Of each process: memory in KiB, descriptors."""
     return {name: (memory(pid), len(os.listdir("/proc/%d/fd" % pid))) for name, pid in daemon.processes()}
 
 
