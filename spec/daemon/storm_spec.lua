@@ -67,3 +67,15 @@ describe("a hundred reloads under load", function()
     assert.is_true(grown < 2 * 256 * 1024, ("memory grew by %d bytes in the last 50 reloads"):format(grown))
   end)
 end)
+
+describe("the answer of a reload", function()
+  it("counts every connection, those as well that move a moment later", function()
+    local d <close> = daemon.start { scripts = { ["talk.lua"] = TALK:format(0) } }
+    local clients <close> = start_clients(d:address("talk"):match ":(%d+)$", 50, 0)
+    for _ = 1, 30 do
+      local answer = d:reload()
+      assert.same({ 50, 0 }, { answer.moved + answer.kept, answer.ended }, json.encode(answer))
+    end
+    assert.equal(0, result_of(clients).failed)
+  end)
+end)

@@ -38,6 +38,7 @@ static bool pass(struct mw_task *task, const struct mw_service *to, const struct
     mw_l_stream_pass(task->connection, moving.stream);
     mw_task_drop(task, "moved", NULL);
     mw_task_ready(moving.task, 3);
+    to->connect.sched->came++;
     return true;
 }
 

@@ -117,7 +117,6 @@ struct mw_daemon {
     struct mw_timer last; /* of a stop: the end, whatever is left */
     struct {
         int64_t generation; /* of the switch that is under way, 0: none */
-        size_t moved;
     } moving;
     struct mw_core_metrics *metrics; /* NULL when memory was out */
     struct mw_timer measuring;       /* the next time that they are brought up to date; none: nothing has happened */

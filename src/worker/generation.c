@@ -273,15 +273,32 @@ static void end_host(struct mw_host *host, double drain) {
     retire_others(host, NULL, drain);
 }
 
+/* What has come to those who serve is counted from here: most of it moves at once, some of it at its next wait. */
+static void forget_moved(struct mw_daemon *daemon) {
+    for (struct mw_host *host = next_host(daemon, NULL); host; host = next_host(daemon, host)) {
+        if (host->current) {
+            host->current->service.state->sched.came = 0;
+        }
+    }
+}
+
+static size_t count_moved(struct mw_daemon *daemon) {
+    size_t moved = 0;
+    for (struct mw_host *host = next_host(daemon, NULL); host; host = next_host(daemon, host)) {
+        moved += host->current ? host->current->service.state->sched.came : 0;
+    }
+    return moved;
+}
+
 static void begin_moving(struct mw_daemon *daemon) {
     daemon->moving.generation = daemon->build.generation;
-    daemon->moving.moved = 0;
     mw_generation_go_on(daemon);
 }
 
 void mw_generation_commit(struct mw_daemon *daemon, const struct mw_value *order) {
     double share = mw_value_number(order, "share", 1), drain = mw_value_number(order, "drain", 30);
     daemon->awaited = false;
+    forget_moved(daemon);
     for (struct mw_host *host = next_host(daemon, NULL); host; host = next_host(daemon, host)) {
         struct mw_instance *instance = candidate(host);
         if (instance && share < 1 && host->current) {
@@ -297,6 +314,7 @@ void mw_generation_commit(struct mw_daemon *daemon, const struct mw_value *order
 
 void mw_generation_roll_back(struct mw_daemon *daemon, const struct mw_value *order) {
     double drain = mw_value_number(order, "drain", 30);
+    forget_moved(daemon);
     for (struct mw_host *host = next_host(daemon, NULL); host; host = next_host(daemon, host)) {
         if (host->canary) {
             host->canary = NULL;
@@ -341,13 +359,11 @@ static size_t move_some(struct mw_daemon *daemon, size_t most) {
 }
 
 void mw_generation_go_on(struct mw_daemon *daemon) {
-    size_t moved = move_some(daemon, MOVED_AT_ONCE);
-    daemon->moving.moved += moved;
-    if (moved == MOVED_AT_ONCE) {
+    if (move_some(daemon, MOVED_AT_ONCE) == MOVED_AT_ONCE) {
         mw_loop_wake(daemon->loop);
         return;
     }
-    size_t counts[3] = {daemon->moving.moved, 0, 0};
+    size_t counts[3] = {count_moved(daemon), 0, 0};
     count_left(daemon, &counts[1], &counts[2]);
     tell(daemon, MW_ORDER_SWITCHED, add_counts, counts);
     daemon->moving.generation = 0;
