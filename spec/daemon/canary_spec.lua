@@ -38,7 +38,7 @@ local function exchange(conn, line)
   return conn:read_line()
 end
 
--- Begins a reload with a trial, waits until the trial is on, and returns a function that waits for what came of it.
+-- Begins a reload with a trial, waits until that is on, and returns a function that waits for the outcome.
 local function begin_trial(d, group, ...)
   local words, result = { "reload", ... }, nil
   group:spawn(function() result = table.pack(d:run(table.unpack(words))) end)
@@ -117,7 +117,8 @@ describe("a canary", function()
     end
     local status, _, errors = finish()
     assert.equal(1, status)
-    assert.matches("generation 2 was taken back: 5 errors, %d+%.%d+ %% of its connections, against 0%.00 %%", errors)
+    assert.matches("generation 2 was taken back: 5 errors, %d+%.%d+ %% of its connections, "
+      .. "against 0%.00 %%", errors)
     for i = 6, 10 do
       assert.equal("old y", exchange(met[i], "y"))
       met[i]:close()

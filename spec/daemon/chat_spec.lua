@@ -4,8 +4,8 @@ local daemon = require "spec.support.daemon"
 local net = require "moonwire.net"
 local task = require "moonwire.task"
 
--- A room; %s is the format of what is said. Names move with their connections; what was written and has not left yet
--- does, too, and all who wait move in one go: so nobody speaks to a half of the room.
+-- A room; %s is the format of what is said. Names move with their connections; what was written and has not
+-- left yet does, too, and all who wait move in one go: so nobody speaks to a half of the room.
 local CHAT <const> = [[
 local members = {}
 

@@ -28,7 +28,10 @@ end
 
 -- A daemon whose log is a file: `place` keeps it.
 local function start(place, options)
-  return daemon.start { scripts = { ["talk.lua"] = SCRIPT }, config = CONFIG:format(options or "", place.path) }
+  return daemon.start {
+    scripts = { ["talk.lua"] = SCRIPT },
+    config = CONFIG:format(options or "", place.path),
+  }
 end
 
 local function entries(place, name)

@@ -61,10 +61,13 @@ describe("a daemon with thousands of connections", function()
   it("tells its status at once, moves all in a reload, and holds up nobody", function()
     local d <close> = daemon.start {
       scripts = { ["park.lua"] = PARK },
-      config = [[service "park" { script = "park.lua", listen = "tcp://127.0.0.1:0", limits = { connections = 20000 } }]],
+      config = [[
+service "park" { script = "park.lua", listen = "tcp://127.0.0.1:0", limits = { connections = 20000 } }]],
     }
     local address = d:address "park"
-    local crowd <close> = process.start { "python3", "spec/fixtures/crowd.py", "hold", address:match ":(%d+)$", CONNECTIONS }
+    local crowd <close> = process.start {
+      "python3", "spec/fixtures/crowd.py", "hold", address:match ":(%d+)$", CONNECTIONS,
+    }
     condition.wait_until(function() return crowd:output():find "open" or crowd:status() end, 30)
     if crowd:status() then
       return pending(crowd:errors())

@@ -8,6 +8,9 @@ local VERSION <const> = [[return function(conn) conn:write("%s\n") end]]
 local WITH_MODULE <const> = [[local words = require "words"
 return function(conn) conn:write(words.greeting, "\n") end]]
 
+local FURTHER <const> = [[
+service "%s" { script = "../a.lua", listen = "tcp://127.0.0.1:0", settings = { word = "%s" } }]]
+
 local function greeting(address)
   local conn <close> = net.connect(address, { read_timeout = 5 })
   return conn and conn:read_line()
@@ -89,20 +92,18 @@ describe("moonwire start --watch", function()
   it("reloads when the config or a file that it includes is saved, or a further one comes", function()
     local d <close> = start({
       ["a.lua"] = [[return function(conn, ctx) conn:write(ctx.config.word, "\n") end]],
-      ["conf.d/b.lua"] = [[service "b" { script = "../a.lua", listen = "tcp://127.0.0.1:0", settings = { word = "b1" } }]],
+      ["conf.d/b.lua"] = FURTHER:format("b", "b1"),
     }, [[
 service "a" { script = "a.lua", listen = "tcp://127.0.0.1:0", settings = { word = "a1" } }
 include "conf.d/*.lua"]])
     await_greeting(d, "b", "b1")
-    d.folder:write("conf.d/b.lua",
-      [[service "b" { script = "../a.lua", listen = "tcp://127.0.0.1:0", settings = { word = "b2" } }]])
+    d.folder:write("conf.d/b.lua", FURTHER:format("b", "b2"))
     await_greeting(d, "b", "b2")
     d:configure [[
 service "a" { script = "a.lua", listen = "tcp://127.0.0.1:0", settings = { word = "a2" } }
 include "conf.d/*.lua"]]
     await_greeting(d, "a", "a2")
-    d.folder:write("conf.d/c.lua",
-      [[service "c" { script = "../a.lua", listen = "tcp://127.0.0.1:0", settings = { word = "c1" } }]])
+    d.folder:write("conf.d/c.lua", FURTHER:format("c", "c1"))
     d:wait_for_log "service=c"
     await_greeting(d, "c", "c1")
   end)
