@@ -28,13 +28,16 @@ static int descriptors_at_start;
 /* The keeper: what it has for us, and what it was given. */
 static struct {
     int offered[4], offers;
+    const char *offered_name;
     bool exists;
-    char name[256];
+    char name[MW_SOCKET_NAME];
+    char last[MW_SOCKET_NAME]; /* that was to be forgotten */
     int kept, forgotten;
 } keeper;
 
-static int take(void *context, const struct mw_addr *addr, int type) {
+static int take(void *context, const struct mw_addr *addr, int type, char name[MW_SOCKET_NAME]) {
     (void)context;
+    snprintf(name, MW_SOCKET_NAME, "%s", keeper.offered_name ? keeper.offered_name : keeper.name);
     assert_true(addr->length > 0);
     assert_true(type == SOCK_STREAM || type == SOCK_DGRAM);
     return keeper.offers ? keeper.offered[--keeper.offers] : -1;
@@ -52,7 +55,7 @@ static bool keep(void *context, const char *name, const int *descriptors, int co
 
 static void forget(void *context, const char *name) {
     (void)context;
-    assert_string_equal(name, keeper.name);
+    snprintf(keeper.last, sizeof keeper.last, "%s", name);
     keeper.forgotten++;
 }
 
@@ -238,19 +241,53 @@ static void a_descriptor_of_the_config_stays_open(void **state) {
     assert_null(open_for("echo", text, all));
 }
 
+/* A listening socket that somebody hands over, and its address as a config has it. */
+static int handed_over(bool shares, char text[64]) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(mw_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, shares));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    snprintf(text, 64, "tcp://127.0.0.1:%d", port_of(fd));
+    keeper.offered[keeper.offers++] = fd;
+    return fd;
+}
+
+/* An address that is free. */
+static void find_place(char text[64]) {
+    close(handed_over(true, text));
+    keeper.offers = 0;
+}
+
 static void the_keeper_gets_them_and_forgets_those_that_go(void **state) {
+    (void)state;
+    char text[64];
+    const bool two[WORKERS] = {true, true};
+    keeper.exists = true;
+    find_place(text);
+    struct mw_socket_set *set = open_set(text);
+    assert_int_equal(keeper.kept, 0);
+    settle(set, text, all);
+    assert_int_equal(keeper.kept, WORKERS);
+    assert_null(strpbrk(keeper.name, ": "));
+    keeper.kept = keeper.forgotten = 0;
+    settle(set, text, all);
+    assert_int_equal(keeper.kept, 0);
+    settle(set, text, two);
+    assert_int_equal(keeper.forgotten, 1);
+    assert_int_equal(keeper.kept, 2);
+    mw_socket_set_release(set);
+    assert_int_equal(keeper.forgotten, 2);
+    assert_string_equal(keeper.last, keeper.name);
+}
+
+static void a_port_that_the_kernel_chose_is_not_kept(void **state) {
     (void)state;
     keeper.exists = true;
     struct mw_socket_set *set = open_set("tcp://127.0.0.1:0");
-    assert_int_equal(keeper.kept, 0);
-    settle(set, "tcp://127.0.0.1:0", all);
-    assert_int_equal(keeper.kept, WORKERS);
-    assert_null(strpbrk(keeper.name, ": "));
-    keeper.kept = 0;
     settle(set, "tcp://127.0.0.1:0", all);
     assert_int_equal(keeper.kept, 0);
     mw_socket_set_release(set);
-    assert_int_equal(keeper.forgotten, 1);
 }
 
 static void at_the_end_of_the_process_they_stay_kept(void **state) {
@@ -259,44 +296,82 @@ static void at_the_end_of_the_process_they_stay_kept(void **state) {
     struct mw_socket_set *set = open_set(path_text);
     settle(set, path_text, all);
     mw_sockets_leave(sockets);
+    keeper.forgotten = 0;
     mw_socket_set_release(set);
     assert_int_equal(keeper.forgotten, 0);
     assert_int_equal(access(path, F_OK), 0);
 }
 
-static int inherited(bool shares) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(mw_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, shares));
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(fd, 1), 0);
-    return fd;
-}
-
 static void what_was_kept_is_taken(void **state) {
     (void)state;
-    char text[64];
-    int fd = inherited(true);
-    snprintf(text, sizeof text, "tcp://127.0.0.1:%d", port_of(fd));
-    keeper.offered[keeper.offers++] = fd;
+    char text[64], name[64];
+    int fd = handed_over(true, text);
+    snprintf(name, sizeof name, MW_SOCKET_KEPT "stream_127.0.0.1_%d", port_of(fd));
+    keeper.exists = true;
+    keeper.offered_name = name;
     struct mw_socket_set *set = open_set(text);
     assert_int_equal(mw_socket_set_descriptor(set, 1), fd);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     assert_true(mw_socket_set_descriptor(set, 2) >= 0);
     assert_int_not_equal(mw_socket_set_descriptor(set, 2), fd);
+    settle(set, text, all);
+    assert_string_equal(keeper.last, name); /* there may have been more */
+    assert_int_equal(keeper.kept, WORKERS);
     mw_socket_set_release(set);
 }
 
-static void one_that_cannot_share_its_port_is_everybodys(void **state) {
+static void a_start_that_fails_leaves_it_kept(void **state) {
+    (void)state;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char name[128];
+    memcpy(address.sun_path, path, strlen(path));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    snprintf(name, sizeof name, MW_SOCKET_KEPT "stream_%s_0", path);
+    keeper.offered[keeper.offers++] = fd;
+    keeper.offered_name = name;
+    struct mw_socket_set *set = open_set(path_text);
+    assert_int_equal(mw_socket_set_descriptor(set, 2), fd);
+    mw_socket_set_release(set);
+    assert_int_equal(keeper.forgotten, 0);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void one_whose_path_is_gone_is_opened_anew(void **state) {
+    (void)state;
+    char name[128];
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(name, sizeof name, MW_SOCKET_KEPT "stream_%s_0", path);
+    keeper.offered[keeper.offers++] = fd;
+    keeper.offered_name = name;
+    struct mw_socket_set *set = open_set(path_text);
+    assert_string_equal(keeper.last, name);
+    assert_int_equal(access(path, F_OK), 0);
+    mw_socket_set_release(set);
+}
+
+static void what_was_kept_for_another_key_is_forgotten(void **state) {
     (void)state;
     char text[64];
-    int fd = inherited(false);
-    snprintf(text, sizeof text, "tcp://127.0.0.1:%d", port_of(fd));
-    keeper.offered[keeper.offers++] = fd;
+    handed_over(true, text);
+    keeper.offered_name = MW_SOCKET_KEPT "stream_v6_127.0.0.1_1";
+    struct mw_socket_set *set = open_set(text);
+    assert_string_equal(keeper.last, keeper.offered_name);
+    mw_socket_set_release(set);
+}
+
+static void what_is_lent_is_not_kept(void **state) {
+    (void)state;
+    char text[64];
+    int fd = handed_over(false, text);
+    keeper.exists = true;
+    keeper.offered_name = "moonwire.socket";
     struct mw_socket_set *set = open_set(text);
     for (int worker = 1; worker <= WORKERS; worker++) {
         assert_int_equal(mw_socket_set_descriptor(set, worker), fd);
     }
+    settle(set, text, all);
+    assert_int_equal(keeper.kept, 0);
     mw_socket_set_release(set);
 }
 
@@ -328,9 +403,13 @@ int main(void) {
         test(a_unix_socket_is_everybodys),
         test(a_descriptor_of_the_config_stays_open),
         test(the_keeper_gets_them_and_forgets_those_that_go),
+        test(a_port_that_the_kernel_chose_is_not_kept),
         test(at_the_end_of_the_process_they_stay_kept),
         test(what_was_kept_is_taken),
-        test(one_that_cannot_share_its_port_is_everybodys),
+        test(a_start_that_fails_leaves_it_kept),
+        test(one_whose_path_is_gone_is_opened_anew),
+        test(what_was_kept_for_another_key_is_forgotten),
+        test(what_is_lent_is_not_kept),
         test(what_cannot_be_opened_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,6 +345,23 @@ static void descriptors_are_taken_by_address_and_name(void **state) {
     in_child(check_taking);
 }
 
+static void check_dropping(void) {
+    closefrom(3);
+    CHECK(open("/dev/null", O_RDWR) == 3 && dup(3) == 4 && dup(3) == 5);
+    set_number("LISTEN_FDS", 3);
+    setenv("LISTEN_FDNAMES", "kept/one:other:kept/two", 1);
+    begin();
+    CHECK(mw_systemd_take_named(systemd, "kept/two") == 5);
+    mw_systemd_drop_rest(systemd, "kept/");
+    CHECK(fcntl(3, F_GETFD) < 0 && fcntl(4, F_GETFD) >= 0 && fcntl(5, F_GETFD) >= 0);
+    mw_systemd_free(systemd);
+}
+
+static void what_was_stored_for_nobody_is_dropped(void **state) {
+    (void)state;
+    in_child(check_dropping);
+}
+
 static void check_unix(void) {
     struct mw_addr addr, other = resolve("unix:///run/another");
     char text[200];
@@ -435,6 +452,7 @@ int main(void) {
         TEST(nonsense_is_refused),
         TEST(memory_that_is_out_is_said),
         TEST(descriptors_are_taken_by_address_and_name),
+        TEST(what_was_stored_for_nobody_is_dropped),
         TEST(a_path_is_taken_too),
         TEST(descriptors_for_others_are_left_alone),
         TEST(descriptors_are_stored_and_forgotten),

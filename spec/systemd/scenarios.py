@@ -111,9 +111,12 @@ def a_failed_reload_fails_the_command_and_changes_nothing(box):
     assert code != 0, "the reload did not fail"
     equal(box.show(UNIT, "ActiveState"), "active", "the unit")
     equal(service.main_pid(box), pid, "the main process")
+    assert "the last reload has failed" in box.show(UNIT, "StatusText"), box.show(UNIT, "StatusText")
     equal(service.ask(box), "one hello", "the answer")
     said = box.run("journalctl", "--no-pager", "-u", UNIT, "-n", "20")
-    assert "echo.lua:3:" in said, said
+    assert re.search(r"moonwire\[\d+\]: moonwire: .*echo.lua:3:", said), "the command's own reason is missing:\n" + said
+    said = box.run("systemctl", "status", "--no-pager", UNIT)
+    assert re.search('Status: ".*the last reload has failed', said), said
     service.configure(box, "two")
     box.run("systemctl", "reload", UNIT)
     equal(service.ask(box), "two hello", "the answer")
@@ -128,7 +131,74 @@ def sighup_reloads_too(box):
     wait_until(lambda: service.is_active(box), "the unit is active again")
 
 
+@scenario
+def systemd_sees_a_reload_while_it_lasts(box):
+    service.start(box)
+    slow = "local soon = os.clock() + 0.5\nwhile os.clock() < soon do end\n"
+    service.configure(box, script=slow + service.ECHO % "two")
+    box.run("systemctl", "reload", "--no-block", UNIT)
+    wait_until(lambda: box.show(UNIT, "ActiveState") == "reloading", "the reload has begun")
+    wait_until(lambda: box.show(UNIT, "StatusText") == "reloading", "the status says so")
+    equal(service.ask(box), "one hello", "the answer meanwhile")
+    wait_until(lambda: service.is_active(box), "the reload has ended")
+    equal(service.ask(box), "two hello", "the answer")
+
+
 # --- restart ---
+
+@scenario
+def a_restart_refuses_nobody(box):
+    unix = '"tcp://127.0.0.1:%d", "unix://%s"' % (service.PORT, service.SOCKET)
+    service.configure(box, listen=unix, more="drain = 1")
+    service.start(box)
+    equal(service.stored(box), 3, "stored sockets: one for each worker, and a Unix one")
+    with service.Visitors(box) as over_tcp, service.Visitors(box, service.SOCKET) as over_unix:
+        for word in ["two", "three", "four"]:
+            pid, guest = service.main_pid(box), service.Guest(box)
+            service.configure(box, word, listen=unix, more="drain = 1")
+            box.run("systemctl", "restart", UNIT)
+            equal(guest.rest(), "''", "what a connection gets that stays beyond the drain")
+            assert service.main_pid(box) != pid, "nothing was restarted"
+            wait_until(lambda: service.ask(box) == word + " hello", "the new process answers")  # pylint: disable=W0640
+            equal((service.stored(box), service.listeners(box)), (3, 2), "stored sockets, sockets on the port")
+    for visitors in [over_tcp, over_unix]:
+        equal(visitors.faults, {}, "failed visits")
+        assert visitors.visits > 100, visitors.said
+        equal(visitors.answers, {"one hello", "two hello", "three hello", "four hello"}, "the answers")
+
+
+@scenario
+def a_daemon_that_is_killed_refuses_nobody_new(box):
+    service.override(box, "[Service]\nRestartSec=2\n")
+    service.start(box)
+    pids = [str(service.main_pid(box)), *service.children(box)]
+    box.run("kill", "-KILL", pids[0])
+    wait_until(lambda: box.status("ps", "--pid", ",".join(pids))[0] != 0, "its processes are gone")
+    equal(service.is_active(box), False, "whether the service is active")
+    equal(service.ask(box), "one hello", "the answer to who comes before it is back")
+
+
+@scenario
+def no_socket_is_kept_that_nobody_accepts_from(box):
+    service.start(box)
+    equal(service.stored(box), 2, "stored sockets at first")
+    service.configure(box, workers=1)
+    box.run("systemctl", "restart", UNIT)
+    equal((service.stored(box), service.listeners(box)), (1, 1), "with fewer workers: stored, on the port")
+    service.configure(box, workers=3)
+    box.run("systemctl", "restart", UNIT)
+    equal((service.stored(box), service.listeners(box)), (3, 3), "with more workers: stored, on the port")
+    for how in ["reload", "restart"]:
+        service.configure(box, workers=3, listen='"tcp://127.0.0.1:%d", "tcp://127.0.0.1:7001"' % service.PORT)
+        box.run("systemctl", how, UNIT)
+        equal((service.stored(box), service.listeners(box, 7001)), (6, 3), how + " with one more: stored, on its port")
+        service.configure(box, workers=3)
+        box.run("systemctl", how, UNIT)
+        equal((service.stored(box), service.listeners(box, 7001)), (3, 0), how + " without it: stored, on its port")
+    for _ in range(20):
+        equal(service.ask(box), "one hello", "the answer")
+
+
 
 @scenario
 def a_killed_daemon_comes_back_and_leaves_no_worker(box):
@@ -153,6 +223,17 @@ def a_daemon_that_hangs_is_replaced(box):
 
 
 @scenario
+def a_worker_that_stands_still_is_replaced_alone(box):
+    service.configure(box, more="stuck = 1")
+    service.start(box)
+    pid, first = service.main_pid(box), service.children(box)[0]
+    box.run("kill", "-STOP", first)
+    wait_until(lambda: first not in service.children(box) and len(service.children(box)) == 2, "it was replaced")
+    equal(service.main_pid(box), pid, "the main process")
+    equal(service.ask(box), "one hello", "the answer")
+
+
+@scenario
 def a_healthy_daemon_outlives_the_watchdog(box):
     service.override(box, "[Service]\nWatchdogSec=500ms\n")
     service.start(box)
@@ -160,6 +241,27 @@ def a_healthy_daemon_outlives_the_watchdog(box):
     box.run("sleep", "3")
     equal(service.main_pid(box), pid, "the main process")
     equal(box.show(UNIT, "NRestarts"), "0", "restarts")
+
+
+# --- ports below 1024 ---
+
+@scenario
+def a_port_below_1024_takes_the_drop_in(box):
+    service.configure(box, listen='"tcp://127.0.0.1:80"')
+    assert box.status("systemctl", "start", UNIT)[0] != 0, "it has the right without the drop-in"
+    said = box.run("journalctl", "--no-pager", "-u", UNIT, "-n", "20")
+    assert "127.0.0.1:80: permission denied" in said.lower(), said
+    box.run("systemctl", "reset-failed", UNIT)
+    box.run("mkdir", "-p", service.OVERRIDES.rpartition("/")[0])
+    box.run("cp", "/usr/share/doc/moonwire/examples/low-ports.conf", service.OVERRIDES)
+    box.run("systemctl", "daemon-reload")
+    service.start(box)
+    equal(service.ask(box, port=80), "one hello", "the answer")
+    for pid in service.children(box):
+        words = dict(line.split(":", 1) for line in box.run("cat", "/proc/%s/status" % pid).splitlines())
+        equal({words[name].strip() for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")}, {"0" * 16}, "rights")
+    box.run("systemctl", "reload", UNIT)
+    equal(service.ask(box, port=80), "one hello", "the answer after a reload")
 
 
 # --- sockets of systemd ---
@@ -181,7 +283,7 @@ def the_first_connection_starts_it(box):
 
 @scenario
 def entries_have_fields_in_the_journal(box):
-    service.configure(box, more='log = { to = "journal" }', script="""
+    service.configure(box, script="""
 local log = require "moonwire.log"
 return function(conn)
   log.warn("somebody came", { colour = "blue", text = "two\\nlines" })

@@ -24,7 +24,7 @@ static void read_log(struct mw_settings *settings, const struct mw_value *log) {
     settings->log_json = strcmp(mw_value_string(log, "format", word, sizeof word), "json") == 0;
     mw_value_string(log, "to", settings->log_to, sizeof settings->log_to);
     if (!settings->log_to[0]) {
-        strcpy(settings->log_to, "stderr");
+        strcpy(settings->log_to, "auto");
     }
 }
 

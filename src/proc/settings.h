@@ -21,7 +21,7 @@ struct mw_settings {
     char user[MW_USER_NAME], group[MW_USER_NAME]; /* "": none */
     int log_level; /* enum mw_log_level */
     bool log_json;
-    char log_to[PATH_MAX]; /* "stderr", "journal" or a path */
+    char log_to[PATH_MAX]; /* as mw_log_open_to takes it */
 };
 
 /* From the table "daemon" of a plan; what is not there has its default. */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY = MW_SOCKET_TEXT + 128, BACKLOG = 4096, KEPT_NAME = 250 };
+enum { KEY = MW_SOCKET_TEXT + 128, BACKLOG = 4096 };
 
 struct mw_sockets {
     struct mw_list sets;
@@ -30,7 +30,9 @@ struct mw_socket_set {
     struct mw_list node;
     struct mw_sockets *sockets;
     unsigned holders;
-    bool announced, kept;
+    bool announced;
+    bool kept; /* the keeper has them */
+    bool lent; /* somebody else has opened them, and keeps them himself */
     bool more; /* were opened since it was settled */
     bool shared;   /* the first socket is everyone's */
     dev_t device;  /* of the Unix path, to remove only our own */
@@ -191,16 +193,61 @@ static bool open_each(struct mw_socket_set *set, const struct mw_listening *list
     return true;
 }
 
+/* The key without what a name must not have. */
+static void name_kept(const struct mw_socket_set *set, char name[MW_SOCKET_NAME]) {
+    snprintf(name, MW_SOCKET_NAME, "%s%.*s", MW_SOCKET_KEPT, MW_SOCKET_NAME - (int)sizeof MW_SOCKET_KEPT, set->key);
+    for (char *at = name; *at; at++) {
+        if (*at == ':' || *at <= ' ' || *at > '~') {
+            *at = '_';
+        }
+    }
+}
+
+/* Nobody would meet a Unix socket whose path is gone. */
+static bool own_path(struct mw_socket_set *set) {
+    struct stat about;
+    if (set->address.scheme != MW_SCHEME_UNIX) {
+        return true;
+    }
+    if (lstat(set->address.host, &about) != 0 || !S_ISSOCK(about.st_mode)) {
+        return false;
+    }
+    set->device = about.st_dev;
+    set->inode = about.st_ino;
+    return true;
+}
+
+/* Whether a socket that was handed over under `name` is of use: one that we had kept for another key, such as another
+ * v6_only, is not. */
+static bool is_welcome(struct mw_socket_set *set, const char *name) {
+    char kept_name[MW_SOCKET_NAME];
+    if (strncmp(name, MW_SOCKET_KEPT, sizeof MW_SOCKET_KEPT - 1) != 0) {
+        set->lent = true;
+        return true;
+    }
+    name_kept(set, kept_name);
+    set->kept = strcmp(name, kept_name) == 0 && own_path(set);
+    if (!set->kept) {
+        set->sockets->keeper.forget(set->sockets->keeper.context, name);
+    }
+    return set->kept;
+}
+
 /* Sockets that were opened for us before: one for each worker when they share the port, else one for all. What is left
  * over would take connections that nobody accepts. */
 static void inherit(struct mw_socket_set *set, const struct mw_listening *listening, const bool *on) {
     struct mw_addr addr;
-    int fd, worker = 0;
+    char name[MW_SOCKET_NAME];
+    int fd, worker = 0, type = listening->datagram ? SOCK_DGRAM : SOCK_STREAM;
     const struct mw_sockets_keeper *keeper = &set->sockets->keeper;
     if (set->address.scheme == MW_SCHEME_FD || !mw_addr_resolve(&addr, &set->address)) {
         return;
     }
-    while ((fd = keeper->take(keeper->context, &addr, listening->datagram ? SOCK_DGRAM : SOCK_STREAM)) >= 0) {
+    while ((fd = keeper->take(keeper->context, &addr, type, name)) >= 0) {
+        if (!is_welcome(set, name)) {
+            close(fd);
+            continue;
+        }
         set->shared = set->shared || !shares_port(fd);
         while (worker < set->sockets->workers && !set->shared && !on[worker]) {
             worker++;
@@ -310,35 +357,32 @@ static void announce(struct mw_socket_set *set, const char *service, const struc
     mw_log_write(MW_LOG_INFO, message, sizeof message - 1, fields, 2);
 }
 
-/* The key without what a name must not have. */
-static void name_kept(const struct mw_socket_set *set, char name[KEY]) {
-    snprintf(name, KEY, "%s", set->key);
-    for (char *at = name; *at; at++) {
-        if (*at == ':' || *at <= ' ' || *at > '~') {
-            *at = '_';
-        }
-    }
-    name[KEPT_NAME] = '\0';
+/* A port that the kernel chose means nothing to the next process. */
+static bool is_worth_keeping(const struct mw_socket_set *set) {
+    return !set->lent && set->address.scheme != MW_SCHEME_FD && (!has_port(&set->address) || set->address.port != 0);
 }
 
+/* What was there under the name before may be more than what is used. */
 static void keep(struct mw_socket_set *set) {
     const struct mw_sockets_keeper *keeper = &set->sockets->keeper;
-    char kept_name[KEY];
+    char kept_name[MW_SOCKET_NAME];
     int fds[MW_WORKERS_MOST], count = 0;
+    name_kept(set, kept_name);
+    keeper->forget(keeper->context, kept_name);
+    if (!is_worth_keeping(set)) {
+        set->kept = false;
+        return;
+    }
     for (int i = 0; i < set->sockets->workers; i++) {
         if (set->fds[i] >= 0) {
             fds[count++] = set->fds[i];
         }
     }
-    name_kept(set, kept_name);
-    if (set->kept) {
-        keeper->forget(keeper->context, kept_name);
-    }
-    set->kept = set->address.scheme != MW_SCHEME_FD && keeper->keep(keeper->context, kept_name, fds, count);
+    set->kept = keeper->keep(keeper->context, kept_name, fds, count);
 }
 
 static void forget(const struct mw_socket_set *set) {
-    char kept_name[KEY];
+    char kept_name[MW_SOCKET_NAME];
     if (set->kept) {
         name_kept(set, kept_name);
         set->sockets->keeper.forget(set->sockets->keeper.context, kept_name);
@@ -388,10 +432,9 @@ void mw_socket_set_release(struct mw_socket_set *set) {
     if (--set->holders > 0) {
         return;
     }
-    if (!set->sockets->leaving || !set->kept) {
+    bool stays = set->kept && (set->sockets->leaving || !set->sockets->in_use);
+    if (!stays) {
         remove_path(set);
-    }
-    if (!set->sockets->leaving) {
         forget(set);
     }
     for (int i = 0; i < set->sockets->workers; i++) {

@@ -11,7 +11,9 @@
 #include "base/fault.h"
 #include "proto/message.h"
 
-enum { MW_SOCKET_TEXT = MW_HOST_MAX + 32 };
+enum { MW_SOCKET_TEXT = MW_HOST_MAX + 32, MW_SOCKET_NAME = 256 };
+
+#define MW_SOCKET_KEPT "moonwire/" /* what the names of those that are kept begin with */
 
 /* A listener as the config has it. */
 struct mw_listening {
@@ -30,10 +32,12 @@ struct mw_socket_set; /* those under one key */
 
 /* Who has sockets for us that were opened before, and keeps them for the process after this one. */
 struct mw_sockets_keeper {
-    /* The next one bound to `addr`, of SOCK_STREAM or SOCK_DGRAM; -1: none (any more). */
-    int (*take)(void *context, const struct mw_addr *addr, int type);
+    /* The next one bound to `addr`, of SOCK_STREAM or SOCK_DGRAM, and its name: that under which it was kept, or any
+     * other when somebody else has opened it. -1: none (any more). */
+    int (*take)(void *context, const struct mw_addr *addr, int type, char name[MW_SOCKET_NAME]);
     /* Keeps duplicates under a name of printable characters without ':'. False: there is no keeper. */
     bool (*keep)(void *context, const char *name, const int *descriptors, int count);
+    /* All of that name. */
     void (*forget)(void *context, const char *name);
     void *context;
 };
@@ -41,7 +45,8 @@ struct mw_sockets_keeper {
 /* For that many workers. NULL when memory is out. */
 struct mw_sockets *mw_sockets_new(int workers, const struct mw_sockets_keeper *keeper);
 
-/* The process ends: what is kept stays so, Unix paths with it. */
+/* The process ends: what is kept stays so, Unix paths with it. So it does until the first set is settled, that is, when
+ * the start fails. */
 void mw_sockets_leave(struct mw_sockets *sockets);
 
 /* Every set was released. */
@@ -56,7 +61,9 @@ struct mw_socket_set *mw_sockets_take(struct mw_sockets *sockets, const char *se
 void mw_socket_set_release(struct mw_socket_set *set);
 
 /* The set is that service's now: takes on the options, as far as a socket that is open can, and closes sockets of
- * workers that are not on it. The first time the log says where it listens, and the keeper gets the sockets. */
+ * workers that are not on it. The first time the log says where it listens. The keeper gets the sockets, but for those
+ * that others have opened and those on a port that the kernel chose, and gets them anew when they have changed: it
+ * never has one that nobody accepts from. */
 void mw_socket_set_settle(struct mw_socket_set *set, const char *service, const struct mw_listening *listening,
                           const bool *on);
 

@@ -5,6 +5,7 @@
 #include "proc/operator.h"
 #include "proc/supervisor_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -182,6 +183,7 @@ static void note_success(struct mw_supervisor *supervisor, const struct mw_reloa
     mw_systemd_ready(supervisor->systemd, status);
     if (supervisor->state == MW_SUPERVISOR_BOOTING) {
         supervisor->state = MW_SUPERVISOR_RUNNING;
+        mw_systemd_drop_rest(supervisor->systemd, MW_SOCKET_KEPT);
         mw_log(MW_LOG_INFO, "ready: %s", status);
         return;
     }
@@ -241,9 +243,11 @@ static bool look_who(struct mw_supervisor *supervisor, struct mw_fault *fault) {
     return true;
 }
 
-static int take_kept(void *context, const struct mw_addr *addr, int type) {
+static_assert((int)MW_SOCKET_NAME == (int)MW_SYSTEMD_NAME, "names are handed through");
+
+static int take_kept(void *context, const struct mw_addr *addr, int type, char name[MW_SOCKET_NAME]) {
     const struct mw_supervisor *supervisor = context;
-    return mw_systemd_take(supervisor->systemd, addr, type, NULL);
+    return mw_systemd_take(supervisor->systemd, addr, type, name);
 }
 
 static bool keep(void *context, const char *name, const int *descriptors, int count) {

@@ -173,14 +173,10 @@ static void shut(int *fd) {
     }
 }
 
-void mw_systemd_close_rest(struct mw_systemd *systemd) {
+void mw_systemd_free(struct mw_systemd *systemd) {
     for (int i = 0; i < systemd->count; i++) {
         shut(&systemd->slots[i].fd);
     }
-}
-
-void mw_systemd_free(struct mw_systemd *systemd) {
-    mw_systemd_close_rest(systemd);
     shut(&systemd->notifier);
     free(systemd);
 }
@@ -372,4 +368,14 @@ bool mw_systemd_unstore(const struct mw_systemd *systemd, const char *name) {
     }
     snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
     return tell(systemd, text, NULL, 0);
+}
+
+void mw_systemd_drop_rest(struct mw_systemd *systemd, const char *prefix) {
+    for (int i = 0; i < systemd->count; i++) {
+        struct slot *slot = &systemd->slots[i];
+        if (slot->fd >= 0 && strncmp(slot->name, prefix, strlen(prefix)) == 0) {
+            mw_systemd_unstore(systemd, slot->name);
+            shut(&slot->fd);
+        }
+    }
 }

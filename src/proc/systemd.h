@@ -36,8 +36,9 @@ int mw_systemd_take(struct mw_systemd *systemd, const struct mw_addr *addr, int 
 /* The next one of that name, of any kind. -1: there is none (any more). */
 int mw_systemd_take_named(struct mw_systemd *systemd, const char *name);
 
-/* Closes those that nobody has taken. */
-void mw_systemd_close_rest(struct mw_systemd *systemd);
+/* Those that nobody has taken and whose name begins with `prefix`: closes them, and has the manager forget all of their
+ * names. As long as a socket is open anywhere, connections to it wait for somebody who accepts them. */
+void mw_systemd_drop_rest(struct mw_systemd *systemd, const char *prefix);
 
 /* Has the manager keep duplicates of the descriptors, at most 64 in a call, to be handed to the next process after a
  * restart. Not those of a .socket unit, which it has anyway: they would come twice. `name`: printable ASCII without
