@@ -12,7 +12,7 @@
 -- user may.
 --control = "/run/moonwire/control.sock"
 
--- Who the workers are when the daemon is started as root: what serves the network should not be root.
+-- Who the workers are when the daemon is started as root: scripts do not run as root, so it must be said then.
 --user = "moonwire"
 -- Their group; without it the user's own.
 --group = "moonwire"
@@ -38,7 +38,7 @@
 --log = {
 --  level = "info", -- "debug", "info", "warn" or "error"; `moonwire log LEVEL` changes it meanwhile
 --  format = "text", -- lines to read, or "json" for programs
---  to = "stderr", -- or "journal", with its fields; or the path of a file, opened anew at SIGUSR1
+--  to = "auto", -- "journal" under systemd, entries with their fields, else "stderr"; or the path of a file
 --}
 
 -- Counters for Prometheus; `moonwire metrics` prints them in any case.

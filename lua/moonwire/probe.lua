@@ -105,7 +105,7 @@ end
 
 --- Judges a config and its scripts.
 ---@param path string
----@param drop fun(user: string, group?: string): string? gives up rights between the config and the scripts;
+---@param drop fun(user?: string, group?: string): string? gives up rights between the config and the scripts;
 ---  returns what went wrong
 ---@param only? string the one service that is to be judged; of the others nothing is said
 ---@return moonwire.probe.result
@@ -115,7 +115,7 @@ function probe.judge(path, drop, only)
     return { fault = fault, files = files }
   end
   files = whole.files
-  fault = whole.daemon.user and drop(whole.daemon.user, whole.daemon.group)
+  fault = drop(whole.daemon.user, whole.daemon.group)
   if fault then
     return { fault = ("%s: %s"):format(path, fault), files = files }
   end
@@ -133,7 +133,7 @@ end
 
 --- What the supervisor gets: the bytes of a message, see MW_ORDER_PROBED.
 ---@param path string of the config
----@param drop fun(user: string, group?: string): string?
+---@param drop fun(user?: string, group?: string): string?
 ---@param only? string the one service that is to be judged
 ---@return string
 function probe.message(path, drop, only)
@@ -150,7 +150,7 @@ end
 
 --- The same for an operator.
 ---@param path string of the config
----@param drop fun(user: string, group?: string): string?
+---@param drop fun(user?: string, group?: string): string?
 ---@return boolean good
 ---@return string text that says so, or the fault
 function probe.check(path, drop)

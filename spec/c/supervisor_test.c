@@ -92,6 +92,7 @@ static void put_plan(struct mw_text *text, char lines[][LINE], int count, const 
     mw_message_string(text, "daemon", 6);
     size_t table = mw_message_open(text);
     mw_message_put_string(text, "control", control);
+    mw_message_put_string(text, "user", geteuid() == 0 ? "nobody" : NULL);
     for (int i = 0; i < count; i++) {
         put_setting(text, lines[i]);
     }

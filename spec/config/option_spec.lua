@@ -23,7 +23,7 @@ describe("the options of the daemon", function()
     assert.are.same({
       control = "/run/moonwire/control.sock", drain = 30, stuck = 5, reload_timeout = 30, processes = false,
       restart = { budget = 10, within = 60, most = 10 },
-      log = { level = "info", format = "text", to = "stderr" }, metrics = {},
+      log = { level = "info", format = "text", to = "auto" }, metrics = {},
     }, daemon)
   end)
 
@@ -74,7 +74,7 @@ describe("the options of the daemon", function()
     is_faulty("1: log: a table of options expected, got \"debug\"", "log = 'debug'")
     is_faulty('1: log.level: "debug", "info", "warn" or "error" expected, got "loud"',
       "log = { level = 'loud' }")
-    is_faulty('1: log.to: "stderr" or "journal" or an absolute path expected, got "syslog"',
+    is_faulty('1: log.to: "auto", "stderr" or "journal" or an absolute path expected, got "syslog"',
       "log = { to = 'syslog' }")
     is_faulty("1: restart.budget: an integer from 1 to 1000 expected, got a function",
       "restart = { budget = error }")

@@ -1,5 +1,6 @@
 local core = require "moonwire.core"
 local folder = require "spec.support.folder"
+local lfs = require "lfs"
 local moonwire = require "spec.support.moonwire"
 local place = require "spec.config.place"
 local probe = require "moonwire.probe"
@@ -248,6 +249,10 @@ describe("what the supervisor is told", function()
 end)
 
 describe("moonwire check", function()
+  local NOTE <const> = "moonwire: note: the config names no user, so root cannot start the daemon with it; "
+    .. "scripts are judged as nobody\n"
+  local NAMED <const> = 'user = "nobody" '
+
   local function check(text, files)
     local here <close> = folder.new()
     here:write("echo.lua", place.ECHO)
@@ -261,12 +266,20 @@ describe("moonwire check", function()
   end
 
   it("tells what a config that is good has", function()
-    assert.are.same({ 0, "DIR/moonwire.lua: 0 services, 0 listeners: ok\n", "" }, { check "" })
+    assert.are.same({ 0, "DIR/moonwire.lua: 0 services, 0 listeners: ok\n", "" }, { check(NAMED) })
     assert.are.same({ 0, "DIR/moonwire.lua: 1 service, 1 listener: ok\n", "" },
-      { check 'service "echo" { listen = "tcp://127.0.0.1:7000", script = "echo.lua" }' })
-    assert.are.same({ 0, "DIR/moonwire.lua: 2 services, 3 listeners: ok\n", "" }, { check [[
+      { check(NAMED .. 'service "echo" { listen = "tcp://127.0.0.1:7000", script = "echo.lua" }') })
+    assert.are.same({ 0, "DIR/moonwire.lua: 2 services, 3 listeners: ok\n", "" }, { check(NAMED .. [[
       service "a" { listen = { "tcp://127.0.0.1:1", "unix:///nowhere/x.sock" }, script = "echo.lua" }
-      service "b" { listen = "tcp://127.0.0.1:2", script = "echo.lua" }]] })
+      service "b" { listen = "tcp://127.0.0.1:2", script = "echo.lua" }]]) })
+  end)
+
+  it("has scripts judged as nobody for root when the config names no user", function()
+    local here <close> = folder.new()
+    local is_root = lfs.attributes(here.path, "uid") == 0
+    local status, _, errors = check('service "x" { script = "x.lua" }',
+      { ["x.lua"] = 'assert(io.open("/proc/self/status"):read("a"):find "Uid:%s+0%s" == nil) return { start = print }' })
+    assert.are.same({ 0, is_root and NOTE or "" }, { status, errors })
   end)
 
   it("tells the fault of one that is not, on standard error, and fails", function()
@@ -274,7 +287,7 @@ describe("moonwire check", function()
       "moonwire: DIR/moonwire.lua:1: unknown key 'workerz'; did you mean 'workers'?\n" },
       { check "workerz = 2" })
     assert.are.same({ 1, "", "moonwire: DIR/bad.lua:1: unexpected symbol near <eof> (service \"x\")\n" },
-      { check('service "x" { script = "bad.lua" }', { ["bad.lua"] = "x =" }) })
+      { check(NAMED .. 'service "x" { script = "bad.lua" }', { ["bad.lua"] = "x =" }) })
     local status, output, errors = process.run { moonwire.binary, "check", "-c", "/nowhere.lua" }
     assert.are.same({ 1, "", "moonwire: /nowhere.lua: No such file or directory\n" }, { status, output,
       errors })

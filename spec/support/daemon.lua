@@ -5,6 +5,7 @@
 local condition = require "spec.support.condition"
 local folder = require "spec.support.folder"
 local json = require "moonwire.json"
+local lfs = require "lfs"
 local moonwire = require "spec.support.moonwire"
 local net = require "moonwire.net"
 local process = require "spec.support.process"
@@ -27,12 +28,20 @@ Daemon.__index = Daemon
 local HEAD <const> = [[
 workers = %d
 control = "%s/control.sock"
-drain = 2
+drain = 2%s
 ]]
+
+-- For a daemon that root starts, behind what stands in the head: lines keep their numbers.
+local USER <const> = '; user = "nobody"'
 
 local SERVICE <const> = [[
 service "%s" { script = "%s", listen = "tcp://127.0.0.1:0" }
 ]]
+
+-- Whether the folder is root's, and so is the daemon.
+local function is_root(place)
+  return lfs.attributes(place.path, "uid") == 0
+end
 
 local function services(scripts)
   local texts = {}
@@ -43,10 +52,11 @@ local function services(scripts)
   return table.concat(texts)
 end
 
---- Writes the config, with what all have in common before the text.
+--- Writes the config, with what all have in common before the text; as root, who the workers are, too.
 ---@param text string
 function Daemon:configure(text)
-  self.folder:write("moonwire.lua", HEAD:format(self.workers, self.folder.path) .. text)
+  local user = is_root(self.folder) and not text:find "%f[%w]user = " and USER or ""
+  self.folder:write("moonwire.lua", HEAD:format(self.workers, self.folder.path, user) .. text)
 end
 
 -- With its log in a file, or with only warnings in it, a daemon that answers is ready.

@@ -145,6 +145,20 @@ bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fau
     return true;
 }
 
+bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault) {
+    if (getuid() != 0 && geteuid() != 0) {
+        return true;
+    }
+    if (user) {
+        mw_fault_format(fault, "denied", "user \"%s\" is root: name another one; scripts do not run as root", user);
+    } else {
+        mw_fault_format(fault, "denied",
+                        "started as root: say user = \"moonwire\" in the config, or another account that is not root; "
+                        "scripts do not run as root");
+    }
+    return false;
+}
+
 /* --- no rights at all --- */
 
 static bool has_none(void) {

@@ -14,7 +14,9 @@ static const char *or_null(const char *name) {
 /* Another user's process has no parent whose end would end it: that is said again. */
 bool mw_confine_worker(const struct mw_settings *settings, struct mw_fault *fault) {
     pid_t parent = getppid();
-    if (!mw_privilege_drop(or_null(settings->user), or_null(settings->group), fault) || !mw_privilege_confine(fault)) {
+    const char *user = or_null(settings->user);
+    if (!mw_privilege_drop(user, or_null(settings->group), fault) || !mw_privilege_is_without_root(user, fault) ||
+        !mw_privilege_confine(fault)) {
         return false;
     }
     if (!mw_offspring_bind_life(parent)) {

@@ -58,18 +58,35 @@ static void close_probe(struct probe *probe) {
     }
 }
 
-/* drop(user [, group]) → nothing, or what went wrong. The upvalue: only root has to. */
+/* Who judges scripts for an operator who is root when the config names nobody. */
+static const char stand_in[] = "nobody";
+
+/* Workers never keep the rights of root, and neither does who loads their scripts. `user` may be NULL. */
+static bool drop_rights(const char *user, const char *group, bool for_operator, struct mw_fault *fault) {
+    if (!user && geteuid() == 0 && for_operator) {
+        fprintf(stderr,
+                "moonwire: note: the config names no user, so root cannot start the daemon with it; scripts are judged "
+                "as %s\n",
+                stand_in);
+        user = stand_in;
+        group = NULL;
+    }
+    return mw_privilege_drop(user, group, fault) && mw_privilege_is_without_root(user, fault);
+}
+
+/* drop([user [, group]]) → nothing, or what went wrong. The upvalue: it is for an operator, who may be somebody else. */
 static int drop(lua_State *L) {
     struct mw_fault fault;
-    if ((lua_toboolean(L, lua_upvalueindex(1)) && geteuid() != 0) ||
-        mw_privilege_drop(luaL_checkstring(L, 1), luaL_optstring(L, 2, NULL), &fault)) {
+    bool for_operator = lua_toboolean(L, lua_upvalueindex(1));
+    if ((for_operator && geteuid() != 0) ||
+        drop_rights(luaL_optstring(L, 1, NULL), luaL_optstring(L, 2, NULL), for_operator, &fault)) {
         return 0;
     }
     lua_pushstring(L, fault.message);
     return 1;
 }
 
-/* Protected: (name of a function of moonwire.probe, path of the config, whether only root drops rights, the one service)
+/* Protected: (name of a function of moonwire.probe, path of the config, whether it is for an operator, the one service)
  * → what the function returns */
 static int call(lua_State *L) {
     lua_getglobal(L, "require");
@@ -86,12 +103,12 @@ static int call(lua_State *L) {
 }
 
 /* Leaves two values on the stack; false: an error that nobody expected. */
-static bool judge(struct probe *probe, const char *name, const char *config, const char *service, bool only_root) {
+static bool judge(struct probe *probe, const char *name, const char *config, const char *service, bool for_operator) {
     lua_State *L = probe->state->sched.L;
     lua_pushcfunction(L, call);
     lua_pushstring(L, name);
     lua_pushstring(L, config);
-    lua_pushboolean(L, only_root);
+    lua_pushboolean(L, for_operator);
     lua_pushstring(L, service);
     return lua_pcall(L, 4, 2, 0) == LUA_OK;
 }

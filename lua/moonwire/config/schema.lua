@@ -59,8 +59,9 @@ local log = {
     why = "entries below are not written; `moonwire log LEVEL` changes it meanwhile" },
   { name = "format", kind = kind.choice { "text", "json" }, default = "text",
     why = "lines to read, or JSON for programs" },
-  { name = "to", kind = kind.either(kind.choice { "stderr", "journal" }, path), default = "stderr",
-    why = "standard error, journald with its fields, or a file, opened anew at SIGUSR1" },
+  { name = "to", kind = kind.either(kind.choice { "auto", "stderr", "journal" }, path), default = "auto",
+    why = "the journal with its fields, or stderr; auto: the journal if stderr goes there, as under systemd; "
+      .. "or a file, opened anew at SIGUSR1" },
 }
 
 local metrics = {
@@ -77,7 +78,7 @@ schema.daemon = {
   { name = "control", kind = socket_path, default = "/run/moonwire/control.sock",
     why = "the Unix socket that moonwire status, reload and the like speak to" },
   { name = "user", kind = account, example = "moonwire",
-    why = "who the workers are when the daemon is started as root" },
+    why = "who the workers are when the daemon is started as root, which is refused without it" },
   { name = "group", kind = account, example = "moonwire",
     why = "their group; without it the user's own" },
   { name = "drain", kind = kind.duration(0, 7 * DAY), default = "30s",
