@@ -61,7 +61,7 @@ class Container:
         def attempt(*arguments):
             done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise Unable("mount: " + done.stderr.strip())
+                raise Unable(done.stderr.strip().partition("\n")[0])
 
         attempt("-t", "tmpfs", "moonwire-systemd", self.folder)
         parts = [os.path.join(self.folder, name) for name in ("upper", "work")]
