@@ -111,6 +111,18 @@ static void root_becomes_another_user_for_good(void **state) {
     in_child_of_root(check_user);
 }
 
+static void check_root(void) {
+    CHECK(!mw_privilege_is_without_root(NULL, &fault) && strstr(fault.message, "say user = "));
+    CHECK(!mw_privilege_is_without_root("root", &fault) && strstr(fault.message, "user \"root\" is root"));
+    CHECK(strcmp(fault.code, "denied") == 0);
+    CHECK(mw_privilege_drop("nobody", NULL, &fault) && mw_privilege_is_without_root("nobody", &fault));
+}
+
+static void root_is_told_how_not_to_be(void **state) {
+    (void)state;
+    in_child_of_root(check_root);
+}
+
 static void check_group(void) {
     const struct group *group = getgrnam("daemon");
     CHECK(group && mw_privilege_drop("nobody", "daemon", &fault));
@@ -263,6 +275,7 @@ static void who_has_no_rights_need_not_give_them_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(root_becomes_another_user_for_good),
+        cmocka_unit_test(root_is_told_how_not_to_be),
         cmocka_unit_test(a_group_is_taken_alone),
         cmocka_unit_test(numbers_will_do),
         cmocka_unit_test(an_unknown_name_is_said),
