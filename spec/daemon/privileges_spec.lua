@@ -199,13 +199,4 @@ service "do" { script = "do.lua", listen = "tcp://127.0.0.1:0" }]])
     assert.equal(1, status)
     assert.matches('there is no user "nobody%-of%-this%-name"', errors)
   end)
-
-  as_root("is never root without a word about it", function()
-    local other <close> = start [[service "do" { script = "do.lua", listen = "tcp://127.0.0.1:0" }]]
-    other:wait_for_log "warn .*root.*user ="
-    local status = status_of(pid_of(other))
-    assert.equal(("0"):rep(16), status.CapEff)
-    assert.equal("1", status.NoNewPrivs)
-    assert.equal("2", status.Seccomp)
-  end)
 end)

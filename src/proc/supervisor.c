@@ -233,16 +233,6 @@ static bool open_log(struct mw_supervisor *supervisor, struct mw_fault *fault) {
            with_fault(fault, "log to", supervisor->settings.log_to);
 }
 
-/* Without capabilities the workers are still the owner of all that is root's. */
-static bool look_who(struct mw_supervisor *supervisor, struct mw_fault *fault) {
-    (void)fault;
-    if (geteuid() == 0 && !supervisor->settings.user[0]) {
-        mw_log(MW_LOG_WARN, "workers are root, though without its capabilities: name another in the config, as in user = "
-                            "\"nobody\"");
-    }
-    return true;
-}
-
 static_assert((int)MW_SOCKET_NAME == (int)MW_SYSTEMD_NAME, "names are handed through");
 
 static int take_kept(void *context, const struct mw_addr *addr, int type, char name[MW_SOCKET_NAME]) {
@@ -344,7 +334,7 @@ static bool take_steps(struct mw_supervisor *supervisor, boot_step *const steps[
 }
 
 static boot_step *const with_plan[] = {
-    open_log,         look_who,       open_sockets,  open_workers, open_generations,
+    open_log,         open_sockets,   open_workers,  open_generations,
     mw_operator_open, start_watching, start_workers, show_life,
 };
 
