@@ -17,13 +17,13 @@ WORKER   PID  STATE        UP  RESTARTS  MEMORY   CPU  LAST EXIT
      2  4799  running     42s         2     999  0.0s  signal 11
      3  4800  starting   0.2s         0       -     -  -
 
-]] .. "SERVICE  GENERATION  STATE       AGE  CONNECTIONS  ACCEPTED  REFUSED  ERRORS  TASKS  MEMORY"
+]] .. "SERVICE  GENERATION  STATE       AGE  CONNECTIONS  ACCEPTED  RATE  REFUSED  ERRORS  TASKS  MEMORY"
   .. "  RECEIVED  SENT  LISTENERS\n"
-  .. "chat              7  serving   3m10s            1      1001       10       1      2    2.0M"
+  .. "chat              7  serving   3m10s            1      1001   1.5       10       1      2    2.0M"
   .. "      1.5K  4.0G  tcp://127.0.0.1:7000\n"
-  .. "echo              7  serving   3m10s           30      2030       20       2     32    4.0M"
+  .. "echo              7  serving   3m10s           30      2030   3.0       20       2     32    4.0M"
   .. "      2.9K  8.0G  tcp://127.0.0.1:7000\n"
-  .. "echo              6  draining  3m10s            3      1003       10       1      4    2.0M"
+  .. "echo              6  draining  3m10s            3      1003   1.5       10       1      4    2.0M"
   .. "      1.5K  4.0G  tcp://127.0.0.1:7000\n", output)
     assert.are.equal(0, status)
     assert.are.same({ { command = "status" } }, fake.requests)

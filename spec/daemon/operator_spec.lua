@@ -48,6 +48,7 @@ describe("an operator", function()
     local entries = d:services "echo"
     assert.equal(2, sum(entries, "connections"))
     assert.equal(3, sum(entries, "accepted"))
+    condition.wait_until(function() return sum(d:services "echo", "rate") > 0 end)
     local status, output = d:run("status")
     assert.equal(0, status)
     assert.matches("echo", output)

@@ -80,6 +80,11 @@ struct mw_host {
     uint64_t accepted, refused[MW_ADMISSION_VERDICTS];
     uint64_t received, sent; /* bytes, of guests that are gone */
     uint64_t failures;       /* of instances that are gone */
+    struct mw_host_rates {
+        double since; /* the loop's clock when what follows was looked at */
+        uint64_t accepted;
+        double connections; /* a second, between the last two looks */
+    } rates;
     bool draining;           /* accepting rests */
 };
 
@@ -200,6 +205,9 @@ void mw_measure_close(struct mw_daemon *daemon);
 void mw_measure(struct mw_daemon *daemon);
 void mw_measure_soon(struct mw_daemon *daemon);
 void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts);
+
+/* Connections a second, lately: since the last look, which is a second ago or longer. */
+double mw_host_rate(struct mw_host *host);
 
 /* --- requests of operators (request.c) --- */
 

@@ -30,6 +30,7 @@ struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name) {
         return NULL;
     }
     host->daemon = daemon;
+    host->rates.since = mw_loop_now(daemon->loop);
     *stpncpy(host->name, name, sizeof host->name - 1) = '\0';
     mw_list_init(&host->instances);
     mw_list_init(&host->doors);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define EVERY_SECONDS 5.0
+#define RATE_SECONDS 1.0 /* a shorter look tells chance */
 
 static size_t count_instances(const struct mw_daemon *daemon) {
     size_t count = 0;
@@ -32,6 +33,16 @@ void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts) {
         counts->received += of_guest.received;
         counts->sent += of_guest.sent;
     }
+}
+
+double mw_host_rate(struct mw_host *host) {
+    double now = mw_loop_now(host->daemon->loop), seconds = now - host->rates.since;
+    if (seconds >= RATE_SECONDS) {
+        host->rates.connections = (double)(host->accepted - host->rates.accepted) / seconds;
+        host->rates.accepted = host->accepted;
+        host->rates.since = now;
+    }
+    return host->rates.connections;
 }
 
 /* What belongs to the host is told as of the generation that serves, since it does. */
@@ -82,8 +93,9 @@ void mw_measure(struct mw_daemon *daemon) {
         free(numbers);
         return;
     }
-    for (const struct mw_list *host = daemon->hosts.next; host != &daemon->hosts; host = host->next) {
+    for (struct mw_list *host = daemon->hosts.next; host != &daemon->hosts; host = host->next) {
         const struct mw_list *instances = &mw_list_owner(host, struct mw_host, node)->instances;
+        mw_host_rate(mw_list_owner(host, struct mw_host, node));
         for (const struct mw_list *node = instances->next; node != instances; node = node->next) {
             fill(&numbers[count++], mw_list_owner(node, struct mw_instance, node));
         }

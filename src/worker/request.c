@@ -25,9 +25,10 @@ static const char *state_of(const struct mw_instance *instance) {
 
 /* What belongs to the host, whichever generation it came in: in the entry of the present one alone, so that sums
  * over the entries are right. */
-static void add_host(struct mw_text *text, const struct mw_host *host) {
+static void add_host(struct mw_text *text, struct mw_host *host) {
     struct mw_host_counts counts;
     mw_host_count(host, &counts);
+    mw_text_format(text, ",\"rate\":%.1f", mw_host_rate(host));
     mw_text_format(text, ",\"received\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"listeners\":[", counts.received, counts.sent);
     for (const struct mw_list *node = host->doors.next; node != &host->doors; node = node->next) {
         const char *address = mw_list_owner(node, struct mw_door, node)->address;
@@ -40,7 +41,7 @@ static void add_host(struct mw_text *text, const struct mw_host *host) {
 }
 
 static void add_instance(struct mw_text *text, const struct mw_instance *instance) {
-    const struct mw_host *host = instance->host;
+    struct mw_host *host = instance->host;
     const struct mw_state *state = instance->service.state;
     bool is_current = host->current == instance;
     uint64_t errors = state->sched.failures + (is_current ? host->failures : 0);

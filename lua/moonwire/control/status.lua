@@ -9,7 +9,8 @@ local WORKERS <const> = {
 
 local SERVICES <const> = {
   { "SERVICE" }, { "GENERATION", right = true }, { "STATE" }, { "AGE", right = true },
-  { "CONNECTIONS", right = true }, { "ACCEPTED", right = true }, { "REFUSED", right = true },
+  { "CONNECTIONS", right = true }, { "ACCEPTED", right = true }, { "RATE", right = true },
+  { "REFUSED", right = true },
   { "ERRORS", right = true }, { "TASKS", right = true }, { "MEMORY", right = true },
   { "RECEIVED", right = true }, { "SENT", right = true }, { "LISTENERS" },
 }
@@ -49,7 +50,7 @@ local function worker_rows(workers)
   return rows
 end
 
-local SUMS <const> = { "connections", "accepted", "errors", "tasks", "received", "sent", "memory" }
+local SUMS <const> = { "connections", "accepted", "errors", "tasks", "received", "sent", "memory", "rate" }
 
 local function refused(service)
   local sum = 0
@@ -124,7 +125,7 @@ local function service_rows(totals)
   for i, total in ipairs(totals) do
     rows[i] = {
       total.name, total.generation, total.state, units.age(total.age), total.connections, total.accepted,
-      total.refused, total.errors, total.tasks, units.size(total.memory),
+      units.rate(total.rate), total.refused, total.errors, total.tasks, units.size(total.memory),
       units.size(total.received), units.size(total.sent), table.concat(total.listeners, " "),
     }
   end
