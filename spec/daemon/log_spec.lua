@@ -4,7 +4,9 @@ local core = require "moonwire.core"
 local daemon = require "spec.support.daemon"
 local folder = require "spec.support.folder"
 local json = require "moonwire.json"
+local lfs = require "lfs"
 local net = require "moonwire.net"
+local process = require "spec.support.process"
 
 local SCRIPT <const> = [[
 local log = require "moonwire.log"
@@ -27,10 +29,10 @@ local function say(address, line)
 end
 
 -- A daemon whose log is a file: `place` keeps it.
-local function start(place, options)
+local function start(place, options, more)
   return daemon.start {
     scripts = { ["talk.lua"] = SCRIPT },
-    config = CONFIG:format(options or "", place.path),
+    config = (more or "") .. CONFIG:format(options or "", place.path),
   }
 end
 
@@ -119,5 +121,26 @@ describe("the log of a daemon", function()
     local text = place:read "daemon.log"
     assert.is_nil(text:find "one")
     assert.is_nil(text:find "four")
+  end)
+
+  it("is opened anew for workers that may not open it themselves", function()
+    if lfs.attributes("/proc/self", "uid") ~= 0 then
+      return pending "needs root"
+    end
+    assert.equal(0, (process.run { "chmod", "700", place.path }))
+    local d <close> = start(place, nil, 'user = "nobody"')
+    local address = d:address("talk", nil, place:read "daemon.log")
+    assert(os.rename(place.path .. "/daemon.log", place.path .. "/daemon.log.1"))
+    d.process:signal "USR1"
+    condition.wait_until(function() return place:read "daemon.log" end)
+    condition.wait_until(function()
+      say(address, "one")
+      return place:read("daemon.log"):find "heard one"
+    end)
+    for _, worker in ipairs(d:ask({ command = "status" }).workers) do
+      os.execute("kill -9 " .. worker.pid)
+    end
+    assert.equal("x", say(address, "two"))
+    condition.wait_until(function() return place:read("daemon.log"):find "heard two" end)
   end)
 end)

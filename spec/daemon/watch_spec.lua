@@ -1,6 +1,7 @@
 -- A reload when a file is saved, in the ways that editors have.
 local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
+local lfs = require "lfs"
 local net = require "moonwire.net"
 local task = require "moonwire.task"
 
@@ -79,6 +80,23 @@ describe("moonwire start --watch", function()
       await_greeting(d, "a", word)
     end
     assert.equal(0, await_rest(d).failed)
+  end)
+
+  it("reloads when what a link leads to is saved, and when the link leads elsewhere", function()
+    local d <close> = start({ ["a.lua"] = VERSION:format "zero" })
+    d.folder:write("real/a.lua", VERSION:format "one")
+    d.folder:write("other/a.lua", VERSION:format "three")
+    assert(lfs.link("real", d.folder.path .. "/current", true))
+    d:configure [[service "b" { script = "current/a.lua", listen = "tcp://127.0.0.1:0" }]]
+    d:wait_for_log "service=b"
+    await_greeting(d, "b", "one")
+    d.folder:write("real/a.lua", VERSION:format "two")
+    await_greeting(d, "b", "two")
+    assert(lfs.link("other", d.folder.path .. "/current.new", true))
+    rename(d, "current.new", "current")
+    await_greeting(d, "b", "three")
+    d.folder:write("other/a.lua", VERSION:format "four")
+    await_greeting(d, "b", "four")
   end)
 
   it("reloads when a module is saved that a script requires", function()

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const double QUIET_SECONDS = 0.1, LONGEST_SECONDS = 2; /* of a burst of changes */
@@ -55,6 +56,22 @@ static void add_path(struct mw_watch *watch, const char *path) {
     mw_list_append(&watch->files, &file->node);
 }
 
+static bool is_link(const char *path) {
+    struct stat about;
+    return lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+}
+
+/* A folder on the way that is a link may come to lead elsewhere. */
+static void add_links(struct mw_watch *watch, char *path) {
+    for (char *slash = *path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (is_link(path)) {
+            add_path(watch, path);
+        }
+        *slash = '/';
+    }
+}
+
 /* What a link leads to is watched as well as the link. */
 static void add(struct mw_watch *watch, const struct mw_value *value) {
     char path[PATH_MAX], real[PATH_MAX];
@@ -64,6 +81,7 @@ static void add(struct mw_watch *watch, const struct mw_value *value) {
     memcpy(path, value->bytes, value->size);
     path[value->size] = '\0';
     add_path(watch, path);
+    add_links(watch, path);
     if (realpath(path, real) && strcmp(path, real) != 0) {
         add_path(watch, real);
     }
