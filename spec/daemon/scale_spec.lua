@@ -6,6 +6,7 @@ local net = require "moonwire.net"
 local process = require "spec.support.process"
 local task = require "moonwire.task"
 local test = require "moonwire.test"
+local vitals = require "spec.system.vitals"
 
 test.deadline(60)
 
@@ -22,6 +23,7 @@ return { connect = talk, resume = talk }
 ]]
 
 local CONNECTIONS <const> = 10000
+local LONGEST <const> = 0.5 -- seconds, of what takes 1 to 50 ms when nothing else runs here
 
 local function sum(entries, field)
   local total = 0
@@ -51,6 +53,11 @@ local function longest_while(address, fn)
   return longest
 end
 
+-- What may take so long as the machine is quick.
+local function longest_for(d)
+  return vitals.is_sanitized(d.process:pid()) and 20 * LONGEST or LONGEST
+end
+
 local function timed(fn, ...)
   local begun = core.now()
   local result = fn(...)
@@ -76,10 +83,10 @@ service "park" { script = "park.lua", listen = "tcp://127.0.0.1:0", limits = { c
     local pause = longest_while(address, function()
       for _ = 1, 10 do
         local _, took = timed(d.ask, d, { command = "status" })
-        assert.is_true(took < 0.5, ("status took %.3f s"):format(took)) -- 2 ms when nothing else runs here
+        assert.is_true(took < longest_for(d), ("status took %.3f s"):format(took))
       end
     end)
-    assert.is_true(pause < 0.5, ("an exchange took %.3f s beside status"):format(pause)) -- 6 ms
+    assert.is_true(pause < longest_for(d), ("an exchange took %.3f s beside status"):format(pause))
     local answer
     pause = longest_while(address, function()
       answer = d:reload()
@@ -89,10 +96,10 @@ service "park" { script = "park.lua", listen = "tcp://127.0.0.1:0", limits = { c
     assert.equal(CONNECTIONS + 1, answer.moved + answer.kept)
     assert.is_true(answer.moved >= CONNECTIONS)
     assert.equal(0, answer.ended)
-    assert.is_true(pause < 0.5, ("an exchange took %.3f s beside a reload"):format(pause)) -- 10 ms
+    assert.is_true(pause < longest_for(d), ("an exchange took %.3f s beside a reload"):format(pause))
   end)
 
-  it("reloads ten services within a tenth of a second", function()
+  it("reloads ten services at once", function()
     local scripts = {}
     for i = 1, 10 do
       scripts[("service%d.lua"):format(i)] = PARK
@@ -104,6 +111,6 @@ service "park" { script = "park.lua", listen = "tcp://127.0.0.1:0", limits = { c
       assert.is_true(answer.ok)
       least = math.min(least, took)
     end
-    assert.is_true(least < 0.5, ("%.3f s"):format(least)) -- 0.045 when nothing else runs here
+    assert.is_true(least < longest_for(d), ("%.3f s"):format(least))
   end)
 end)
