@@ -331,6 +331,20 @@ def an_upgrade_reloads(box):
 
 
 @scenario
+def an_upgrade_of_the_program_restarts_and_refuses_nobody(box):
+    box.run("sh", "-c", "printf x >> /usr/bin/moonwire")
+    service.start(box)
+    pid = service.main_pid(box)
+    service.configure(box, "two")
+    with service.Visitors(box) as visitors:
+        install(box)
+    equal(visitors.faults, {}, "failed visits")
+    assert service.main_pid(box) not in (0, pid), "nothing was restarted"
+    equal(service.ask(box), "two hello", "the answer")
+    equal(box.status("cmp", "/proc/%d/exe" % service.main_pid(box), "/usr/bin/moonwire"), (0, ""), "the program")
+
+
+@scenario
 def a_purge_leaves_nothing(box):
     service.start(box)
     for folder in ["lib", "log"]:
