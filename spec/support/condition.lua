@@ -27,4 +27,21 @@ function condition.wait_until(fn, seconds, message)
   until false
 end
 
+--- Waits until a log has an entry that matches, and returns its line.
+---@param read fun(): string what the log holds so far
+---@param pattern string
+---@param seconds? number default 5
+---@return string line
+function condition.wait_for_entry(read, pattern, seconds)
+  return condition.wait_until(function()
+    for line in read():gmatch "[^\n]+" do
+      if line:find(pattern) then
+        return line
+      end
+    end
+  end, seconds, function()
+    return ("no entry that matches %q; the log:\n%s\n"):format(pattern, read())
+  end)
+end
+
 return condition

@@ -108,15 +108,7 @@ end
 
 --- Waits until the log has an entry that matches, and returns its line.
 function Daemon:wait_for_log(pattern, seconds)
-  return condition.wait_until(function()
-    for line in self:log():gmatch "[^\n]+" do
-      if line:find(pattern) then
-        return line
-      end
-    end
-  end, seconds, function()
-    return ("no entry that matches %q; the log:\n%s\n"):format(pattern, self:log())
-  end)
+  return condition.wait_for_entry(function() return self:log() end, pattern, seconds)
 end
 
 --- Where a service listens, as the log says.

@@ -124,15 +124,7 @@ end
 ---@param seconds? number default 5
 ---@return string line
 function Server:wait_for_log(pattern, seconds)
-  return condition.wait_until(function()
-    for line in self:log():gmatch("[^\n]+") do
-      if line:find(pattern) then
-        return line
-      end
-    end
-  end, seconds, function()
-    return ("no entry that matches %q; the log:\n%s\n"):format(pattern, self:log())
-  end)
+  return condition.wait_for_entry(function() return self:log() end, pattern, seconds)
 end
 
 --- Ends it if it still runs. The log stays readable.
