@@ -71,7 +71,8 @@ function daemon.status()
   local function service(name, generation, connections)
     return {
       name = name, generation = generation, state = generation == 7 and "serving" or "draining", age = 190,
-      connections = connections, accepted = 1000 + connections, rate = 1.5, errors = 1, tasks = connections + 1,
+      connections = connections, accepted = 1000 + connections, rate = 1.5, errors = 1,
+      tasks = connections + 1,
       refused = { network = 1, connections = 2, address = 3, rate = 4 },
       memory = 2 * 1024 * 1024, received = 1500, sent = 4 * 1024 * 1024 * 1024,
       listeners = { "tcp://127.0.0.1:7000" },
