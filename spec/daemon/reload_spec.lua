@@ -182,6 +182,21 @@ return { connect = function(conn) conn:write("new\n") end, adopt = function() en
     assert.equal("old", greeting(d:address "a"))
   end)
 
+  it("is refused when start, handoff or adopt computes without end", function()
+    local d <close> = daemon.start { workers = 1, scripts = { ["a.lua"] = [[
+return { connect = function(conn) conn:write("old\n") end, handoff = function() return 1 end }]] } }
+    for name, code in pairs {
+      start = "start = function() while true do pcall(print) end end",
+      adopt = "adopt = function() while true do end end",
+    } do
+      d.folder:write("a.lua", ("return { connect = print, %s }"):format(code))
+      local answer = d:reload()
+      assert.is_false(answer.ok, name)
+      assert.matches("processor", answer.error, name)
+      assert.equal("old", greeting(d:address "a"))
+    end
+  end)
+
   it("waits for the one that is under way", function()
     local d <close> = daemon.start { scripts = { ["a.lua"] = VERSION:format "one" } }
     local results = {}

@@ -46,14 +46,15 @@ double mw_preempt_used(const struct mw_sched *sched, const struct mw_task *task)
 }
 
 bool mw_preempt_is_alone(const struct mw_sched *sched) {
-    return sched->tasks <= 1 && sched->listeners == 0 && !sched->closed;
+    return !sched->provider && sched->tasks <= 1 && sched->listeners == 0 && !sched->closed;
 }
 
 /* Whether the task has used up what it may, and was ended for that. */
 static bool end_greedy(struct mw_task *task) {
     double limit = task->sched->preempt.cpu_limit;
     if (mw_quota_is_over(task)) {
-        mw_task_drop(task, "limit", "goes on although the memory limit is reached (--memory-limit)");
+        mw_task_drop(task, "limit", task->sched->provider ? "goes on although limits.memory is reached"
+                                                          : "goes on although the memory limit is reached (--memory-limit)");
         return true;
     }
     if (task->cancelled && task->spent >= CANCELLED_SECONDS) {
@@ -64,8 +65,8 @@ static bool end_greedy(struct mw_task *task) {
         return false;
     }
     char message[120];
-    snprintf(message, sizeof message, "used the processor for %.3g s without waiting; the limit is %.3g s (--cpu-limit)",
-             task->spent, limit);
+    snprintf(message, sizeof message, "used the processor for %.3g s without waiting; the limit is %.3g s (%s)",
+             task->spent, limit, task->sched->provider ? "limits.cpu" : "--cpu-limit");
     mw_task_drop(task, "limit", message);
     return true;
 }

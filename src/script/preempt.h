@@ -43,8 +43,8 @@ void mw_preempt_init(struct mw_preempt *preempt);
  * the loop, as far as they were seen: short stretches are not. */
 double mw_preempt_used(const struct mw_sched *sched, const struct mw_task *task);
 
-/* Whether what runs is alone in its service, as a program is, or a server that has
- * not begun to serve: it hurts nobody. */
+/* Whether what runs is alone in its process, as a program is, or a server that has
+ * not begun to serve: it hurts nobody. A service of a daemon never is. */
 bool mw_preempt_is_alone(const struct mw_sched *sched);
 
 /* A task has yielded without waiting for anything: whether that was the hook's

@@ -33,6 +33,12 @@ bool mw_service_start(struct mw_service *service, struct mw_state *state) {
     return mw_main_spawn(sched, "moonwire.service");
 }
 
+void mw_service_failed(struct mw_service *service, const char *message) {
+    if (!service->is_ready) {
+        service->on_failed(service, message);
+    }
+}
+
 void mw_service_serve(struct mw_service *service) {
     service->is_serving = true;
     mw_main_note(&service->state->sched);

@@ -32,6 +32,9 @@ struct mw_service {
  * state, which is popped. False when memory is out: on_failed was not called. */
 bool mw_service_start(struct mw_service *service, struct mw_state *state);
 
+/* The main task has died, of what its own code could not catch. */
+void mw_service_failed(struct mw_service *service, const char *message);
+
 /* New connections will come from now on: the script opens its datagram sockets. */
 void mw_service_serve(struct mw_service *service);
 

@@ -3,6 +3,7 @@
 #include "script/fault.h"
 #include "script/l_handler.h"
 #include "script/report.h"
+#include "script/service.h"
 #include "script/state.h"
 #include "script/task_internal.h"
 
@@ -55,6 +56,9 @@ static void set_failure(lua_State *L, struct mw_task *task, const char *message,
     }
     if (task == task->sched->main && !is_cancelled) {
         task->sched->exit_status = 1;
+        if (task->sched->provider) {
+            mw_service_failed(task->sched->provider, message);
+        }
     }
 }
 
