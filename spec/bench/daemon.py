@@ -28,6 +28,7 @@ end
 return { connect = talk, resume = talk, options = { read_timeout = false } }
 """
 ROUNDS = 15
+USER = 'user = "nobody"\n' if os.geteuid() == 0 else ""  # scripts do not run as root
 
 
 class Daemon:
@@ -35,7 +36,7 @@ class Daemon:
         self.folder = folder
         for name in services:
             self.write(name + ".lua", PARK)
-        self.write("moonwire.lua", 'workers = 2\ncontrol = "%s/control.sock"\n' % folder + "".join(
+        self.write("moonwire.lua", USER + 'workers = 2\ncontrol = "%s/control.sock"\n' % folder + "".join(
             'service "%s" { script = "%s.lua", listen = "tcp://127.0.0.1:0", limits = { connections = 100000 } }\n'
             % (name, name) for name in services))
         self.log = open(folder + "/log", "ab")
@@ -183,6 +184,7 @@ def main():
     for services, act in ((1, lambda d: measure_status(d, options.connections)), (10, measure_reload),
                           (1, lambda d: measure_moving(d, options.parked))):
         with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
             daemon = Daemon(options.binary, folder, ["service%d" % number for number in range(services)])
             try:
                 act(daemon)

@@ -16,6 +16,7 @@ import threading
 import time
 
 WARM_UP, WINDOW = 100, 50
+USER = 'user = "nobody"\n' if os.geteuid() == 0 else ""  # scripts do not run as root
 
 STATE = """
 local task = require "moonwire.task"
@@ -66,7 +67,7 @@ control = "%s"
 drain = 2
 service "state" { script = "state.lua", listen = "tcp://127.0.0.1:0" }
 service "plain" { script = "plain.lua", listen = "tcp://127.0.0.1:0" }
-""" % self.control)
+""" % self.control + USER)
         self.log = open(folder + "/log", "ab+")
         self.process = subprocess.Popen([binary, "start", "-c", folder + "/moonwire.lua"], stderr=self.log,
                                         stdin=subprocess.DEVNULL)
