@@ -12,7 +12,7 @@
 -- user may.
 --control = "/run/moonwire/control.sock"
 
--- Who the workers are when the daemon is started as root: scripts do not run as root, so it must be said then.
+-- Who the workers are when root starts the daemon; without it moonwire, or else nobody.
 --user = "moonwire"
 -- Their group; without it the user's own.
 --group = "moonwire"

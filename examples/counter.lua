@@ -3,7 +3,7 @@
 --   build/moonwire run examples/counter.lua --listen tcp://127.0.0.1:7010
 -- In another terminal; type lines:
 --   nc 127.0.0.1 7010
--- In a daemon, change the answer below and type `moonwire reload`: the connection stays, and so do both numbers.
+-- In a daemon, change the answer below and type `moonwire reload`: the connection and both numbers stay.
 local total = 0
 
 -- What stands in `state` is all that the new code learns of the conversation.

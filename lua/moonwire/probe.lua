@@ -44,15 +44,20 @@ local function unpack_answer(files, fault, names, ...)
   return fault or nil, fields, sources
 end
 
-local function load_script(service, files)
+-- Its text, or nil and the fault.
+local function read_script(service)
   local file <close>, problem = io.open(service.script, "rb")
   local text, why
   if file then
     text, why = file:read("a")
   end
   if not text then
-    return ("%s: %s"):format(tostring(service.at), problem or service.script .. ": " .. why)
+    return nil, ("%s: %s"):format(tostring(service.at), problem or service.script .. ": " .. why)
   end
+  return text
+end
+
+local function load_script(service, text, files)
   add_file(files, service.script)
   local limits = service.limits
   local memory = limits.memory > 0 and limits.memory or nil
@@ -84,8 +89,8 @@ local function check_functions(service, fields)
   end
 end
 
-local function judge_service(service, files)
-  local fault, fields, sources = load_script(service, files)
+local function judge_service(service, text, files)
+  local fault, fields, sources = load_script(service, text, files)
   if fault then
     return nil, ('%s (service "%s")'):format(fault, service.name)
   end
@@ -103,7 +108,18 @@ local function judge_service(service, files)
   }
 end
 
---- Judges a config and its scripts.
+local function choose(services, only)
+  local chosen = {}
+  for _, service in ipairs(services) do
+    if not only or service.name == only then
+      chosen[#chosen + 1] = service
+    end
+  end
+  return chosen
+end
+
+--- Judges a config and its scripts. Config and scripts are read with the rights that the process began with, and
+--- modules, which scripts name as they run, with those that are left.
 ---@param path string
 ---@param drop fun(user?: string, group?: string): string? gives up rights between the config and the scripts;
 ---  returns what went wrong
@@ -115,15 +131,21 @@ function probe.judge(path, drop, only)
     return { fault = fault, files = files }
   end
   files = whole.files
-  fault = drop(whole.daemon.user, whole.daemon.group)
+  local chosen, texts, services = choose(whole.services, only), {}, {}
+  for i, service in ipairs(chosen) do
+    texts[i], fault = read_script(service)
+    if fault then
+      return { fault = fault, files = files }
+    end
+  end
+  local stand_in
+  fault, stand_in = drop(whole.daemon.user, whole.daemon.group)
   if fault then
     return { fault = ("%s: %s"):format(path, fault), files = files }
   end
-  local services = {}
-  for _, service in ipairs(whole.services) do
-    if not only or service.name == only then
-      services[#services + 1], fault = judge_service(service, files)
-    end
+  whole.daemon.user = whole.daemon.user or stand_in
+  for i, service in ipairs(chosen) do
+    services[i], fault = judge_service(service, texts[i], files)
     if fault then
       return { fault = fault, files = files }
     end

@@ -1,4 +1,5 @@
--- Where a machine cannot boot a container, the scenarios of systemd are skipped: one line says why, nothing has failed.
+-- Where a machine cannot boot a container, the scenarios of systemd are skipped: one line says why,
+-- and nothing has failed.
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local process = require "spec.support.process"
@@ -21,7 +22,8 @@ describe("the scenarios of systemd", function()
   it("are skipped with the reason where there is no container", function()
     local place <close> = folder.new()
     local is_root = lfs.attributes(place.path, "uid") == 0
-    local reason = is_root and "there is no systemd-nspawn here" or "it takes root to mount and to boot a container"
+    local reason = is_root and "there is no systemd-nspawn here"
+      or "it takes root to mount and to boot a container"
     local status, output, errors = run(place, 1, { PATH = place.path })
     assert.are.same({ 0, "skipped: " .. reason .. "\n0 passed, 0 failed, 1 skipped\n", "" },
       { status, output, errors })

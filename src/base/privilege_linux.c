@@ -149,14 +149,12 @@ bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault) {
     if (getuid() != 0 && geteuid() != 0) {
         return true;
     }
-    if (user) {
-        mw_fault_format(fault, "denied", "user \"%s\" is root: name another one; scripts do not run as root", user);
-    } else {
-        mw_fault_format(fault, "denied",
-                        "started as root: say user = \"moonwire\" in the config, or another account that is not root; "
-                        "scripts do not run as root");
-    }
+    mw_fault_format(fault, "denied", "user \"%s\" is root: name another one; scripts do not run as root", user);
     return false;
+}
+
+const char *mw_privilege_stand_in(void) {
+    return getpwnam("moonwire") ? "moonwire" : "nobody";
 }
 
 /* --- no rights at all --- */

@@ -11,8 +11,11 @@
  * Threads that are there already keep their rights: call it before any is started. */
 bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fault);
 
-/* Whether this process is not root. `user`, who it was to become, or NULL, is for the fault, which names the remedy. */
+/* Whether this process is not root; `user`, who it was to become, is for the fault. */
 bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault);
+
+/* Who does what root must not, when nobody else was named: "moonwire" where there is such an account, or "nobody". */
+const char *mw_privilege_stand_in(void);
 
 /* Nothing that this process or its children execute gains a right any more (no_new_privs), all capabilities are gone,
  * of the bounding and the ambient set, too, and others of the same user can neither trace it nor read its memory

@@ -58,32 +58,37 @@ static void close_probe(struct probe *probe) {
     }
 }
 
-/* Who judges scripts for an operator who is root when the config names nobody. */
-static const char stand_in[] = "nobody";
-
-/* Workers never keep the rights of root, and neither does who loads their scripts. `user` may be NULL. */
-static bool drop_rights(const char *user, const char *group, bool for_operator, struct mw_fault *fault) {
-    if (!user && geteuid() == 0 && for_operator) {
-        fprintf(stderr,
-                "moonwire: note: the config names no user, so root cannot start the daemon with it; scripts are judged "
-                "as %s\n",
-                stand_in);
-        user = stand_in;
-        group = NULL;
+/* Workers never keep the rights of root, and neither does who loads their scripts. */
+static const char *stand_in(bool for_operator) {
+    const char *user = mw_privilege_stand_in();
+    if (for_operator) {
+        fprintf(stderr, "moonwire: note: the config names no user: started by root, its scripts run as %s\n", user);
+    } else {
+        mw_log(MW_LOG_WARN, "started by root, and the config names no user: scripts run as %s; say user = \"%s\", or another",
+               user, user);
     }
-    return mw_privilege_drop(user, group, fault) && mw_privilege_is_without_root(user, fault);
+    return user;
 }
 
-/* drop([user [, group]]) → nothing, or what went wrong. The upvalue: it is for an operator, who may be somebody else. */
+/* drop([user [, group]]) → nil or what went wrong, and the user that was taken for want of one. The upvalue: it is for an
+ * operator, who may be somebody else. */
 static int drop(lua_State *L) {
     struct mw_fault fault;
     bool for_operator = lua_toboolean(L, lua_upvalueindex(1));
-    if ((for_operator && geteuid() != 0) ||
-        drop_rights(luaL_optstring(L, 1, NULL), luaL_optstring(L, 2, NULL), for_operator, &fault)) {
+    const char *user = luaL_optstring(L, 1, NULL), *taken = NULL;
+    if (for_operator && geteuid() != 0) {
         return 0;
     }
-    lua_pushstring(L, fault.message);
-    return 1;
+    if (!user && geteuid() == 0) {
+        user = taken = stand_in(for_operator);
+    }
+    if (!mw_privilege_drop(user, luaL_optstring(L, 2, NULL), &fault) || !mw_privilege_is_without_root(user, &fault)) {
+        lua_pushstring(L, fault.message);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, taken);
+    return 2;
 }
 
 /* Protected: (name of a function of moonwire.probe, path of the config, whether it is for an operator, the one service)

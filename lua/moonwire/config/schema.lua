@@ -78,7 +78,7 @@ schema.daemon = {
   { name = "control", kind = socket_path, default = "/run/moonwire/control.sock",
     why = "the Unix socket that moonwire status, reload and the like speak to" },
   { name = "user", kind = account, example = "moonwire",
-    why = "who the workers are when the daemon is started as root, which is refused without it" },
+    why = "who the workers are when root starts the daemon; without it moonwire, or else nobody" },
   { name = "group", kind = account, example = "moonwire",
     why = "their group; without it the user's own" },
   { name = "drain", kind = kind.duration(0, 7 * DAY), default = "30s",
