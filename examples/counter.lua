@@ -1,4 +1,4 @@
--- examples/counter.lua — counts lines, of each connection and of all; neither is lost when its code is replaced.
+-- examples/counter.lua — counts lines, of each connection and of all; a reload loses neither number.
 --
 --   build/moonwire run examples/counter.lua --listen tcp://127.0.0.1:7010
 -- In another terminal; type lines:

@@ -118,8 +118,8 @@ local function choose(services, only)
   return chosen
 end
 
---- Judges a config and its scripts. Config and scripts are read with the rights that the process began with, and
---- modules, which scripts name as they run, with those that are left.
+--- Judges a config and its scripts. Both are read with the rights that the process began with, and modules,
+--- which scripts name as they run, with those that are left.
 ---@param path string
 ---@param drop fun(user?: string, group?: string): string? gives up rights between the config and the scripts;
 ---  returns what went wrong

@@ -148,7 +148,9 @@ static int metric_tostring(lua_State *L) {
     for (size_t kind = 0; !metric && kind < sizeof TYPES / sizeof *TYPES; kind++) {
         metric = luaL_testudata(L, 1, TYPES[kind]);
     }
-    luaL_argexpected(L, metric, 1, "moonwire.metric");
+    if (!metric) {
+        return luaL_typeerror(L, 1, "moonwire.metric");
+    }
     lua_pushfstring(L, "%s: %s", TYPES[metric->kind], metric->name);
     return 1;
 }
