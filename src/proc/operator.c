@@ -80,7 +80,10 @@ static const char *state_name(const struct mw_supervisor *supervisor) {
 
 static void put_worker(struct mw_text *text, const struct mw_worker *worker, double now,
                        const struct mw_question *question) {
-    const char *state = worker->state == MW_WORKER_SERVING ? "running" : worker->exhausted ? "failed" : "starting";
+    const char *state = worker->state == MW_WORKER_SERVING ? "running"
+                        : worker->exhausted                ? "failed"
+                        : worker->workers->stopping        ? "ended"
+                                                           : "starting";
     mw_text_format(text, "{\"worker\":%d,\"state\":\"%s\",\"restarts\":%u", worker->number, state, worker->restarts);
     if (worker->process) {
         mw_text_format(text, ",\"pid\":%d,\"uptime\":%.3f", (int)mw_offspring_id(worker->process), now - worker->since);
