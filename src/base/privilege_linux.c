@@ -149,7 +149,8 @@ bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault) {
     if (getuid() != 0 && geteuid() != 0) {
         return true;
     }
-    mw_fault_format(fault, "denied", "user \"%s\" is root: name another one; scripts do not run as root", user);
+    mw_fault_format(fault, "denied", "user \"%s\" is root: name another one; scripts do not run as root",
+                    user ? user : "root");
     return false;
 }
 

@@ -11,7 +11,7 @@
  * Threads that are there already keep their rights: call it before any is started. */
 bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fault);
 
-/* Whether this process is not root; `user`, who it was to become, is for the fault. */
+/* Whether this process is not root; `user`, who it was to become, or NULL, is for the fault. */
 bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault);
 
 /* Who does what root must not, when nobody else was named: "moonwire" where there is such an account, or "nobody". */
