@@ -1,7 +1,9 @@
 /* moonwire start, check: the daemon itself. */
 #include "command.h"
 
+#include "base/log.h"
 #include "proc/supervisor.h"
+#include "script/library.h"
 #include "worker/daemon.h"
 #include "worker/probe.h"
 
@@ -10,14 +12,13 @@
 enum { OPTION_WATCH = MW_OPTION_OWN };
 
 static const char start_usage[] =
-    "usage: moonwire start [-c FILE] [options]\n"
+    "usage: moonwire start [-c FILE] [--watch]\n"
     "\n"
     "Starts the daemon that a config describes, in the foreground: services, each a script, in several worker\n"
     "processes. SIGHUP reloads it, SIGTERM and SIGINT stop it; a second one ends it at once.\n"
     "\n"
     "  -c, --config FILE        the config; default " DEFAULT_CONFIG "\n"
     "      --watch              reload when the config or a script is saved\n"
-    MW_LOG_USAGE
     "  -h, --help               this text\n";
 
 static const char check_usage[] =
@@ -32,7 +33,6 @@ static const char check_usage[] =
 static const struct option start_options[] = {
     {"config", required_argument, NULL, 'c'},
     {"watch", no_argument, NULL, OPTION_WATCH},
-    MW_LOG_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -55,6 +55,11 @@ int mw_command_start(int argc, char **argv) {
     }
     if (optind < argc) {
         mw_command_fail("start", "start takes no argument, got '%s' (the config follows -c)", argv[optind]);
+    }
+    struct mw_fault fault;
+    if (!mw_library_keep(&fault)) {
+        mw_log(MW_LOG_ERROR, "cannot start: %s", fault.message);
+        return 1;
     }
     return mw_supervisor_run(&options);
 }

@@ -9,7 +9,7 @@ _moonwire_options() {
     run) echo "--listen --set --execute --stdio --sandbox --cpu-limit --memory-limit $log" ;;
     repl) echo "--execute --memory-limit $log" ;;
     test) echo --filter ;;
-    start) echo "--config --watch $log" ;;
+    start) echo "--config --watch" ;;
     check) echo --config ;;
     status) echo "--json $control" ;;
     top) echo "--interval $control" ;;

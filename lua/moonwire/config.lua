@@ -64,13 +64,12 @@ local function is_there(path)
   return file or code ~= 2 -- ENOENT
 end
 
--- The folder that Moonwire's own folder `lua` is in: examples and scripts lie there, too.
-local function installed()
-  return package.searchpath("moonwire.config", package.path):gsub("/lua/moonwire/config%.lua$", "")
-end
+-- The folder that Moonwire's own folder `lua` is in: examples and scripts lie there, too. This file need not be
+-- there any more.
+local INSTALLED <const> = debug.getinfo(1, "S").source:match "^@(.*)/lua/moonwire/config%.lua$"
 
 local function find_script(name, folder, at)
-  local places = name:sub(1, 1) == "/" and { name } or { folder .. name, installed() .. "/" .. name }
+  local places = name:sub(1, 1) == "/" and { name } or { folder .. name, INSTALLED .. "/" .. name }
   for _, path in ipairs(places) do
     if is_there(path) then
       return path

@@ -18,6 +18,7 @@ local daemon = {}
 ---@field workers? integer default 2
 ---@field options? string[] of `moonwire start`
 ---@field env? table<string, string|false>
+---@field binary? string default the binary under test
 
 ---@class spec.daemon
 ---@field folder spec.folder
@@ -89,7 +90,7 @@ function daemon.start(options)
   end
   self:configure(options.config or services(options.scripts))
   self.config = self.folder.path .. "/moonwire.lua"
-  local words = { moonwire.binary, "start", "-c", self.config, env = options.env }
+  local words = { options.binary or moonwire.binary, "start", "-c", self.config, env = options.env }
   table.move(options.options or {}, 1, #(options.options or {}), #words + 1, words)
   self.process = process.start(words)
   local ok, message = pcall(await_start, self)

@@ -155,7 +155,10 @@ bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault) {
 }
 
 const char *mw_privilege_stand_in(void) {
-    return getpwnam("moonwire") ? "moonwire" : "nobody";
+    static const char ours[] = "moonwire";
+    struct identity identity;
+    struct mw_fault fault;
+    return find_user(&identity, ours, false, &fault) ? ours : "nobody";
 }
 
 /* --- no rights at all --- */

@@ -1,5 +1,7 @@
 #include "script/paths.h"
 
+#include "script/library.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,9 @@ static bool find_folder(char *folder, size_t size) {
 }
 
 bool mw_find_library(char *path, size_t size) {
+    if (mw_library_folder()) {
+        return (size_t)snprintf(path, size, "%s", mw_library_folder()) < size;
+    }
     char folder[PATH_MAX], probe[2 * PATH_MAX], whole[PATH_MAX];
     if (!find_folder(folder, sizeof folder)) {
         snprintf(path, size, "/proc/self/exe (not readable)");

@@ -11,6 +11,7 @@
 #include "script/guard.h"
 #include "script/l_coroutine.h"
 #include "script/l_xpcall.h"
+#include "script/library.h"
 #include "script/memory.h"
 #include "script/sandbox.h"
 
@@ -62,9 +63,28 @@ static int dofile_text(lua_State *L) {
     return finish_dofile(L, LUA_OK, 0);
 }
 
+static int fail_loading(lua_State *L, const char *name, const char *file) {
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, lua_tostring(L, -1));
+}
+
+/* A module of the library that is kept in memory. */
+static int load_kept(lua_State *L, const char *name, const char *text, size_t size, const char *path) {
+    lua_pushfstring(L, "@%s", path);
+    if (luaL_loadbufferx(L, text, size, lua_tostring(L, -1), "t") != LUA_OK) {
+        return fail_loading(L, name, path);
+    }
+    lua_pushstring(L, path);
+    return 2;
+}
+
 /* The searcher of package.path, for text chunks only. */
 static int search_lua(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = luaL_checkstring(L, 1), *path;
+    size_t size;
+    const char *text = mw_library_text(name, &size, &path);
+    if (text) {
+        return load_kept(L, name, text, size, path);
+    }
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "searchpath");
     lua_pushvalue(L, 1);
@@ -75,7 +95,7 @@ static int search_lua(lua_State *L) {
     }
     const char *file = lua_tostring(L, -2);
     if (luaL_loadfilex(L, file, "t") != LUA_OK) {
-        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, lua_tostring(L, -1));
+        return fail_loading(L, name, file);
     }
     lua_pushstring(L, file);
     return 2;
