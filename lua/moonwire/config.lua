@@ -64,8 +64,8 @@ local function is_there(path)
   return file or code ~= 2 -- ENOENT
 end
 
--- The folder that Moonwire's own folder `lua` is in: examples and scripts lie there, too. This file need not be
--- there any more.
+-- The folder that Moonwire's own folder `lua` is in: examples and scripts lie there, too. This file need not
+-- be there any more.
 local INSTALLED <const> = debug.getinfo(1, "S").source:match "^@(.*)/lua/moonwire/config%.lua$"
 
 local function find_script(name, folder, at)
@@ -163,7 +163,7 @@ end
 -- Where there is an address for metrics, a service answers there: all workers count in the same memory.
 local function metrics_service(reading, listen)
   return {
-    name = "metrics", at = reading.options.metrics.at:of_service("metrics"), folder = installed() .. "/",
+    name = "metrics", at = reading.options.metrics.at:of_service("metrics"), folder = INSTALLED .. "/",
     value = { script = "scripts/metrics.lua", listen = listen, workers = { 1 } },
   }
 end
