@@ -239,6 +239,7 @@ struct mw_state *mw_state_new(struct mw_loop *loop, struct mw_net *net, const st
     lua_pushcfunction(L, open_state);
     lua_pushlightuserdata(L, &opening);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        mw_loop_remove_work(&state->sched.settle);
         mw_memory_on_refused(memory, NULL, NULL);
         lua_close(L);
         mw_memory_free(memory);
