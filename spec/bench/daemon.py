@@ -6,15 +6,17 @@
 Prints how long `status` takes beside so many connections, a reload of ten services, a reload in which the parked
 connections move, and how long one exchange after the other took meanwhile, beside what it takes alone."""
 import argparse
-import json
 import os
 import resource
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from daemon import Daemon  # noqa: E402
 
 PARK = """
 local function talk(conn)
@@ -28,49 +30,21 @@ end
 return { connect = talk, resume = talk, options = { read_timeout = false } }
 """
 ROUNDS = 15
-USER = 'user = "nobody"\n' if os.geteuid() == 0 else ""  # scripts do not run as root
 
 
-class Daemon:
-    def __init__(self, binary, folder, services, limits=""):
-        self.folder = folder
-        for name in services:
-            self.write(name + ".lua", PARK)
-        self.write("moonwire.lua", USER + 'workers = 2\ncontrol = "%s/control.sock"\n' % folder + "".join(
-            'service "%s" { script = "%s.lua", listen = "tcp://127.0.0.1:0", limits = { connections = 100000 } }\n'
-            % (name, name) for name in services))
-        self.log = open(folder + "/log", "ab")
-        self.process = subprocess.Popen([binary, "start", "-c", folder + "/moonwire.lua"], stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 20
-        while b"serving generation 1" not in self.text():
-            if time.monotonic() > end or self.process.poll() is not None:
-                sys.exit("the daemon does not start:\n" + self.text().decode())
-            time.sleep(0.02)
-        self.ports = [int(line.rsplit(b":", 1)[1]) for line in self.text().splitlines() if b" listening " in line]
-        self.asking = socket.socket(socket.AF_UNIX)
-        self.asking.connect(folder + "/control.sock")
-        self.answers = self.asking.makefile("rb")
+def config_of(names):
+    return "".join(
+        'service "%s" { script = "park.lua", listen = "tcp://127.0.0.1:0", limits = { connections = 100000 } }\n' % name
+        for name in names)
 
-    def text(self):
-        with open(self.folder + "/log", "rb") as file:
-            return file.read()
 
-    def write(self, name, text):
-        with open(os.path.join(self.folder, name), "w") as file:
-            file.write(text)
-
-    def ask(self, **request):
-        begun = time.monotonic()
-        self.asking.sendall(json.dumps(request).encode() + b"\n")
-        answer = json.loads(self.answers.readline())
-        if not answer["ok"]:
-            sys.exit("%s: %s" % (request, answer["error"]))
-        return answer, time.monotonic() - begun
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(60)
+def ask(daemon, **request):
+    """The answer, and the seconds that it took."""
+    begun = time.monotonic()
+    answer = daemon.ask(**request)
+    if not answer["ok"]:
+        sys.exit("%s: %s" % (request, answer["error"]))
+    return answer, time.monotonic() - begun
 
 
 class Exchange(threading.Thread):
@@ -127,7 +101,7 @@ def median(times):
 
 
 def measure_status(daemon, connections):
-    port = daemon.ports[0]
+    port = daemon.ports["service0"]
     with Exchange(port) as alone:
         time.sleep(2)
     print("alone:                  ", alone.figures(), flush=True)
@@ -138,7 +112,7 @@ def measure_status(daemon, connections):
     times = []
     with Exchange(port) as beside:
         for _ in range(ROUNDS):
-            answer, took = daemon.ask(command="status")
+            answer, took = ask(daemon, command="status")
             times.append(took)
             time.sleep(0.1)
     counted = sum(s["connections"] for w in answer["workers"] for s in w["report"]["services"])
@@ -149,18 +123,18 @@ def measure_status(daemon, connections):
 
 
 def measure_reload(daemon):
-    times = [daemon.ask(command="reload")[1] for _ in range(ROUNDS)]
+    times = [ask(daemon, command="reload")[1] for _ in range(ROUNDS)]
     print("reload of %d services:  %.1f ms (median), %.1f ms (longest)" % (
         len(daemon.ports), median(times) * 1e3, max(times) * 1e3), flush=True)
 
 
 def measure_moving(daemon, parked):
-    conns = park(daemon.ports[0], parked)
-    with Exchange(daemon.ports[0]) as beside:
+    conns = park(daemon.ports["service0"], parked)
+    with Exchange(daemon.ports["service0"]) as beside:
         time.sleep(0.5)
         begun = len(beside.times)
         for _ in range(3):
-            answer, took = daemon.ask(command="reload")
+            answer, took = ask(daemon, command="reload")
             print("reload with %d parked: %d moved, %d kept, %d ended in %.1f ms" % (
                 parked, answer["moved"], answer["kept"], answer["ended"], took * 1e3))
         time.sleep(0.2)
@@ -185,7 +159,8 @@ def main():
                           (1, lambda d: measure_moving(d, options.parked))):
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
-            daemon = Daemon(options.binary, folder, ["service%d" % number for number in range(services)])
+            names = ["service%d" % number for number in range(services)]
+            daemon = Daemon(options.binary, folder, {"park.lua": PARK, "moonwire.lua": config_of(names)})
             try:
                 act(daemon)
             finally:

@@ -2,6 +2,7 @@
 /* wrap: mmap getrandom pthread_mutex_lock pthread_mutexattr_setrobust */
 #include "net/admission.h"
 #include "support/alloc_failure.h"
+#include "support/mapping_failure.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,32 +24,12 @@
 enum { WORKERS = 2 };
 
 /* What fails on order, with that error. */
-static int mmap_error, random_error, lock_error, robust_error;
+static int lock_error, robust_error;
 
-void *wrapped_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) __asm__("__wrap_mmap");
-void *libc_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) __asm__("__real_mmap");
-ssize_t wrapped_getrandom(void *bytes, size_t size, unsigned flags) __asm__("__wrap_getrandom");
-ssize_t libc_getrandom(void *bytes, size_t size, unsigned flags) __asm__("__real_getrandom");
 int wrapped_lock(pthread_mutex_t *mutex) __asm__("__wrap_pthread_mutex_lock");
 int libc_lock(pthread_mutex_t *mutex) __asm__("__real_pthread_mutex_lock");
 int wrapped_setrobust(pthread_mutexattr_t *attributes, int robust) __asm__("__wrap_pthread_mutexattr_setrobust");
 int libc_setrobust(pthread_mutexattr_t *attributes, int robust) __asm__("__real_pthread_mutexattr_setrobust");
-
-void *wrapped_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
-    if (mmap_error) {
-        errno = mmap_error;
-        return MAP_FAILED;
-    }
-    return libc_mmap(at, size, protection, flags, fd, offset);
-}
-
-ssize_t wrapped_getrandom(void *bytes, size_t size, unsigned flags) {
-    if (random_error) {
-        errno = random_error;
-        return -1;
-    }
-    return libc_getrandom(bytes, size, flags);
-}
 
 /* A child process dies with the mutex in its hands. */
 static bool dies_with_the_lock;

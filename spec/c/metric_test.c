@@ -2,6 +2,7 @@
 /* wrap: mmap getrandom */
 #include "base/metric.h"
 #include "support/alloc_failure.h"
+#include "support/mapping_failure.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,29 +19,6 @@
 #include <cmocka.h>
 
 enum { WORKERS = 2 };
-
-static int mmap_error, random_error;
-
-void *wrapped_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) __asm__("__wrap_mmap");
-void *libc_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) __asm__("__real_mmap");
-ssize_t wrapped_getrandom(void *bytes, size_t size, unsigned flags) __asm__("__wrap_getrandom");
-ssize_t libc_getrandom(void *bytes, size_t size, unsigned flags) __asm__("__real_getrandom");
-
-void *wrapped_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
-    if (mmap_error) {
-        errno = mmap_error;
-        return MAP_FAILED;
-    }
-    return libc_mmap(at, size, protection, flags, fd, offset);
-}
-
-ssize_t wrapped_getrandom(void *bytes, size_t size, unsigned flags) {
-    if (random_error) {
-        errno = random_error;
-        return -1;
-    }
-    return libc_getrandom(bytes, size, flags);
-}
 
 static struct mw_metrics *metrics;
 static const double bounds[] = {0.1, 1, 2.5};

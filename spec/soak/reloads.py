@@ -6,17 +6,18 @@
 Prints memory, descriptors, tasks and Lua states as it goes. Fails when, after the first 100 reloads, a process grows by
 more than --growth KiB in 50 reloads, when descriptors, tasks or generations are left, or when an exchange fails."""
 import argparse
-import json
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from daemon import Daemon  # noqa: E402
+
 WARM_UP, WINDOW = 100, 50
-USER = 'user = "nobody"\n' if os.geteuid() == 0 else ""  # scripts do not run as root
 
 STATE = """
 local task = require "moonwire.task"
@@ -55,51 +56,16 @@ BROKEN = [
 ]
 
 
-class Daemon:
-    def __init__(self, binary, folder):
-        self.folder = folder
-        self.control = folder + "/control.sock"
-        self.write("state.lua", STATE % 0)
-        self.write("plain.lua", PLAIN % 0)
-        self.write("moonwire.lua", """
-workers = 2
-control = "%s"
+CONFIG = """
 drain = 2
 service "state" { script = "state.lua", listen = "tcp://127.0.0.1:0" }
 service "plain" { script = "plain.lua", listen = "tcp://127.0.0.1:0" }
-""" % self.control + USER)
-        self.log = open(folder + "/log", "ab+")
-        self.process = subprocess.Popen([binary, "start", "-c", folder + "/moonwire.lua"], stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 20
-        while b"serving generation 1" not in self.text():
-            if time.monotonic() > end or self.process.poll() is not None:
-                sys.exit("the daemon does not start:\n" + self.text().decode())
-            time.sleep(0.02)
-        self.asking = socket.socket(socket.AF_UNIX)
-        self.asking.connect(self.control)
-        self.answers = self.asking.makefile("rb")
-        self.ports = {}
-        for line in self.text().decode().splitlines():
-            if " listening " in line:
-                words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-                self.ports[words["service"]] = int(words["address"].rsplit(":", 1)[1])
+"""
 
-    def text(self):
-        with open(self.folder + "/log", "rb") as file:
-            return file.read()
 
-    def write(self, name, text):
-        with open(os.path.join(self.folder, name), "w") as file:
-            file.write(text)
-
-    def ask(self, **request):
-        self.asking.sendall(json.dumps(request).encode() + b"\n")
-        return json.loads(self.answers.readline())
-
-    def processes(self):
-        workers = self.ask(command="status")["workers"]
-        return [("supervisor", self.process.pid)] + [("worker %d" % w["worker"], w["pid"]) for w in workers]
+def processes(daemon):
+    workers = daemon.ask(command="status")["workers"]
+    return [("supervisor", daemon.process.pid)] + [("worker %d" % w["worker"], w["pid"]) for w in workers]
 
 
 class Load(threading.Thread):
@@ -140,7 +106,7 @@ def memory(pid):
 
 def look(daemon):
     """Of each process: memory in KiB, descriptors."""
-    return {name: (memory(pid), len(os.listdir("/proc/%d/fd" % pid))) for name, pid in daemon.processes()}
+    return {name: (memory(pid), len(os.listdir("/proc/%d/fd" % pid))) for name, pid in processes(daemon)}
 
 
 def services(daemon):
@@ -193,12 +159,17 @@ def main():
     parser.add_argument("--failures", type=int, default=200)
     parser.add_argument("--growth", type=float, default=256, help="KiB in 50 reloads")
     options = parser.parse_args()
+    if min(options.reloads, options.failures) < WINDOW:
+        parser.error("at least %d reloads and failures are needed to tell growth" % WINDOW)
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        daemon = Daemon(options.binary, folder)
-        complaints = wear(daemon, options)
-        daemon.process.terminate()
-        if daemon.process.wait(15) != 0:
+        daemon = Daemon(options.binary, folder, {
+            "state.lua": STATE % 0, "plain.lua": PLAIN % 0, "moonwire.lua": CONFIG})
+        try:
+            complaints = wear(daemon, options)
+        finally:
+            daemon.close()
+        if daemon.process.returncode != 0:
             complaints.append("the daemon ended with status %d" % daemon.process.returncode)
     print("\n".join(complaints) or "nothing is left")
     sys.exit(1 if complaints else 0)
