@@ -174,8 +174,31 @@ static void says_when_memory_is_out(void **state) {
     mw_networks_free(NULL);
 }
 
+static bool holds(const char *network, const char *address) {
+    struct mw_network all, one;
+    const char *why;
+    assert_true(mw_network_parse(&all, network, strlen(network), &why));
+    assert_true(mw_network_parse(&one, address, strlen(address), &why));
+    return mw_network_holds(&all, one.bytes);
+}
+
+static void a_network_holds_its_addresses(void **state) {
+    (void)state;
+    assert_true(holds("10.0.0.0/8", "10.255.0.1"));
+    assert_false(holds("10.0.0.0/8", "11.0.0.1"));
+    assert_true(holds("10.0.0.7", "10.0.0.7"));
+    assert_false(holds("10.0.0.7", "10.0.0.70"));
+    assert_true(holds("0.0.0.0/0", "192.0.2.1"));
+    assert_false(holds("0.0.0.0/0", "::1"));
+    assert_true(holds("::/0", "fe80::1"));
+    assert_false(holds("::/0", "10.0.0.7"));
+    assert_true(holds("2001:db8::/33", "2001:db8:7fff::1"));
+    assert_false(holds("2001:db8::/33", "2001:db8:8000::1"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_network_holds_its_addresses),
         cmocka_unit_test(parses_networks),
         cmocka_unit_test(refuses_with_a_reason),
         cmocka_unit_test(reads_no_further_than_the_length),

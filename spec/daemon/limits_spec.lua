@@ -64,6 +64,15 @@ describe("limits of a service", function()
     end
   end)
 
+  it("tell of those they refuse, but not of each", function()
+    local d <close> = start 'deny = { "127.0.0.2" }'
+    for _ = 1, 50 do
+      assert.is_nil(enter(d, "127.0.0.2:0"))
+    end
+    local _, entries = d:log():gsub("connection of 127%.0%.0%.2:%d+ refused", "")
+    assert.is_true(entries >= 1 and entries < 25, d:log())
+  end)
+
   it("let networks in or not, the more specific one deciding", function()
     local d <close> = start 'allow = { "127.0.0.0/8" }, deny = { "127.0.0.2" }'
     local conn <close> = assert(enter(d))

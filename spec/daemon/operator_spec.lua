@@ -87,6 +87,33 @@ describe("an operator", function()
     assert.equal("b", two:read_line())
   end)
 
+  it("names peers by address or network, and means no other", function()
+    local function enter_from(address)
+      local conn = assert(net.connect(d:address "echo", { local_address = address .. ":0" }))
+      assert(conn:write "a\n")
+      conn:read_line()
+      return conn
+    end
+    local one <close> = enter_from "127.0.0.2"
+    local longer <close> = enter_from "127.0.0.22"
+    local beside <close> = enter_from "127.0.0.3"
+    local _, output = d:run("connections", "--peer", "127.0.0.2/31")
+    assert.matches("127%.0%.0%.2:", output)
+    assert.matches("127%.0%.0%.3:", output)
+    assert.is_nil(output:find "127.0.0.22:")
+    assert.equal(0, (d:run("kill", "--peer", "127.0.0.2")))
+    assert.is_nil((one:read_line()))
+    for _, conn in ipairs { longer, beside } do
+      assert(conn:write "b\n")
+      assert.equal("b", conn:read_line())
+    end
+    assert.equal(0, (d:run("kill", "--peer", (beside:local_address()))))
+    assert.is_nil((beside:read_line()))
+    local status, _, errors = d:run("kill", "--peer", "127.0.0")
+    assert.equal(1, status)
+    assert.matches("'peer' must be an address", errors)
+  end)
+
   it("runs code in a service", function()
     local status, output = d:run("eval", "echo", "ctx.name .. ' ' .. ctx.worker", "--worker", "2")
     assert.equal(0, status)

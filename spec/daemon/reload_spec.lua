@@ -1,5 +1,6 @@
 -- Reload as a user sees it: what stays, what changes, what a mistake costs.
 local condition = require "spec.support.condition"
+local core = require "moonwire.core"
 local daemon = require "spec.support.daemon"
 local net = require "moonwire.net"
 local task = require "moonwire.task"
@@ -9,19 +10,6 @@ local VERSION <const> = [[return function(conn) conn:write("%s\n") end]]
 local ANSWER <const> = [[return { datagram = function(s, data, peer) s:send("%s " .. data, peer) end }]]
 
 local ECHO <const> = [[return function(conn) for line in conn:lines() do conn:write(line, "\n") end end]]
-
-local COUNTER <const> = [[
-local function talk(conn, state)
-  while true do
-    conn:checkpoint(state)
-    local line = conn:read_line()
-    if not line then return end
-    state.count = state.count + 1
-    conn:write("%s ", state.count, " ", line, "\n")
-  end
-end
-return { connect = function(conn) talk(conn, { count = 0 }) end, resume = talk }
-]]
 
 local function greeting(address)
   local conn <close> = assert(net.connect(address))
@@ -35,13 +23,13 @@ end
 
 describe("a reload", function()
   it("brings new code to new connections and moves live ones with their state", function()
-    local d <close> = daemon.start { scripts = { ["count.lua"] = COUNTER:format "old" } }
+    local d <close> = daemon.start { scripts = { ["count.lua"] = daemon.COUNTER:format "old" } }
     local conns = {}
     for i = 1, 20 do
       conns[i] = assert(net.connect(d:address "count"))
       assert.equal("old 1 a", exchange(conns[i], "a"))
     end
-    d.folder:write("count.lua", COUNTER:format "new")
+    d.folder:write("count.lua", daemon.COUNTER:format "new")
     local answer = d:reload()
     assert.is_true(answer.ok)
     assert.same({ 20, 0, 0 }, { answer.moved, answer.kept, answer.ended })
@@ -74,6 +62,29 @@ describe("a reload", function()
     assert.equal("a", exchange(conn, "a"))
     assert.is_true(d:reload().ok)
     assert.is_nil((conn:read_line())) -- the config says two seconds
+  end)
+
+  it("lets each service have a drain time of its own", function()
+    local d <close> = daemon.start {
+      scripts = { ["echo.lua"] = ECHO },
+      config = [[service "echo" { script = "echo.lua", listen = "tcp://127.0.0.1:0", drain = 0.3 }]],
+    }
+    local conn <close> = assert(net.connect(d:address "echo"))
+    assert.equal("a", exchange(conn, "a"))
+    local begun = core.now()
+    assert.is_true(d:reload().ok)
+    assert.is_nil((conn:read_line()))
+    assert.is_true(core.now() - begun < 1.9) -- the daemon's are two seconds
+  end)
+
+  it("says what it does not change", function()
+    local d <close> = daemon.start { scripts = { ["a.lua"] = VERSION:format "a" } }
+    d:configure [[
+log = { format = "json" }
+service "a" { script = "a.lua", listen = "tcp://127.0.0.1:0", processes = true }]]
+    assert.is_true(d:reload().ok)
+    d:wait_for_log "log%.format take effect with a restart only"
+    d:wait_for_log "it can start programs after a restart only"
   end)
 
   it("refuses a script that does not compile, with file and line, and nothing changes", function()

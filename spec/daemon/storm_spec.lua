@@ -5,19 +5,6 @@ local json = require "moonwire.json"
 local process = require "spec.support.process"
 local vitals = require "spec.system.vitals"
 
-local TALK <const> = [[
-local function talk(conn, state)
-  while true do
-    conn:checkpoint(state)
-    local line = conn:read_line()
-    if not line then return end
-    state.count = state.count + 1
-    conn:write("%d ", state.count, " ", line, "\n")
-  end
-end
-return { connect = function(conn) talk(conn, { count = 0 }) end, resume = talk }
-]]
-
 local RELOADS <const> = 100
 
 -- Clients that exchange lines until they are told to end; what they saw.
@@ -47,11 +34,11 @@ end
 
 describe("a hundred reloads under load", function()
   it("fail no exchange, drop no connection, refuse nobody, and leave nothing behind", function()
-    local d <close> = daemon.start { scripts = { ["talk.lua"] = TALK:format(0) } }
+    local d <close> = daemon.start { scripts = { ["talk.lua"] = daemon.COUNTER:format(0) } }
     local clients <close> = start_clients(d:address("talk"):match ":(%d+)$", 50, 10)
     local before
     for i = 1, RELOADS do
-      d.folder:write("talk.lua", TALK:format(i))
+      d.folder:write("talk.lua", daemon.COUNTER:format(i))
       local answer = d:reload()
       assert.is_true(answer.ok, answer.error)
       assert.equal(0, answer.ended)
@@ -73,7 +60,7 @@ end)
 
 describe("the answer of a reload", function()
   it("counts every connection, those as well that move a moment later", function()
-    local d <close> = daemon.start { scripts = { ["talk.lua"] = TALK:format(0) } }
+    local d <close> = daemon.start { scripts = { ["talk.lua"] = daemon.COUNTER:format(0) } }
     local clients <close> = start_clients(d:address("talk"):match ":(%d+)$", 50, 0)
     for _ = 1, 30 do
       local answer = d:reload()

@@ -12,6 +12,21 @@ local process = require "spec.support.process"
 
 local daemon = {}
 
+--- A service that answers each line with a version, to be filled in, and how many lines the connection has
+--- sent. A reload moves its connections.
+daemon.COUNTER = [[
+local function talk(conn, state)
+  while true do
+    conn:checkpoint(state)
+    local line = conn:read_line()
+    if not line then return end
+    state.count = state.count + 1
+    conn:write("%s ", state.count, " ", line, "\n")
+  end
+end
+return { connect = function(conn) talk(conn, { count = 0 }) end, resume = talk }
+]]
+
 ---@class spec.daemon_options
 ---@field scripts table<string, string> file → text; by default each is a service of the file's name
 ---@field config? string text of the config; what is said of workers, control and log stands before it

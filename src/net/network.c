@@ -94,6 +94,12 @@ bool mw_network_parse(struct mw_network *network, const char *text, size_t lengt
     return true;
 }
 
+bool mw_network_holds(const struct mw_network *network, const uint8_t bytes[BYTES]) {
+    uint8_t prefix[BYTES];
+    cut(prefix, bytes, network->bits);
+    return is_mapped(bytes) == is_mapped(network->bytes) && memcmp(prefix, network->bytes, BYTES) == 0;
+}
+
 bool mw_network_address(uint8_t bytes[BYTES], const struct mw_endpoint *peer) {
     if (peer->family == AF_INET) {
         memcpy(bytes, MAPPED, sizeof MAPPED);

@@ -15,6 +15,9 @@ struct mw_network {
  * writes 10.0.0.1/8 may mean the one or the other. */
 bool mw_network_parse(struct mw_network *network, const char *text, size_t length, const char **why);
 
+/* Whether the address (mw_network_address) is in the network. "::/0" holds all of IPv6 and nothing of IPv4. */
+bool mw_network_holds(const struct mw_network *network, const uint8_t bytes[16]);
+
 /* The address of a peer in 16 bytes, IPv4 as mapped. False when it has none (Unix sockets). */
 bool mw_network_address(uint8_t bytes[16], const struct mw_endpoint *peer);
 

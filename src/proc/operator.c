@@ -1,6 +1,7 @@
 #include "proc/operator.h"
 
 #include "base/metric.h"
+#include "net/network.h"
 #include "proc/supervisor_internal.h"
 
 #include <stdlib.h>
@@ -152,13 +153,37 @@ static bool has(const struct mw_value *fields, const char *key) {
     return mw_value_field(fields, key).type != MW_VALUE_NIL;
 }
 
+/* Whether a peer that is named is an address or a network; else the request is refused. */
+static bool knows_peer(struct mw_supervisor *supervisor, uint64_t request, const struct mw_value *fields) {
+    struct mw_value peer = mw_value_field(fields, "peer");
+    struct mw_network network;
+    struct mw_address address;
+    const char *why, *why_no_address;
+    if (peer.type == MW_VALUE_NIL ||
+        (peer.type == MW_VALUE_STRING && (mw_network_parse(&network, peer.bytes, peer.size, &why) ||
+                                          mw_address_parse(&address, peer.bytes, peer.size, &why_no_address)))) {
+        return true;
+    }
+    mw_control_refuse(supervisor->control, request, "invalid",
+                      "'peer' must be an address, with or without a port, or a network: 10.0.0.7, 10.0.0.7:4000, 10.0.0.0/8");
+    return false;
+}
+
+static void list_connections(struct mw_supervisor *supervisor, uint64_t request, const struct mw_value *fields) {
+    if (knows_peer(supervisor, request, fields)) {
+        forward(supervisor, request, fields);
+    }
+}
+
 static void kill_connections(struct mw_supervisor *supervisor, uint64_t request, const struct mw_value *fields) {
     if (!has(fields, "id") && !has(fields, "service") && !has(fields, "peer")) {
         mw_control_refuse(supervisor->control, request, "invalid",
                           "kill: say which connections, by 'id', 'service' or 'peer'");
         return;
     }
-    ask(supervisor, request, fields, on_killed);
+    if (knows_peer(supervisor, request, fields)) {
+        ask(supervisor, request, fields, on_killed);
+    }
 }
 
 /* Of a service that is there; no name is all of them, where that is allowed. */
@@ -278,8 +303,8 @@ static const struct {
     const char *name;
     command *run;
 } commands[] = {
-    {"status", report_status}, {"reload", reload},         {"drain", drain},   {"stop", stop},
-    {"connections", forward},  {"kill", kill_connections}, {"log", set_log},   {"metrics", write_metrics},
+    {"status", report_status},         {"reload", reload},         {"drain", drain}, {"stop", stop},
+    {"connections", list_connections}, {"kill", kill_connections}, {"log", set_log}, {"metrics", write_metrics},
     {"eval", evaluate},
 };
 

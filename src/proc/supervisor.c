@@ -146,8 +146,12 @@ static void on_begin(void *owner) {
 static void take_settings(struct mw_supervisor *supervisor, const struct mw_settings *settings) {
     struct mw_settings *ours = &supervisor->settings;
     if (settings->workers != ours->workers || strcmp(settings->control, ours->control) != 0 ||
-        strcmp(settings->user, ours->user) != 0 || strcmp(settings->group, ours->group) != 0) {
-        mw_log(MW_LOG_WARN, "other workers, control, user or group take effect with a restart only");
+        strcmp(settings->user, ours->user) != 0 || strcmp(settings->group, ours->group) != 0 ||
+        settings->log_json != ours->log_json) {
+        mw_log(MW_LOG_WARN, "other workers, control, user, group or log.format take effect with a restart only");
+    }
+    if (settings->processes && !ours->processes) {
+        mw_log(MW_LOG_WARN, "a service is the first to have processes = true: it can start programs after a restart only");
     }
     if (settings->log_level != ours->log_level) {
         mw_supervisor_set_log_level(supervisor, (enum mw_log_level)settings->log_level);

@@ -91,17 +91,26 @@ static void stop(struct mw_daemon *daemon, double drain) {
 
 /* --- at the end of each turn in which something happened --- */
 
+/* Of hosts, too: one that has nothing left. */
 static void sweep_host(struct mw_host *host) {
     for (struct mw_list *node = host->instances.next, *next; node != &host->instances; node = next) {
         struct mw_instance *instance = mw_list_owner(node, struct mw_instance, node);
         next = node->next;
         if (instance->phase == MW_ENDED && instance != host->building) {
-            mw_measure(host->daemon);
             mw_instance_free(instance);
         }
     }
     if (mw_list_empty(&host->instances) && mw_list_empty(&host->guests)) {
         mw_host_free(host);
+    }
+}
+
+static void sweep(struct mw_daemon *daemon) {
+    daemon->sweeps = false;
+    mw_measure(daemon); /* what instances have counted since would go with them */
+    for (struct mw_list *node = daemon->hosts.next, *next; node != &daemon->hosts; node = next) {
+        next = node->next;
+        sweep_host(mw_list_owner(node, struct mw_host, node));
     }
 }
 
@@ -117,9 +126,8 @@ static bool has_instances(const struct mw_daemon *daemon) {
 static void on_turn(void *context) {
     struct mw_daemon *daemon = context;
     mw_measure_soon(daemon);
-    for (struct mw_list *node = daemon->hosts.next, *next; node != &daemon->hosts; node = next) {
-        next = node->next;
-        sweep_host(mw_list_owner(node, struct mw_host, node));
+    if (daemon->sweeps) {
+        sweep(daemon);
     }
     if (daemon->moving.generation) {
         mw_generation_go_on(daemon);

@@ -78,6 +78,10 @@ struct mw_host {
     size_t connections; /* guests */
     struct mw_admission *admission;
     uint64_t accepted, refused[MW_ADMISSION_VERDICTS];
+    struct {
+        double at;       /* the loop's clock at the last entry of the log */
+        uint64_t silent; /* refused since, without one */
+    } told[MW_ADMISSION_VERDICTS];
     uint64_t received, sent; /* bytes, of guests that are gone */
     uint64_t failures;       /* of instances that are gone */
     struct mw_host_rates {
@@ -126,6 +130,7 @@ struct mw_daemon {
     struct mw_core_metrics *metrics; /* NULL when memory was out */
     struct mw_timer measuring;       /* the next time that they are brought up to date; none: nothing has happened */
     bool awaited;  /* a service waits between ADOPT and COMMIT */
+    bool sweeps;   /* at the end of this turn: an instance has ended, or a host has nothing left */
     bool stopping;
     bool drains;   /* streams that are closing are what is left */
     uint64_t guests; /* so far, for their numbers */
@@ -147,7 +152,8 @@ void mw_daemon_tell(struct mw_daemon *daemon, uint8_t kind, const struct mw_text
 /* Begins to build one from the blob behind `memory`, a memory file. NULL and a fault. */
 struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, int memory, struct mw_fault *fault);
 
-/* Accepting has ended for it: connections pass to `successor` (NULL: they have the drain time). */
+/* Accepting has ended for it: connections pass to `successor` (NULL: they have the drain time). What the config says
+ * of the service's own drain time counts before `drain`. */
 void mw_instance_retire(struct mw_instance *instance, struct mw_instance *successor, double drain);
 void mw_instance_free(struct mw_instance *instance);
 

@@ -176,6 +176,7 @@ void mw_generation_prepare(struct mw_daemon *daemon, const struct mw_value *orde
 
 /* Hosts that have nothing are swept at the end of the turn. */
 void mw_generation_abort(struct mw_daemon *daemon) {
+    daemon->sweeps = true;
     for (struct mw_host *host = next_host(daemon, NULL); host; host = next_host(daemon, host)) {
         if (host->building) {
             mw_instance_free(host->building);
@@ -246,7 +247,6 @@ static void retire_others(struct mw_host *host, struct mw_instance *successor, d
 }
 
 static void switch_to(struct mw_host *host, struct mw_instance *instance, double drain) {
-    mw_measure(host->daemon);
     host->building = host->canary = NULL;
     host->current = instance;
     mw_host_count(host, &instance->before);
@@ -298,6 +298,7 @@ static void begin_moving(struct mw_daemon *daemon) {
 void mw_generation_commit(struct mw_daemon *daemon, const struct mw_value *order) {
     double share = mw_value_number(order, "share", 1), drain = mw_value_number(order, "drain", 30);
     daemon->awaited = false;
+    mw_measure(daemon); /* what was counted until now is of those who served until now */
     forget_moved(daemon);
     for (struct mw_host *host = next_host(daemon, NULL); host; host = next_host(daemon, host)) {
         struct mw_instance *instance = candidate(host);

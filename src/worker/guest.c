@@ -20,6 +20,7 @@ static void on_gone(struct mw_stream_witness *witness) {
     host->received += counters.received;
     host->sent += counters.sent;
     host->connections--;
+    host->daemon->sweeps = host->daemon->sweeps || mw_list_empty(&host->instances);
     mw_admission_leave(host->admission, &guest->peer);
     mw_list_remove(&guest->node);
     mw_timer_remove(mw_daemon_timers(host->daemon), &guest->timer);

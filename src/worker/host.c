@@ -3,10 +3,14 @@
 
 #include "base/log.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define TELL_SECONDS 1.0 /* between two entries of one reason */
 
 struct mw_host *mw_host_find(struct mw_daemon *daemon, const char *name) {
     for (struct mw_list *node = daemon->hosts.next; node != &daemon->hosts; node = node->next) {
@@ -31,6 +35,9 @@ struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name) {
     }
     host->daemon = daemon;
     host->rates.since = mw_loop_now(daemon->loop);
+    for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
+        host->told[verdict].at = -TELL_SECONDS;
+    }
     *stpncpy(host->name, name, sizeof host->name - 1) = '\0';
     mw_list_init(&host->instances);
     mw_list_init(&host->doors);
@@ -53,16 +60,27 @@ struct mw_instance *mw_host_pick(struct mw_host *host) {
 
 /* --- admission --- */
 
-static void log_refusal(const struct mw_host *host, enum mw_admission_verdict verdict, const struct mw_addr *peer) {
+/* A flood of strangers must not become one of entries: each reason is told of once a second. */
+static void log_refusal(struct mw_host *host, enum mw_admission_verdict verdict, const struct mw_addr *peer, double now) {
     static const char *const reasons[] = {
         [MW_REFUSED_NETWORK] = "its network is not allowed",
         [MW_REFUSED_CONNECTIONS] = "limits.connections is reached",
         [MW_REFUSED_ADDRESS] = "limits.per_address is reached",
         [MW_REFUSED_RATE] = "limits.accept_rate is reached",
     };
-    char text[MW_ADDR_TEXT];
-    mw_log(verdict == MW_REFUSED_NETWORK ? MW_LOG_INFO : MW_LOG_WARN, "service %s: connection of %s refused: %s", host->name,
-           mw_addr_format(peer, text), reasons[verdict]);
+    char text[MW_ADDR_TEXT], more[64] = "";
+    uint64_t silent = host->told[verdict].silent;
+    if (now - host->told[verdict].at < TELL_SECONDS) {
+        host->told[verdict].silent++;
+        return;
+    }
+    if (silent) {
+        snprintf(more, sizeof more, ", as were %" PRIu64 " before it", silent);
+    }
+    host->told[verdict].at = now;
+    host->told[verdict].silent = 0;
+    mw_log(verdict == MW_REFUSED_NETWORK ? MW_LOG_INFO : MW_LOG_WARN, "service %s: connection of %s refused%s: %s",
+           host->name, mw_addr_format(peer, text), more, reasons[verdict]);
 }
 
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
@@ -74,7 +92,7 @@ static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
         return true;
     }
     host->refused[verdict]++;
-    log_refusal(host, verdict, peer);
+    log_refusal(host, verdict, peer, now);
     close(fd);
     return true;
 }

@@ -29,6 +29,13 @@ static void on_failed(struct mw_service *service, const char *message) {
     mw_generation_note(instance->host->daemon, instance, message);
 }
 
+static void end(struct mw_instance *instance) {
+    struct mw_daemon *daemon = instance->host->daemon;
+    instance->phase = MW_ENDED;
+    daemon->sweeps = true;
+    mw_loop_wake(daemon->loop);
+}
+
 static void on_ended(struct mw_service *service) {
     struct mw_instance *instance = instance_of(service);
     if (instance->phase == MW_BUILDING) {
@@ -36,8 +43,7 @@ static void on_ended(struct mw_service *service) {
     } else if (instance->phase != MW_RETIRED && !instance->host->daemon->stopping) {
         mw_log(MW_LOG_ERROR, "service %s: its main task has ended: it serves no more", instance->host->name);
     }
-    instance->phase = MW_ENDED;
-    mw_loop_wake(instance->host->daemon->loop);
+    end(instance);
 }
 
 static void on_answer(struct mw_service *service, int64_t id, const char *text, size_t size) {
@@ -48,9 +54,7 @@ static void on_answer(struct mw_service *service, int64_t id, const char *text, 
 
 /* A service that does not end, such as one whose tasks catch their cancellation. */
 static void on_limit(struct mw_timer *timer) {
-    struct mw_instance *instance = mw_list_owner(timer, struct mw_instance, limit);
-    instance->phase = MW_ENDED;
-    mw_loop_wake(instance->host->daemon->loop);
+    end(mw_list_owner(timer, struct mw_instance, limit));
 }
 
 static bool map_blob(struct mw_instance *instance, int memory, struct mw_fault *fault) {
@@ -162,6 +166,7 @@ void mw_instance_retire(struct mw_instance *instance, struct mw_instance *succes
         return;
     }
     instance->phase = MW_RETIRED;
+    drain = mw_value_number(&instance->config, "drain", drain);
     mw_service_stop(&instance->service, drain);
     double due = mw_loop_now(daemon->loop) + drain + GRACE_SECONDS;
     if (!mw_timer_set(mw_daemon_timers(daemon), &instance->limit, due)) {

@@ -1,5 +1,6 @@
 #include "worker/operator.h"
 
+#include "net/network.h"
 #include "script/l_stream.h"
 #include "script/stack.h"
 #include "script/task_internal.h"
@@ -13,14 +14,16 @@
 
 struct filter {
     char service[MW_SERVICE_NAME], id[48], peer[MW_ADDR_TEXT];
-    size_t peer_length;
+    bool by_network; /* `peer` is one, or an address without a port */
+    struct mw_network network;
 };
 
 static void read_filter(struct filter *filter, const struct mw_value *request) {
     mw_value_string(request, "service", filter->service, sizeof filter->service);
     mw_value_string(request, "connection", filter->id, sizeof filter->id);
     mw_value_string(request, "peer", filter->peer, sizeof filter->peer);
-    filter->peer_length = strlen(filter->peer);
+    const char *why;
+    filter->by_network = mw_network_parse(&filter->network, filter->peer, strlen(filter->peer), &why);
 }
 
 static const char *name_of(const struct mw_guest *guest, char text[48]) {
@@ -34,12 +37,21 @@ static const char *peer_of(const struct mw_guest *guest, char text[MW_ADDR_TEXT]
     return mw_addr_format(&addr, text);
 }
 
-/* A peer is named by its whole address, or by the beginning of it. */
+/* A peer is named by its address with the port, or by a network that it is in. */
+static bool is_of_peer(const struct filter *filter, const struct mw_guest *guest) {
+    char peer[MW_ADDR_TEXT];
+    uint8_t address[16];
+    if (filter->by_network) {
+        return mw_network_address(address, &guest->peer) && mw_network_holds(&filter->network, address);
+    }
+    return strcmp(filter->peer, peer_of(guest, peer)) == 0;
+}
+
 static bool fits(const struct filter *filter, const struct mw_guest *guest) {
-    char id[48], peer[MW_ADDR_TEXT];
+    char id[48];
     return (!*filter->service || strcmp(filter->service, guest->host->name) == 0) &&
            (!*filter->id || strcmp(filter->id, name_of(guest, id)) == 0) &&
-           (!*filter->peer || strncmp(filter->peer, peer_of(guest, peer), filter->peer_length) == 0);
+           (!*filter->peer || is_of_peer(filter, guest));
 }
 
 /* --- the list --- */

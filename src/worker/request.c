@@ -151,8 +151,7 @@ static const struct {
     void (*answer)(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text);
 } requests[] = {
     {"status", answer_status},      {"connections", mw_operator_list}, {"kill", mw_operator_kill}, {"canary", answer_canary},
-    {"drain", answer_drain},        {"log", answer_log},
-    {"metrics", answer_metrics},
+    {"drain", answer_drain},        {"log", answer_log},               {"metrics", answer_metrics},
 };
 
 void mw_request_reopen_log(const struct mw_value *request, const int *descriptors, int count) {
