@@ -1,0 +1,33 @@
+/* What a connection goes through between accept and the one who serves it: the PROXY header of an allowed peer, then
+ * the TLS handshake, within one time limit. */
+#ifndef MW_NET_ENTRANCE_H
+#define MW_NET_ENTRANCE_H
+
+#include "base/addr.h"
+#include "net/network.h"
+#include "net/tls.h"
+
+/* Rules shared by the connections of a listener; must outlive those that are inside. */
+struct mw_entrance {
+    struct mw_tls_context *tls;        /* NULL: none */
+    const struct mw_network *proxies;  /* peers that must send a PROXY header; all others must not */
+    size_t proxy_count;
+    double timeout;                    /* seconds for all of it */
+    unsigned most;                     /* handshakes at a time in this entrance; 0: no limit. One more is refused */
+    unsigned inside;                   /* how many there are */
+    /* The connection is through; `peer` is what the PROXY header says, else the one it had. */
+    void (*on_entered)(void *owner, struct mw_stream *stream, const struct mw_addr *peer);
+    /* It is not: the stream is closed already. For the log; `peer` as far as it is known. */
+    void (*on_refused)(void *owner, const struct mw_addr *peer, const struct mw_fault *fault);
+};
+
+struct mw_entering; /* one connection on its way */
+
+/* Takes the stream. NULL when it is through at once, with on_entered called, or refused. */
+struct mw_entering *mw_entrance_take(struct mw_entrance *entrance, struct mw_stream *stream, const struct mw_addr *peer,
+                                     void *owner);
+
+/* Closes the connection; nothing is called any more. */
+void mw_entering_cancel(struct mw_entering *entering);
+
+#endif

@@ -1,0 +1,78 @@
+/* TLS on a stream (RFC 8446, RFC 5246): the transport of an open stream becomes TLS over what it was before, which
+ * may be a socket, memory, or TLS. */
+#ifndef MW_NET_TLS_H
+#define MW_NET_TLS_H
+
+#include "base/fault.h"
+#include "net/stream.h"
+
+/* --- what many connections share: certificates, keys, rules --- */
+
+struct mw_tls_context; /* counted references */
+struct mw_tls_tickets; /* keys of session tickets; see tls_tickets.h */
+
+/* A certificate with its key, both PEM. The chain follows the certificate. Texts need not outlive the call. */
+struct mw_tls_pair {
+    const char *certificate, *key;        /* PEM text */
+    size_t certificate_size, key_size;
+    const char *certificate_name, *key_name; /* of the files, for messages */
+    const char *staple;                   /* an OCSP response (DER), sent to clients that ask; NULL: none */
+    size_t staple_size;
+};
+
+enum mw_tls_verify { MW_TLS_VERIFY_NONE, MW_TLS_VERIFY_OPTIONAL, MW_TLS_VERIFY_REQUIRED };
+
+struct mw_tls_rules {
+    bool server;
+    const struct mw_tls_pair *pairs;  /* a server has at least one; which is shown is chosen by SNI, else the first */
+    size_t pair_count;
+    const char *authorities;          /* PEM: who is trusted; NULL: the system's, for a client */
+    size_t authorities_size;
+    enum mw_tls_verify verify;        /* of the peer's certificate; a client's default is REQUIRED */
+    const char *const *protocols;     /* ALPN names (RFC 7301), best first; NULL-terminated; NULL: no ALPN */
+    bool protocol_required;           /* a server refuses a client that offers none of its protocols */
+    int least_version;                /* 12 or 13 */
+    const char *ciphers;              /* of TLS 1.2, OpenSSL's notation; NULL: AEAD with forward secrecy */
+    struct mw_tls_tickets *tickets;   /* of a server; NULL: none are given. Must outlive the context */
+};
+
+/* NULL with the fault, which names the file: "invalid", "not_found", "memory". */
+struct mw_tls_context *mw_tls_context_new(const struct mw_tls_rules *rules, struct mw_fault *fault);
+struct mw_tls_context *mw_tls_context_hold(struct mw_tls_context *context);
+void mw_tls_context_release(struct mw_tls_context *context);
+
+/* --- one connection --- */
+
+struct mw_tls_handshake {
+    const char *server_name; /* a client's: for SNI and the check of the certificate; a name or an address */
+    double timeout;          /* seconds; MW_TIMER_NEVER: none */
+    /* It is over: NULL, or what went wrong. Never from within mw_tls_start. The stream may be closed within. */
+    void (*on_done)(void *owner, const struct mw_fault *fault);
+    void *owner;
+};
+
+/* Begins; the stream's events and owner are untouched and hear nothing until it is done. The stream must hold no
+ * unread input: bytes that came in clear are refused with "protocol" (RFC 3207 section 5). Queued output leaves in
+ * clear first. False with the fault. When the handshake fails the stream is dead, and is still the caller's to close. */
+bool mw_tls_start(struct mw_stream *stream, struct mw_tls_context *context, const struct mw_tls_handshake *handshake,
+                  struct mw_fault *fault);
+
+/* on_done will not be called; the stream is to be closed now. */
+void mw_tls_cancel(struct mw_stream *stream);
+
+bool mw_tls_is_on(const struct mw_stream *stream);
+
+struct mw_tls_facts {
+    const char *version;     /* "TLSv1.3" */
+    const char *cipher;      /* "TLS_AES_256_GCM_SHA384" */
+    const char *protocol;    /* ALPN; NULL: none */
+    size_t protocol_size;
+    const char *server_name; /* what the client asked for; NULL: none */
+    bool resumed, verified;
+    void *certificate;       /* of the peer, X509, borrowed; NULL: none */
+};
+
+/* False when the stream is not TLS. */
+bool mw_tls_describe(const struct mw_stream *stream, struct mw_tls_facts *facts);
+
+#endif
