@@ -80,8 +80,8 @@ local function check_functions(service, fields)
   local stream, datagram = has_kind(service, "stream"), has_kind(service, "datagram")
   if next(fields) == nil then
     return "the script returned no handler for connections; end it with: return function(conn) … end"
-  elseif stream and not fields.connect then
-    return ("the script has no 'connect' function, and the service listens on %s"):format(stream)
+  elseif stream and not (fields.connect or fields.request) then
+    return ("the script has no 'connect' or 'request' function, and the service listens on %s"):format(stream)
   elseif datagram and not fields.datagram then
     return ("the script has no 'datagram' function, and the service listens on %s"):format(datagram)
   elseif not stream and not datagram and not fields.start then

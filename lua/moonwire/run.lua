@@ -56,13 +56,27 @@ local function read_settings(settings)
   return config
 end
 
+-- What the script says of its HTTP server stands among the options of its connections.
+local function open_http(address, service, ctx)
+  local options = {}
+  for key, value in pairs(service.options or {}) do
+    options[key] = value
+  end
+  local http = options.http
+  options.http = nil
+  return core.http.serve(address, service.request, options, http, ctx)
+end
+
 local function open(address, service, ctx)
-  local kind = address:find("^udp:") and "datagram" or "connect"
+  local kind = address:find("^udp:") and "datagram" or service.request and "request" or "connect"
   if not service[kind] then
     return nil, ("--listen %s: the script has no '%s' function"):format(address, kind)
   end
   if kind == "datagram" then
     return datagrams.serve(address, service, ctx)
+  end
+  if kind == "request" then
+    return open_http(address, service, ctx)
   end
   return core.net.serve(address, service.connect, service.options, ctx)
 end
@@ -97,6 +111,9 @@ local function serve(service, options, ctx)
     service.start(ctx)
   end
   if options.stdio then
+    if not service.connect then
+      return fail("--stdio: the script has no 'connect' function")
+    end
     local conn <close> = core.net.standard()
     service.connect(conn, ctx)
     return conn:flush()

@@ -2,7 +2,7 @@
 local service_table = {}
 
 local FIELDS <const> = {
-  start = "function", connect = "function", datagram = "function", resume = "function",
+  start = "function", connect = "function", request = "function", datagram = "function", resume = "function",
   handoff = "function", adopt = "function", stop = "function", options = "table",
 }
 
@@ -28,6 +28,9 @@ function service_table.of(value)
     if type(field) ~= expected then
       error(("the field '%s' of the service must be a %s, not a %s"):format(name, expected, type(field)), 0)
     end
+  end
+  if value.connect and value.request then
+    error("a service has a 'connect' or a 'request' function, not both", 0)
   end
   return value
 end

@@ -52,9 +52,10 @@ struct mw_http1_head {
     uint16_t refusal;                       /* of MW_HTTP1_BAD: the status to answer with: 400, 414, 417, 431, 501, 505 */
     const char *why;                        /* and what is wrong, in a few words for the log */
     struct {                                /* between calls */
-        uint32_t scanned;
-        uint32_t line;
+        uint32_t scanned;                   /* bytes that were looked at */
+        uint32_t line;                      /* where the present line begins */
         uint8_t phase;
+        uint8_t seen;                       /* fields that decide something, as bits */
     } parser;
 };
 

@@ -15,6 +15,7 @@
 #include "script/l_job.h"
 #include "script/l_json.h"
 #include "script/l_editor.h"
+#include "script/l_http.h"
 #include "script/l_input.h"
 #include "script/l_listener.h"
 #include "script/l_log.h"
@@ -125,6 +126,7 @@ static int open_core(lua_State *L) {
     mw_l_json_open(L);
     mw_l_data_open(L);
     mw_l_bus_open(L);
+    mw_l_http_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);
     mw_l_config_open(L);

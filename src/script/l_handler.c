@@ -48,9 +48,13 @@ struct mw_task *mw_l_handler_start(const struct mw_l_handler *handler, struct mw
     return arrival.task;
 }
 
-void mw_l_handler_left(struct mw_task *task) {
+void mw_l_handler_left(struct mw_task *task, bool ok) {
     struct mw_sched *sched = task->sched;
     struct mw_l_stream *stream = task->connection;
+    if (stream->role) {
+        stream->role->on_left(stream, task, ok);
+        return;
+    }
     stream->task = NULL;
     if (--sched->connections == 0 && sched->main_drains) {
         sched->main_drains = false;

@@ -22,7 +22,7 @@ struct mw_task *mw_l_handler_start(const struct mw_l_handler *handler, struct mw
  * the stack with a connection and the `count` values above it; holds no transport yet. Raises when memory is out. */
 struct mw_task *mw_l_handler_new_task(lua_State *L, struct mw_group *group, struct mw_l_stream *stream, int function);
 
-/* A task that serves a connection ends. */
-void mw_l_handler_left(struct mw_task *task);
+/* A task that serves a connection ends; `ok`: by returning. */
+void mw_l_handler_left(struct mw_task *task, bool ok);
 
 #endif

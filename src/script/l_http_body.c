@@ -22,7 +22,7 @@ void mw_l_http_body_start(struct mw_l_http_body *body, struct mw_l_stream *strea
         .stream = stream,
         .limit = UINT64_MAX,
         .length = head->length,
-        .ended = head->framing == MW_HTTP1_EMPTY,
+        .ended = head->framing == MW_HTTP1_EMPTY || (head->framing == MW_HTTP1_LENGTH && head->length == 0),
         .awaits_continue = head->expects_continue && head->framing != MW_HTTP1_EMPTY,
     };
     mw_http1_body_start(&body->decoder, head);
@@ -216,16 +216,18 @@ static bool is_over(lua_State *L, struct mw_l_http_body *body, int *count) {
 static int look(lua_State *L, const struct reading *reading, bool first) {
     struct mw_l_http_body *body = lua_touserdata(L, 1);
     size_t limit = (size_t)lua_tointeger(L, reading->iterates ? lua_upvalueindex(1) : 2);
+    uint64_t before;
     int count;
     do {
         if (is_over(L, body, &count)) {
             return give_fault(L, reading, count);
         }
+        before = mw_stream_position(body->stream->stream);
         count = reading->take(L, body, limit);
         if (count) {
             return count == 3 ? give_fault(L, reading, 3) : count;
         }
-    } while (body->ready || (body->ended && !mw_l_http_body_is_read(body)));
+    } while (mw_stream_position(body->stream->stream) != before);
     if (body->ended) {
         return give_end(L, reading);
     }

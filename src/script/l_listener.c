@@ -33,6 +33,8 @@ static bool serve_connection(struct mw_l_listener *listener, int fd, const struc
     struct mw_stream *transport = mw_stream_new(listener->handler.sched->net, fd, &mw_plain_ops, NULL);
     if (!transport) {
         close(fd);
+    } else if (listener->http) {
+        mw_http_accept(listener->http, transport, peer, false);
     } else if (listener->defers) {
         mw_l_listener_defer(listener, transport, peer);
     } else {
@@ -84,8 +86,13 @@ static void close_listener(struct mw_l_listener *listener) {
         mw_task_ready(listener->acceptor, 0);
         listener->acceptor = NULL;
     }
-    luaL_unref(L, LUA_REGISTRYINDEX, listener->handler.function);
-    luaL_unref(L, LUA_REGISTRYINDEX, listener->handler.context);
+    if (listener->http) {
+        mw_http_server_close(listener->http);
+        listener->http = NULL;
+    } else {
+        luaL_unref(L, LUA_REGISTRYINDEX, listener->handler.function);
+        luaL_unref(L, LUA_REGISTRYINDEX, listener->handler.context);
+    }
     luaL_unref(L, LUA_REGISTRYINDEX, listener->self);
 }
 
@@ -154,28 +161,56 @@ int mw_l_listen(lua_State *L) {
     return open_listener(L, 2) ? 1 : 3;
 }
 
-int mw_l_serve(lua_State *L) {
+/* A listener that hands its connections to the function at 2; options at 3, context at 4. NULL: nil, err, code are pushed. */
+static struct mw_l_listener *open_serving(lua_State *L) {
     struct mw_sched *sched = mw_sched_of(L);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    lua_settop(L, 4);
     struct mw_group *group = sched->running ? mw_group_of(sched->running) : &sched->service;
     if (!group) {
-        return luaL_error(L, "not enough memory");
+        luaL_error(L, "not enough memory");
+        return NULL;
     }
     struct mw_l_listener *listener = open_listener(L, 3);
     if (!listener) {
-        return 3;
+        return NULL;
     }
     listener->handler.group = group;
     mw_task_disown(&listener->resource);
     mw_list_append(&group->owned, &listener->resource.node);
-    listener->defers = mw_option_boolean(L, 3, "defer", false);
     lua_pushvalue(L, 2);
     listener->handler.function = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, 4);
     listener->handler.context = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, -1);
     listener->self = luaL_ref(L, LUA_REGISTRYINDEX);
+    return listener;
+}
+
+int mw_l_serve(lua_State *L) {
+    lua_settop(L, 4);
+    struct mw_l_listener *listener = open_serving(L);
+    if (!listener) {
+        return 3;
+    }
+    listener->defers = mw_option_boolean(L, 3, "defer", false);
+    mw_listener_accept(listener->listener, true);
+    return 1;
+}
+
+int mw_l_serve_http(lua_State *L) {
+    struct mw_http_rules rules;
+    lua_settop(L, 5);
+    mw_http_rules_read(L, 4, &rules);
+    lua_remove(L, 4);
+    struct mw_l_listener *listener = open_serving(L);
+    if (!listener) {
+        return 3;
+    }
+    listener->http = mw_http_server_new(&listener->handler, &rules);
+    if (!listener->http) {
+        return luaL_error(L, "not enough memory");
+    }
+    listener->handler.profile->references++;
     mw_listener_accept(listener->listener, true);
     return 1;
 }
@@ -271,6 +306,9 @@ static int listener_keep(lua_State *L) {
     }
     if (listener->handler.group) {
         listener->handler.group = &listener->handler.sched->service;
+    }
+    if (listener->http) {
+        mw_http_server_set_group(listener->http, &listener->handler.sched->service);
     }
     lua_settop(L, 1);
     return 1;

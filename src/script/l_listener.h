@@ -17,4 +17,8 @@ int mw_l_listen(lua_State *L);
  * task that runs handler(conn, context). */
 int mw_l_serve(lua_State *L);
 
+/* serve(address, handler, options, http_options, context) → listener. Every HTTP request is a task that runs
+ * handler(request, response, context). */
+int mw_l_serve_http(lua_State *L);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "net/listener.h"
 #include "script/l_handler.h"
+#include "script/l_http.h"
 #include "script/l_listener.h"
 
 struct mw_l_listener {
@@ -14,6 +15,7 @@ struct mw_l_listener {
     struct mw_addr peer;        /* of the connection that waits to be taken */
     int fd;                     /* that connection, or -1 */
     int self;                   /* registry reference; serve only */
+    struct mw_http_server *http; /* gets the connections; NULL: the handler does */
     struct mw_list deferred;    /* connections that have not spoken yet */
     bool defers;
 };

@@ -22,10 +22,34 @@ static int take_function(lua_State *L, const char *name) {
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* ready(functions, ctx, options): the service has started. `functions` are connect,
+/* The function `request` of the table at 1, with the option `http` of those at 3, makes a server that gets the
+ * connections. The context is that of the other functions. */
+static void take_http(lua_State *L, struct mw_service *service) {
+    struct mw_http_rules rules;
+    struct mw_l_handler handler = service->connect;
+    handler.function = take_function(L, "request");
+    if (handler.function == LUA_NOREF) {
+        return;
+    }
+    lua_pushnil(L);
+    if (lua_istable(L, 3)) {
+        lua_getfield(L, 3, "http");
+    }
+    mw_http_rules_read(L, lua_gettop(L), &rules);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, service->connect.context);
+    handler.context = luaL_ref(L, LUA_REGISTRYINDEX);
+    service->http = mw_http_server_new(&handler, &rules);
+    if (!service->http) {
+        luaL_error(L, "not enough memory");
+        return;
+    }
+    handler.profile->references++;
+}
+
+/* ready(functions, ctx, options): the service has started. `functions` are connect, request,
  * resume, handoff and adopt; `options` those of its connections. */
 static int service_ready(lua_State *L) {
-    static const char *const known[] = {"defer", MW_L_PROFILE_OPTIONS, NULL};
+    static const char *const known[] = {"defer", "http", MW_L_PROFILE_OPTIONS, NULL};
     struct mw_service *service = provider(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 3);
@@ -40,6 +64,7 @@ static int service_ready(lua_State *L) {
     service->adopt = take_function(L, "adopt");
     lua_pushvalue(L, 2);
     service->connect.context = luaL_ref(L, LUA_REGISTRYINDEX);
+    take_http(L, service);
     service->is_ready = true;
     service->on_ready(service);
     return 0;

@@ -13,6 +13,17 @@ struct mw_l_profile {
     unsigned references;
 };
 
+/* What else has a say in a stream: the protocol that has lent it to its task. */
+struct mw_l_stream;
+struct mw_l_stream_role {
+    /* Bytes came that nobody reads, the end, or a fault. */
+    void (*on_unread)(struct mw_l_stream *stream);
+    /* The task has ended; `ok`: by returning. Whatever owns the stream takes it back. */
+    void (*on_left)(struct mw_l_stream *stream, struct mw_task *task, bool ok);
+    /* What the log calls the present exchange. */
+    uint64_t (*id)(struct mw_l_stream *stream);
+};
+
 struct mw_l_stream {
     const void *type;         /* tells our userdata from others */
     struct mw_stream *stream; /* NULL once closed */
@@ -24,6 +35,7 @@ struct mw_l_stream {
     struct mw_endpoint peer;
     struct mw_task *task;             /* that serves it as a connection; NULL: none */
     struct mw_checkpoint *checkpoint; /* see l_checkpoint; NULL: there never was one */
+    const struct mw_l_stream_role *role; /* NULL: it is all the task's */
 };
 
 /* Registers the type. */

@@ -54,6 +54,8 @@ void mw_l_stream_on_readable(void *owner) {
         task->sched->served = stream;
         mw_stream_await_input(stream->stream, 0);
         mw_task_resume(task, 0);
+    } else if (stream->role) {
+        stream->role->on_unread(stream);
     }
 }
 

@@ -17,7 +17,7 @@ static const char TYPE[] = "moonwire.sending";
 
 /* Lies on the stack of the waiting function, behind the stream, which
  * therefore outlives it. */
-struct sending {
+struct mw_l_sending {
     struct mw_send_file *send; /* NULL once it has ended */
     struct mw_task *task;
     struct mw_l_stream *stream;
@@ -25,6 +25,8 @@ struct sending {
     struct mw_timer timer; /* looks whether bytes move */
     int file;              /* ours; -1: none */
     int error;             /* errno */
+    int index;             /* on the stack of its function */
+    uint64_t offset, length;
     uint64_t sent;
     uint64_t seen; /* what the stream had sent when the timer last looked */
 };
@@ -32,13 +34,12 @@ struct sending {
 /* --- the file --- */
 
 /* 0 or errno: EINVAL for what is no regular file, or not open for reading. */
-static int check_file(int fd) {
-    struct stat status;
-    if (fstat(fd, &status) != 0) {
+static int check_file(int fd, struct stat *status) {
+    if (fstat(fd, status) != 0) {
         return errno;
     }
     int flags = fcntl(fd, F_GETFL);
-    return S_ISREG(status.st_mode) && flags >= 0 && (flags & O_ACCMODE) != O_WRONLY ? 0 : EINVAL;
+    return S_ISREG(status->st_mode) && flags >= 0 && (flags & O_ACCMODE) != O_WRONLY ? 0 : EINVAL;
 }
 
 static int push_file_fault(lua_State *L, int error) {
@@ -80,7 +81,7 @@ static int open_source(lua_State *L) {
 
 /* --- its way --- */
 
-static void release(struct sending *sending) {
+static void release(struct mw_l_sending *sending) {
     sending->send = NULL;
     mw_timer_remove(mw_loop_timers(sending->loop), &sending->timer);
     if (sending->file >= 0) {
@@ -89,7 +90,7 @@ static void release(struct sending *sending) {
     }
 }
 
-static void conclude(struct sending *sending, uint64_t sent, int error) {
+static void conclude(struct mw_l_sending *sending, uint64_t sent, int error) {
     sending->sent = sent;
     sending->error = error;
     release(sending);
@@ -105,14 +106,14 @@ static void on_done(void *context, uint64_t sent, int error) {
     conclude(context, sent, error);
 }
 
-static bool set_timer(struct sending *sending, double last) {
+static bool set_timer(struct mw_l_sending *sending, double last) {
     return mw_timer_set(mw_loop_timers(sending->loop), &sending->timer,
                         last + sending->stream->profile->write_timeout);
 }
 
 /* Bytes that moved since the last look put the end off. */
 static void on_due(struct mw_timer *timer) {
-    struct sending *sending = mw_list_owner(timer, struct sending, timer);
+    struct mw_l_sending *sending = mw_list_owner(timer, struct mw_l_sending, timer);
     struct mw_stream_counters counters;
     mw_stream_count(sending->stream->stream, &counters);
     int error = ETIMEDOUT;
@@ -126,7 +127,7 @@ static void on_due(struct mw_timer *timer) {
 }
 
 static void abandon_sending(struct mw_task *task, void *subject) {
-    struct sending *sending = subject;
+    struct mw_l_sending *sending = subject;
     (void)task;
     mw_send_file_cancel(sending->send);
     sending->stream->writer = NULL;
@@ -136,7 +137,7 @@ static void abandon_sending(struct mw_task *task, void *subject) {
 const struct mw_wait mw_l_stream_send_file_wait = {.name = "send_file", .abandon = abandon_sending, .sends = true};
 
 static int sending_gc(lua_State *L) {
-    struct sending *sending = luaL_checkudata(L, 1, TYPE);
+    struct mw_l_sending *sending = luaL_checkudata(L, 1, TYPE);
     if (sending->send) {
         mw_send_file_cancel(sending->send);
     }
@@ -144,10 +145,10 @@ static int sending_gc(lua_State *L) {
     return 0;
 }
 
-static int sent(lua_State *L, int status, lua_KContext index) {
-    const struct sending *sending = lua_touserdata(L, (int)index);
-    (void)status;
+int mw_l_sending_result(lua_State *L, int index, uint64_t *bytes) {
+    const struct mw_l_sending *sending = lua_touserdata(L, index);
     mw_task_outcome(L);
+    *bytes = sending->sent;
     if (sending->error == ECANCELED) {
         return mw_push_word(L, "closed");
     }
@@ -158,7 +159,13 @@ static int sent(lua_State *L, int status, lua_KContext index) {
     return 1;
 }
 
-static int start(struct sending *sending, uint64_t offset, uint64_t length) {
+static int sent(lua_State *L, int status, lua_KContext index) {
+    uint64_t bytes;
+    (void)status;
+    return mw_l_sending_result(L, (int)index, &bytes);
+}
+
+static int start(struct mw_l_sending *sending) {
     struct mw_stream *transport = sending->stream->stream;
     struct mw_stream_counters counters;
     mw_stream_count(transport, &counters);
@@ -166,13 +173,14 @@ static int start(struct sending *sending, uint64_t offset, uint64_t length) {
     if (!set_timer(sending, mw_loop_now(sending->loop))) {
         return ENOMEM;
     }
-    sending->send = mw_send_file_start(transport, sending->file, offset, length, on_done, sending);
+    sending->send = mw_send_file_start(transport, sending->file, sending->offset, sending->length, on_done, sending);
     return sending->send ? 0 : errno;
 }
 
-static struct sending *push_sending(lua_State *L, struct mw_l_stream *stream) {
-    struct sending *sending = lua_newuserdatauv(L, sizeof *sending, 0);
-    *sending = (struct sending){.stream = stream, .loop = mw_sched_of(L)->loop, .file = -1};
+static struct mw_l_sending *push_sending(lua_State *L, struct mw_l_stream *stream) {
+    struct mw_l_sending *sending = lua_newuserdatauv(L, sizeof *sending, 0);
+    *sending = (struct mw_l_sending){.stream = stream, .loop = mw_sched_of(L)->loop, .file = -1};
+    sending->index = lua_gettop(L);
     mw_timer_init(&sending->timer, on_due);
     luaL_setmetatable(L, TYPE);
     return sending;
@@ -183,9 +191,45 @@ static uint64_t check_bytes(lua_State *L, int index, lua_Integer otherwise) {
     return lua_isnoneornil(L, index) ? (uint64_t)otherwise : mw_check_count(L, index, 0, LUA_MAXINTEGER);
 }
 
+struct mw_l_sending *mw_l_sending_open(lua_State *L, struct mw_l_stream *stream, uint64_t *size) {
+    uint64_t offset = check_bytes(L, 3, 0), length = check_bytes(L, 4, LUA_MAXINTEGER);
+    struct stat status;
+    check_source(L);
+    lua_settop(L, 2);
+    struct mw_l_sending *sending = push_sending(L, stream);
+    sending->task = mw_task_begin_wait(L, MW_TIMER_NEVER);
+    sending->offset = offset;
+    sending->file = open_source(L);
+    int error = sending->file < 0 ? errno : check_file(sending->file, &status);
+    if (error) {
+        release(sending);
+        push_file_fault(L, error);
+        return NULL;
+    }
+    uint64_t there = (uint64_t)status.st_size > offset ? (uint64_t)status.st_size - offset : 0;
+    sending->length = size && there < length ? there : length;
+    if (size) {
+        *size = sending->length;
+    }
+    return sending;
+}
+
+void mw_l_sending_forget(struct mw_l_sending *sending) {
+    release(sending);
+}
+
+int mw_l_sending_start(lua_State *L, struct mw_l_sending *sending, lua_KFunction k) {
+    int error = start(sending);
+    if (error) {
+        release(sending);
+        return mw_l_stream_push_fault(L, sending->stream, "send_file", error);
+    }
+    sending->stream->writer = sending->task;
+    return mw_task_wait(sending->task, &mw_l_stream_send_file_wait, sending, sending->index, k);
+}
+
 int mw_l_stream_send_file(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
-    uint64_t offset = check_bytes(L, 3, 0), length = check_bytes(L, 4, LUA_MAXINTEGER);
     check_source(L);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
@@ -193,22 +237,8 @@ int mw_l_stream_send_file(lua_State *L) {
     if (stream->writer) {
         return mw_push_word(L, "busy");
     }
-    lua_settop(L, 2);
-    struct sending *sending = push_sending(L, stream);
-    sending->task = mw_task_begin_wait(L, MW_TIMER_NEVER);
-    sending->file = open_source(L);
-    int error = sending->file < 0 ? errno : check_file(sending->file);
-    if (error) {
-        release(sending);
-        return push_file_fault(L, error);
-    }
-    error = start(sending, offset, length);
-    if (error) {
-        release(sending);
-        return mw_l_stream_push_fault(L, stream, "send_file", error);
-    }
-    stream->writer = sending->task;
-    return mw_task_wait(sending->task, &mw_l_stream_send_file_wait, sending, 3, sent);
+    struct mw_l_sending *sending = mw_l_sending_open(L, stream, NULL);
+    return sending ? mw_l_sending_start(L, sending, sent) : 3;
 }
 
 static const luaL_Reg methods[] = {{NULL, NULL}};

@@ -58,7 +58,8 @@ bool mw_move_parked(struct mw_task *task) {
 /* Dropping a task runs code of the script's, which may start others, but ends none
  * at once: the next one stays where it is. */
 size_t mw_move_some(struct mw_sched *sched, size_t most) {
-    size_t moved = 0;
+    struct mw_http_server *from = sched->provider ? sched->provider->http : NULL;
+    size_t moved = from ? mw_http_move_some(from, sched->successor ? sched->successor->http : NULL, most) : 0;
     struct mw_list *all = &sched->service.tasks;
     for (struct mw_list *node = all->next, *next; node != all && moved < most; node = next) {
         struct mw_task *task = mw_list_owner(node, struct mw_task, sibling);

@@ -4,6 +4,7 @@
 #include "script/l_stream.h"
 #include "script/sched.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +16,25 @@ static void add(struct mw_report_context *context, const char *key, const char *
         (struct mw_log_field){.key = key, .value = value, .length = strlen(value), .bare = bare};
 }
 
+/* Which of the exchanges on a connection it is. */
+static void add_request(struct mw_report_context *context, struct mw_l_stream *connection) {
+    if (connection->role) {
+        snprintf(context->request, sizeof context->request, "%016" PRIx64, connection->role->id(connection));
+        add(context, "request", context->request, true);
+    }
+}
+
 void mw_report_context(struct mw_report_context *context, const struct mw_sched *sched, const struct mw_task *task) {
     context->count = 0;
     add(context, "service", sched->name, false);
     if (!task || task == &sched->root) {
         return;
     }
-    const struct mw_l_stream *connection = mw_task_connection(task);
+    struct mw_l_stream *connection = mw_task_connection(task);
     if (connection) {
         mw_l_stream_name(connection, context->connection, sizeof context->connection);
         add(context, "connection", context->connection, false);
+        add_request(context, connection);
     }
     snprintf(context->id, sizeof context->id, "%u", (unsigned)task->id);
     add(context, "task", context->id, true);

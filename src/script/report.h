@@ -5,11 +5,11 @@
 #include "base/log.h"
 #include "script/task.h"
 
-enum { MW_REPORT_FIELDS = 4 };
+enum { MW_REPORT_FIELDS = 5 };
 
 /* Where an entry comes from, as log fields; the texts live in this struct. */
 struct mw_report_context {
-    char connection[160], id[16];
+    char connection[160], request[20], id[16];
     struct mw_log_field fields[MW_REPORT_FIELDS];
     size_t count;
 };

@@ -44,6 +44,15 @@ void mw_service_serve(struct mw_service *service) {
     mw_main_note(&service->state->sched);
 }
 
+struct mw_task *mw_service_accept(struct mw_service *service, struct mw_stream *transport, const struct mw_addr *peer,
+                                  bool secure) {
+    if (service->http) {
+        mw_http_accept(service->http, transport, peer, secure);
+        return NULL;
+    }
+    return mw_l_handler_start(&service->connect, transport, peer);
+}
+
 void mw_service_stop(struct mw_service *service, double drain) {
     service->drain = drain;
     mw_main_stop(&service->state->sched);
@@ -59,6 +68,7 @@ void mw_service_free(struct mw_service *service) {
     if (service->state) {
         struct mw_state *state = service->state;
         service->state = NULL;
+        service->http = NULL;
         mw_state_free(state);
         mw_l_profile_release(service->connect.profile);
     }

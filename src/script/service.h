@@ -6,13 +6,14 @@
 
 #include "base/addr.h"
 #include "base/text.h"
-#include "script/l_handler.h"
+#include "script/l_http.h"
 #include "script/state.h"
 
 /* Embedded by its owner, who has zeroed it and set the events. */
 struct mw_service {
     struct mw_state *state;
     struct mw_l_handler connect; /* of connections; its context is the script's ctx */
+    struct mw_http_server *http; /* gets the connections of a service that answers requests; NULL: `connect` does */
     int resume, handoff, adopt;  /* registry references of the other functions, LUA_NOREF: none */
     bool defers;                 /* a connection has no task until its first bytes */
     bool is_ready, is_serving;
@@ -38,11 +39,10 @@ void mw_service_failed(struct mw_service *service, const char *message);
 /* New connections will come from now on: the script opens its datagram sockets. */
 void mw_service_serve(struct mw_service *service);
 
-/* A task for the connection, to be set going with two arguments; NULL, the connection closed, when memory is out. */
-static inline struct mw_task *mw_service_accept(struct mw_service *service, struct mw_stream *transport,
-                                                const struct mw_addr *peer) {
-    return mw_l_handler_start(&service->connect, transport, peer);
-}
+/* A task for the connection, to be set going with two arguments; NULL: it is the HTTP server's, or closed because memory is
+ * out. `secure`: it came by TLS. */
+struct mw_task *mw_service_accept(struct mw_service *service, struct mw_stream *transport, const struct mw_addr *peer,
+                                  bool secure);
 
 /* What the service hands to its successor: appended to `data`. False with the reason in `message`. */
 bool mw_service_handoff(struct mw_service *service, struct mw_text *data, char *message, size_t size);

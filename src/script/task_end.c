@@ -136,7 +136,7 @@ static void end(struct ending *ending) {
     struct mw_task *task = ending->task;
     task->state = MW_TASK_ENDING;
     if (task->connection) {
-        mw_l_handler_left(task);
+        mw_l_handler_left(task, ending->status == LUA_OK);
     }
     if (ending->status == LUA_OK && task->connection) {
         ending->count--; /* the stream below the handler is not a result */

@@ -50,6 +50,8 @@ static void dismiss(struct mw_guest *guest) {
     struct mw_l_stream *stream = mw_l_stream_of(guest->transport);
     if (stream) {
         mw_l_stream_close(stream);
+    } else if (mw_http_dismiss(guest->transport)) {
+        return; /* it rested between two requests */
     } else if (guest->speak_by > 0) {
         guest->speak_by = 0;
         mw_stream_close(guest->transport, 0);
@@ -74,7 +76,7 @@ static struct mw_task *hand_over(struct mw_guest *guest, struct mw_instance *ins
     struct mw_addr peer;
     mw_endpoint_unpack(&peer, &guest->peer);
     instance->accepted++;
-    return mw_service_accept(&instance->service, guest->transport, &peer);
+    return mw_service_accept(&instance->service, guest->transport, &peer, false);
 }
 
 /* The peer has spoken, or has left without a word. The task reads before this returns,

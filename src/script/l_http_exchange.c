@@ -1,0 +1,239 @@
+/* A request and its answer: from the head to what becomes of the connection. */
+#include "script/l_http_internal.h"
+
+#include "base/log.h"
+#include "script/service.h"
+#include "script/task_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CLIENT_LEFT = 499 }; /* for the log: nobody is there to answer to */
+
+enum { SKIP_AT_MOST = 64 * 1024 }; /* bytes of a body that nobody reads are worth waiting for */
+
+/* --- answers that no script gives --- */
+
+/* A short answer in plain text, behind which the connection ends. */
+static void queue_plain(struct mw_stream *transport, int status, bool is_head, uint64_t id) {
+    char head[320], body[128], date[MW_HTTP1_DATE];
+    const char *reason = mw_http1_reason(status);
+    int size = snprintf(body, sizeof body, "%d %s\n", status, reason);
+    if (id) {
+        size += snprintf(body + size, sizeof body - (size_t)size, "request %016" PRIx64 "\n", id);
+    }
+    mw_http1_date(date, time(NULL));
+    int length = snprintf(head, sizeof head,
+                          "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                          "Content-Length: %d\r\nConnection: close\r\n\r\n",
+                          status, reason, date, size);
+    struct iovec pieces[2] = {{.iov_base = head, .iov_len = (size_t)length}, {.iov_base = body, .iov_len = (size_t)size}};
+    mw_stream_queue_pieces(transport, pieces, is_head ? 1 : 2);
+}
+
+void mw_http_refuse(struct mw_http_connection *connection, int status, const char *why) {
+    char name[MW_ADDR_TEXT];
+    struct mw_addr peer;
+    mw_endpoint_unpack(&peer, &connection->peer);
+    mw_log(MW_LOG_INFO, "service %s: http %s: request refused with %d: %s", connection->server->handler.sched->name,
+           mw_addr_format(&peer, name), status, why ? why : "bad request");
+    queue_plain(connection->transport, status, false, 0);
+    mw_http_connection_end(connection, MW_HTTP_LINGER);
+}
+
+/* --- the beginning --- */
+
+struct arrival {
+    struct mw_http_connection *connection;
+    const struct mw_http1_head *head;
+    const char *bytes;
+    struct mw_http_request *request; /* set on success */
+};
+
+/* Protected, on the main thread. The request lies on the thread's stack below the function: as long as the task lives
+ * it does, and what it embeds. */
+static int prepare(lua_State *L) {
+    struct arrival *arrival = lua_touserdata(L, 1);
+    const struct mw_l_handler *handler = &arrival->connection->server->handler;
+    struct mw_http_request *request = mw_http_request_push(L, arrival->connection, arrival->head, arrival->bytes);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->function);
+    lua_pushvalue(L, -2);
+    request->response = mw_http_response_push(L, request);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
+    request->task = mw_task_new(L, handler->sched, handler->group);
+    lua_xmove(L, request->task->thread, 5);
+    arrival->request = request;
+    return 0;
+}
+
+static void on_unread(struct mw_l_stream *stream);
+
+static uint64_t id_of(struct mw_l_stream *stream) {
+    return mw_http_request_id(mw_list_owner(stream, struct mw_http_request, stream));
+}
+
+static const struct mw_l_stream_role role = {.on_unread = on_unread, .on_left = mw_http_exchange_left, .id = id_of};
+
+void mw_http_exchange_start(struct mw_http_connection *connection, const struct mw_http1_head *head) {
+    const struct mw_l_handler *handler = &connection->server->handler;
+    struct mw_stream *transport = connection->transport;
+    size_t size;
+    struct arrival arrival = {.connection = connection, .head = head, .bytes = mw_stream_unread(transport, &size)};
+    mw_task_protected(handler->sched, prepare, &arrival);
+    struct mw_http_request *request = arrival.request;
+    if (!request) {
+        mw_http_refuse(connection, 503, "not enough memory");
+        return;
+    }
+    struct mw_addr peer;
+    mw_endpoint_unpack(&peer, &connection->peer);
+    mw_stream_take(transport, head->size);
+    mw_http_connection_lend(connection, request);
+    mw_l_stream_hold(&request->stream, transport, &peer, handler->profile);
+    request->stream.role = &role;
+    request->stream.task = request->task;
+    request->task->connection = &request->stream;
+    mw_task_resume(request->task, 3);
+}
+
+/* --- the middle: the client leaves --- */
+
+/* Something came that nobody reads: a next request, which waits, or the end. A client that has ended its sending
+ * direction may still read what is on its way to it. */
+static void on_unread(struct mw_l_stream *stream) {
+    struct mw_http_request *request = mw_list_owner(stream, struct mw_http_request, stream);
+    const struct mw_stream *transport = stream->stream;
+    struct mw_task *task = request->task;
+    bool sends = mw_stream_pending(transport) > 0 || (task->state == MW_TASK_WAITING && task->wait->sends);
+    if (mw_stream_input_fault(transport) || (mw_stream_at_end(transport) && !sends)) {
+        mw_task_cancel(task);
+    }
+}
+
+/* --- the end --- */
+
+/* What is left of the body: 0, or how much is worth skipping; UINT64_MAX: too much, or nobody knows. */
+static uint64_t left_of(const struct mw_l_http_body *body) {
+    if (body->ended) {
+        return body->ready + body->behind;
+    }
+    if (body->awaits_continue || body->why || body->decoder.framing != MW_HTTP1_LENGTH) {
+        return UINT64_MAX;
+    }
+    return body->decoder.left + body->ready;
+}
+
+bool mw_http_goes_on(const struct mw_http_request *request) {
+    const struct mw_http_connection *connection = request->connection;
+    const struct mw_http_server *server = connection->server;
+    const struct mw_sched *sched = server->handler.sched;
+    return request->head.keeps_alive && !server->closing && (!sched->retired || sched->successor) &&
+           server->rules.keep_alive > 0 && connection->requests < server->rules.requests &&
+           left_of(&request->body) <= SKIP_AT_MOST;
+}
+
+/* A handler that has returned or died without an answer. */
+static void answer_error(struct mw_http_request *request) {
+    struct mw_http_response *response = request->response;
+    response->status = 500;
+    response->closes = true;
+    response->phase = MW_HTTP_FINISHED;
+    queue_plain(request->stream.stream, 500, request->is_head, mw_http_request_id(request));
+}
+
+/* Settles what the handler has left open. True: the answer is whole. */
+static bool settle(struct mw_http_request *request, const struct mw_task *task, bool ok) {
+    struct mw_http_response *response = request->response;
+    if (response->phase == MW_HTTP_FRESH) {
+        if (ok) {
+            mw_log(MW_LOG_ERROR, "service %s: request %016" PRIx64 ": the handler returned without an answer",
+                   task->sched->name, mw_http_request_id(request));
+        }
+        if (!task->cancelled) {
+            answer_error(request);
+        } else {
+            response->status = CLIENT_LEFT;
+        }
+        return true;
+    }
+    if (response->phase == MW_HTTP_STREAMING && ok) {
+        mw_http_response_complete(response, NULL, 0);
+    }
+    return response->phase == MW_HTTP_FINISHED;
+}
+
+/* Takes the transport back out of the request, whose values stay as they are, for the log and for scripts. */
+static struct mw_stream *recover(struct mw_http_request *request) {
+    struct mw_stream *transport = request->stream.stream;
+    struct mw_sched *sched = request->task->sched;
+    if (transport) {
+        request->stream.stream = NULL;
+        mw_l_profile_release(request->stream.profile);
+        mw_stream_await_input(transport, 0);
+        mw_stream_forget_output(transport);
+    }
+    if (sched->served == &request->stream) {
+        sched->served = NULL;
+    }
+    return transport;
+}
+
+static void close_values(struct mw_http_request *request) {
+    mw_http_response_close(request->response);
+    mw_l_http_body_close(&request->body);
+    request->response = NULL;
+    request->connection = NULL;
+    request->stream.task = NULL;
+}
+
+/* Between two requests the connection is at a checkpoint: it goes where new ones go. */
+static void go_on(struct mw_http_connection *connection, struct mw_stream *transport) {
+    const struct mw_sched *sched = connection->server->handler.sched;
+    struct mw_http_server *to = sched->successor ? sched->successor->http : NULL;
+    mw_http_connection_rest(connection, transport);
+    if (sched->retired && to) {
+        mw_http_connection_pass(connection, to);
+    } else if (sched->retired) {
+        mw_http_connection_end(connection, MW_HTTP_LINGER);
+    }
+}
+
+void mw_http_exchange_left(struct mw_l_stream *stream, struct mw_task *task, bool ok) {
+    struct mw_http_request *request = mw_list_owner(stream, struct mw_http_request, stream);
+    struct mw_http_connection *connection = request->connection;
+    bool whole = stream->stream && settle(request, task, ok);
+    bool goes_on = whole && !task->cancelled && !request->response->closes && mw_http_goes_on(request) &&
+                   !mw_stream_output_fault(stream->stream);
+    bool is_cut = stream->stream && !whole && request->response->framing == MW_HTTP1_UNTIL_END;
+    if (connection->server->rules.access_log) {
+        mw_http_log_access(request, request->response);
+    }
+    if (goes_on) {
+        mw_l_http_body_skip(&request->body);
+        connection->skips = request->body.ended ? 0 : (uint32_t)left_of(&request->body);
+    }
+    struct mw_stream *transport = recover(request);
+    close_values(request);
+    if (goes_on) {
+        go_on(connection, transport);
+        return;
+    }
+    mw_http_connection_free(connection);
+    if (transport && is_cut) {
+        mw_stream_abort(transport);
+    } else if (transport) {
+        mw_stream_close(transport, MW_HTTP_LINGER);
+    }
+}
+
+void mw_http_exchange_abort(struct mw_http_request *request) {
+    struct mw_http_connection *connection = request->connection;
+    struct mw_stream *transport = recover(request);
+    request->task->connection = NULL;
+    close_values(request);
+    mw_http_connection_free(connection);
+    if (transport) {
+        mw_stream_close(transport, 0);
+    }
+}

@@ -1,0 +1,273 @@
+/* Responses for scripts: status and fields, and the head that is made of them. */
+#include "script/l_http_internal.h"
+
+#include "script/check.h"
+#include "script/fault.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char TYPE[] = "moonwire.http.response";
+
+struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request) {
+    struct mw_http_response *response = lua_newuserdatauv(L, sizeof *response, 0);
+    *response = (struct mw_http_response){.type = TYPE, .request = request, .status = 200};
+    luaL_setmetatable(L, TYPE);
+    return response;
+}
+
+void mw_http_response_close(struct mw_http_response *response) {
+    response->request = NULL;
+    if (response->fields.bytes) {
+        mw_text_free(&response->fields);
+    }
+}
+
+/* Other methods may shadow ours for one response: the metatable does not tell what it is. */
+struct mw_http_response *mw_http_response_check(lua_State *L) {
+    struct mw_http_response *response = lua_touserdata(L, 1);
+    if (!response || lua_rawlen(L, 1) != sizeof *response || response->type != TYPE) {
+        luaL_typeerror(L, 1, TYPE);
+    }
+    return response;
+}
+
+/* --- the head --- */
+
+/* Bytes that are put together on the stack; `end` stays in the buffer, whatever comes. */
+struct head {
+    char *end;
+    char bytes[512];
+};
+
+static void add(struct head *head, const char *bytes, size_t size) {
+    memcpy(head->end, bytes, size);
+    head->end += size;
+}
+
+#define ADD(head, text) add(head, text, sizeof(text) - 1)
+
+static void add_number(struct head *head, uint64_t number) {
+    char digits[20], *first = digits + sizeof digits;
+    do {
+        *--first = (char)('0' + number % 10);
+    } while (number /= 10);
+    add(head, first, (size_t)(digits + sizeof digits - first));
+}
+
+static void add_status(struct head *head, int status) {
+    const char *reason = mw_http1_reason(status);
+    if (status == 200) {
+        ADD(head, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    ADD(head, "HTTP/1.1 ");
+    add_number(head, (uint64_t)status);
+    ADD(head, " ");
+    add(head, reason, strlen(reason));
+    ADD(head, "\r\n");
+}
+
+/* The text is made once a second. */
+static void add_date(struct head *head) {
+    static char line[] = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    static time_t last;
+    time_t now = time(NULL);
+    if (now != last) {
+        char date[MW_HTTP1_DATE];
+        last = now;
+        mw_http1_date(date, now);
+        memcpy(line + 6, date, sizeof date - 1);
+    }
+    add(head, line, sizeof line - 1);
+}
+
+/* Responses that never have a body (RFC 9110 section 6.4.1), whatever the request was. */
+static bool is_bodiless(int status) {
+    return status < 200 || status == 204 || status == 304;
+}
+
+/* How the body will be delimited, once: see RFC 9112 section 6.3. */
+static void choose_framing(struct mw_http_response *response, bool is_all, size_t size) {
+    const struct mw_http_request *request = response->request;
+    if (is_bodiless(response->status)) {
+        response->framing = MW_HTTP1_EMPTY;
+        return;
+    }
+    if (is_all && !(request->is_head && response->has_length)) {
+        response->has_length = true;
+        response->length = size;
+    }
+    if (response->has_length) {
+        response->framing = MW_HTTP1_LENGTH;
+    } else if (request->head.minor) {
+        response->framing = MW_HTTP1_CHUNKED;
+    } else {
+        response->framing = MW_HTTP1_UNTIL_END;
+        response->closes = true;
+    }
+}
+
+static void add_framing(struct head *head, const struct mw_http_response *response) {
+    if (response->framing == MW_HTTP1_LENGTH || (response->status == 304 && response->has_length)) {
+        ADD(head, "Content-Length: ");
+        add_number(head, response->length);
+        ADD(head, "\r\n");
+    } else if (response->framing == MW_HTTP1_CHUNKED) {
+        ADD(head, "Transfer-Encoding: chunked\r\n");
+    }
+}
+
+static void add_connection(struct head *head, struct mw_http_response *response) {
+    response->closes = response->closes || !mw_http_goes_on(response->request);
+    if (response->closes) {
+        ADD(head, "Connection: close\r\n");
+    } else if (response->request->head.minor == 0) {
+        ADD(head, "Connection: keep-alive\r\n");
+    }
+}
+
+static void make_head(struct head *head, struct mw_http_response *response, bool has_body) {
+    head->end = head->bytes;
+    add_status(head, response->status);
+    if (!response->has_date) {
+        add_date(head);
+    }
+    if (has_body && !response->has_type) {
+        ADD(head, "Content-Type: text/plain; charset=utf-8\r\n");
+    }
+    add_framing(head, response);
+    add_connection(head, response);
+}
+
+int mw_http_response_begin(struct mw_http_response *response, const char *bytes, size_t size, bool is_all) {
+    struct mw_stream *transport = response->request->stream.stream;
+    struct head head;
+    char line[MW_HTTP1_CHUNK_LINE];
+    choose_framing(response, is_all, size);
+    make_head(&head, response, size > 0);
+    struct iovec pieces[6] = {{.iov_base = head.bytes, .iov_len = (size_t)(head.end - head.bytes)},
+                              {.iov_base = response->fields.bytes, .iov_len = response->fields.size}};
+    int count = response->fields.size ? 2 : 1;
+    if (count == 1) {
+        ADD(&head, "\r\n");
+        pieces[0].iov_len += 2;
+    } else {
+        pieces[count++] = (struct iovec){.iov_base = (char *)(uintptr_t) "\r\n", .iov_len = 2};
+    }
+    bool has_room = !response->request->is_head && response->framing != MW_HTTP1_EMPTY;
+    if (size && has_room) {
+        if (response->framing == MW_HTTP1_CHUNKED) {
+            pieces[count++] = (struct iovec){.iov_base = line, .iov_len = mw_http1_chunk_line(line, size)};
+        }
+        pieces[count++] = (struct iovec){.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
+        if (response->framing == MW_HTTP1_CHUNKED) {
+            pieces[count++] = (struct iovec){.iov_base = (char *)(uintptr_t) "\r\n", .iov_len = 2};
+        }
+    }
+    int error = mw_stream_queue_pieces(transport, pieces, count);
+    response->phase = is_all ? MW_HTTP_FINISHED : MW_HTTP_STREAMING;
+    response->sent = error ? 0 : size;
+    response->closes = response->closes || error;
+    return error;
+}
+
+int mw_http_response_complete(struct mw_http_response *response, const char *trailer, size_t size) {
+    struct mw_stream *transport = response->request->stream.stream;
+    bool has_room = !response->request->is_head && response->framing != MW_HTTP1_EMPTY;
+    if (has_room && response->framing == MW_HTTP1_LENGTH && response->sent != response->length) {
+        response->closes = response->failed = true;
+        return EMSGSIZE;
+    }
+    response->phase = MW_HTTP_FINISHED;
+    if (!has_room || response->framing != MW_HTTP1_CHUNKED) {
+        return 0;
+    }
+    struct iovec pieces[3] = {{.iov_base = (char *)(uintptr_t) "0\r\n", .iov_len = 3},
+                              {.iov_base = (char *)(uintptr_t)trailer, .iov_len = size},
+                              {.iov_base = (char *)(uintptr_t) "\r\n", .iov_len = 2}};
+    int error = mw_stream_queue_pieces(transport, pieces, 3);
+    response->closes = response->closes || error;
+    return error;
+}
+
+/* --- what scripts see --- */
+
+/* response:status(code) → response; response:status() → code */
+static int response_status(lua_State *L) {
+    struct mw_http_response *response = mw_http_response_check(L);
+    if (lua_isnoneornil(L, 2)) {
+        lua_pushinteger(L, response->status);
+        return 1;
+    }
+    lua_Integer status = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, status >= 200 && status <= 599, 2, "a status from 200 to 599 expected");
+    luaL_argcheck(L, response->phase == MW_HTTP_FRESH, 1, "the head was sent already");
+    response->status = (uint16_t)status;
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int response_is_started(lua_State *L) {
+    lua_pushboolean(L, mw_http_response_check(L)->phase != MW_HTTP_FRESH);
+    return 1;
+}
+
+static int response_is_finished(lua_State *L) {
+    lua_pushboolean(L, mw_http_response_check(L)->phase == MW_HTTP_FINISHED);
+    return 1;
+}
+
+static int response_tostring(lua_State *L) {
+    static const char *const phases[] = {"not started", "streaming", "finished"};
+    const struct mw_http_response *response = mw_http_response_check(L);
+    lua_pushfstring(L, "%s: %d %s", TYPE, (int)response->status, phases[response->phase]);
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"status", response_status},
+    {"header", mw_http_response_header},
+    {"add_header", mw_http_response_add_header},
+    {"send", mw_http_response_send},
+    {"write", mw_http_response_write},
+    {"flush", mw_http_response_flush},
+    {"finish", mw_http_response_finish},
+    {"send_file", mw_http_response_send_file},
+    {"upgrade", mw_http_response_upgrade},
+    {"is_started", response_is_started},
+    {"is_finished", response_is_finished},
+    {NULL, NULL},
+};
+
+/* override(response, methods): calls of these names on this response go to the functions of the table. */
+static int override(lua_State *L) {
+    mw_http_response_check(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, response_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushstring(L, TYPE);
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, 1);
+    return 0;
+}
+
+/* Adds response_methods and override to the table on top. */
+void mw_http_response_open(lua_State *L) {
+    static const luaL_Reg metamethods[] = {{"__tostring", response_tostring}, {NULL, NULL}};
+    mw_new_type(L, TYPE, methods, metamethods);
+    luaL_getmetatable(L, TYPE);
+    lua_getfield(L, -1, "__index");
+    lua_setfield(L, -3, "response_methods");
+    lua_pop(L, 1);
+    lua_pushcfunction(L, override);
+    lua_setfield(L, -2, "override");
+}
