@@ -9,7 +9,7 @@ enum {
     MW_HTTP1_TOKEN = 1,  /* of a token (RFC 9110 section 5.6.2) */
     MW_HTTP1_VALUE = 2,  /* of a field value: visible, obs-text, space, tab */
     MW_HTTP1_TARGET = 4, /* of a request target */
-    MW_HTTP1_HOST = 8,   /* of an authority without user information */
+    MW_HTTP1_NAME = 8,   /* of the name in an authority: no port, no brackets, no escapes */
     MW_HTTP1_HEX = 16,
 };
 

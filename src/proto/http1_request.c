@@ -27,15 +27,6 @@ static bool is_bracketed(const char *bytes, size_t size) {
 }
 
 /* Escapes in names are possible, but nobody uses them for anything good. */
-static bool is_name(const char *bytes, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        if (!mw_http1_is(bytes[i], MW_HTTP1_HOST) || strchr("[]:%", bytes[i])) {
-            return false;
-        }
-    }
-    return size > 0;
-}
-
 bool mw_http1_is_authority(const char *bytes, size_t size) {
     const char *end = bytes + size, *port;
     if (size && *bytes == '[') {
@@ -47,7 +38,7 @@ bool mw_http1_is_authority(const char *bytes, size_t size) {
     } else {
         port = memchr(bytes, ':', size);
         port = port ? port : end;
-        if (!is_name(bytes, (size_t)(port - bytes))) {
+        if (port == bytes || !mw_http1_all(bytes, (size_t)(port - bytes), MW_HTTP1_NAME)) {
             return false;
         }
     }

@@ -174,6 +174,17 @@ static bool serve_one(struct mw_http_connection *connection) {
     return false;
 }
 
+bool mw_http_connection_look(struct mw_http_connection *connection, struct mw_http1_head *head) {
+    struct mw_stream *transport = connection->transport;
+    size_t size;
+    const char *bytes = mw_stream_unread(transport, &size);
+    if (size == 0 || connection->skips || mw_stream_pending(transport) > mw_stream_marks(transport)->high) {
+        return false;
+    }
+    *head = (struct mw_http1_head){.size = 0};
+    return mw_http1_parse_request(head, bytes, size, &connection->server->rules.head) == MW_HTTP1_DONE;
+}
+
 /* A peer that does not read its answers has no more requests served. */
 static bool is_choked(struct mw_http_connection *connection) {
     struct mw_stream *transport = connection->transport;
@@ -214,6 +225,9 @@ static const struct mw_stream_events events = {.on_readable = on_readable, .on_w
 /* --- to a request and back --- */
 
 void mw_http_connection_lend(struct mw_http_connection *connection, struct mw_http_request *request) {
+    if (connection->fate) {
+        *connection->fate = MW_HTTP_BUSY;
+    }
     connection->request = request;
     connection->transport = NULL;
     connection->server->resting--;

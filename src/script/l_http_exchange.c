@@ -11,6 +11,8 @@
 
 enum { CLIENT_LEFT = 499 }; /* for the log: nobody is there to answer to */
 
+enum { REQUESTS_A_TASK = 32 }; /* that came at once */
+
 enum { SKIP_AT_MOST = 64 * 1024 }; /* bytes of a body that nobody reads are worth waiting for */
 
 /* --- answers that no script gives --- */
@@ -44,28 +46,12 @@ void mw_http_refuse(struct mw_http_connection *connection, int status, const cha
 
 /* --- the beginning --- */
 
+/* What a task finds when it begins: it is on the stack of whoever started it. */
 struct arrival {
     struct mw_http_connection *connection;
     const struct mw_http1_head *head;
-    const char *bytes;
-    struct mw_http_request *request; /* set on success */
+    struct mw_task *task; /* set on success */
 };
-
-/* Protected, on the main thread. The request lies on the thread's stack below the function: as long as the task lives
- * it does, and what it embeds. */
-static int prepare(lua_State *L) {
-    struct arrival *arrival = lua_touserdata(L, 1);
-    const struct mw_l_handler *handler = &arrival->connection->server->handler;
-    struct mw_http_request *request = mw_http_request_push(L, arrival->connection, arrival->head, arrival->bytes);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->function);
-    lua_pushvalue(L, -2);
-    request->response = mw_http_response_push(L, request);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
-    request->task = mw_task_new(L, handler->sched, handler->group);
-    lua_xmove(L, request->task->thread, 5);
-    arrival->request = request;
-    return 0;
-}
 
 static void on_unread(struct mw_l_stream *stream);
 
@@ -75,26 +61,100 @@ static uint64_t id_of(struct mw_l_stream *stream) {
 
 static const struct mw_l_stream_role role = {.on_unread = on_unread, .on_left = mw_http_exchange_left, .id = id_of};
 
-void mw_http_exchange_start(struct mw_http_connection *connection, const struct mw_http1_head *head) {
+/* The request takes the connection over. Nothing raises behind the first lines. */
+static void begin(lua_State *L, struct mw_http_connection *connection, const struct mw_http1_head *head) {
     const struct mw_l_handler *handler = &connection->server->handler;
     struct mw_stream *transport = connection->transport;
+    struct mw_task *task = handler->sched->running;
     size_t size;
-    struct arrival arrival = {.connection = connection, .head = head, .bytes = mw_stream_unread(transport, &size)};
-    mw_task_protected(handler->sched, prepare, &arrival);
-    struct mw_http_request *request = arrival.request;
-    if (!request) {
-        mw_http_refuse(connection, 503, "not enough memory");
-        return;
-    }
-    struct mw_addr peer;
-    mw_endpoint_unpack(&peer, &connection->peer);
+    struct mw_http_request *request =
+        mw_http_request_push(L, connection, head, mw_stream_unread(transport, &size));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->function);
+    lua_pushvalue(L, -2);
+    request->response = mw_http_response_push(L, request);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
+    request->task = task;
     mw_stream_take(transport, head->size);
     mw_http_connection_lend(connection, request);
-    mw_l_stream_hold(&request->stream, transport, &peer, handler->profile);
+    request->stream.peer = connection->peer;
+    mw_l_stream_hold(&request->stream, transport, NULL, handler->profile);
     request->stream.role = &role;
-    request->stream.task = request->task;
-    request->task->connection = &request->stream;
-    mw_task_resume(request->task, 3);
+    request->stream.task = task;
+    task->connection = &request->stream;
+}
+
+/* Whether the task can serve another request as if it were a new one. */
+static bool is_like_new(const struct mw_task *task) {
+    return !task->group && !task->handle && !task->cancelled && !task->lends && mw_list_empty(&task->owned);
+}
+
+/* A task with a connection of its own has one value below its results: see mw_l_handler_new_task. */
+static int leave(lua_State *L, const struct mw_task *task) {
+    lua_settop(L, 1);
+    return task->connection != NULL;
+}
+
+static int answered(lua_State *L, int status, lua_KContext context);
+
+/* Requests that have come at once are served by one task: a pipelined one costs no task of its own. The request lies at
+ * index 1: as long as its handler runs it does, and what it embeds. */
+static int serve(lua_State *L, struct mw_http_connection *connection, const struct mw_http1_head *head) {
+    struct mw_http1_head next;
+    for (int count = 1;; count++) {
+        begin(L, connection, head);
+        lua_callk(L, 3, 0, 0, answered);
+        struct mw_task *task = mw_task_of(L);
+        connection = mw_http_exchange_end(lua_touserdata(L, 1), task);
+        if (!connection || count == REQUESTS_A_TASK || !is_like_new(task) ||
+            !mw_http_connection_look(connection, &next)) {
+            return leave(L, task);
+        }
+        lua_settop(L, 0);
+        head = &next;
+    }
+}
+
+static int answered(lua_State *L, int status, lua_KContext context) {
+    (void)status;
+    (void)context;
+    mw_http_exchange_end(lua_touserdata(L, 1), mw_task_of(L));
+    return leave(L, mw_task_of(L));
+}
+
+/* What the task of a request runs. */
+static int run(lua_State *L) {
+    const struct arrival *arrival = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    return serve(L, arrival->connection, arrival->head);
+}
+
+/* Protected, on the main thread. */
+static int make_task(lua_State *L) {
+    struct arrival *arrival = lua_touserdata(L, 1);
+    const struct mw_l_handler *handler = &arrival->connection->server->handler;
+    arrival->task = mw_task_new(L, handler->sched, handler->group);
+    return 0;
+}
+
+void mw_http_exchange_start(struct mw_http_connection *connection, const struct mw_http1_head *head) {
+    const struct mw_l_handler *handler = &connection->server->handler;
+    struct arrival arrival = {.connection = connection, .head = head};
+    enum mw_http_fate *fate = connection->fate;
+    if (mw_list_empty(&handler->sched->spare)) {
+        mw_task_protected(handler->sched, make_task, &arrival);
+    } else {
+        arrival.task = mw_task_new(handler->sched->L, handler->sched, handler->group); /* raises nothing: a thread is there */
+    }
+    if (arrival.task) {
+        uint64_t before = connection->requests;
+        lua_pushcfunction(arrival.task->thread, run);
+        lua_pushlightuserdata(arrival.task->thread, &arrival);
+        mw_task_resume(arrival.task, 1);
+        if (*fate == MW_HTTP_GONE || connection->requests != before) {
+            return;
+        }
+    }
+    mw_http_refuse(connection, 503, "not enough memory");
 }
 
 /* --- the middle: the client leaves --- */
@@ -164,7 +224,7 @@ static bool settle(struct mw_http_request *request, const struct mw_task *task, 
 }
 
 /* Takes the transport back out of the request, whose values stay as they are, for the log and for scripts. */
-static struct mw_stream *recover(struct mw_http_request *request) {
+static void recover(struct mw_http_request *request) {
     struct mw_stream *transport = request->stream.stream;
     struct mw_sched *sched = request->task->sched;
     if (transport) {
@@ -176,7 +236,6 @@ static struct mw_stream *recover(struct mw_http_request *request) {
     if (sched->served == &request->stream) {
         sched->served = NULL;
     }
-    return transport;
 }
 
 static void close_values(struct mw_http_request *request) {
@@ -187,37 +246,41 @@ static void close_values(struct mw_http_request *request) {
     request->stream.task = NULL;
 }
 
-/* Between two requests the connection is at a checkpoint: it goes where new ones go. */
-static void go_on(struct mw_http_connection *connection, struct mw_stream *transport) {
+/* Between two requests the connection is at a checkpoint: it goes where new ones go. True: it stays. */
+static bool go_on(struct mw_http_connection *connection, struct mw_stream *transport) {
     const struct mw_sched *sched = connection->server->handler.sched;
-    struct mw_http_server *to = sched->successor ? sched->successor->http : NULL;
     mw_http_connection_rest(connection, transport);
-    if (sched->retired && to) {
-        mw_http_connection_pass(connection, to);
-    } else if (sched->retired) {
+    if (!sched->retired) {
+        return true;
+    }
+    if (sched->successor && sched->successor->http) {
+        mw_http_connection_pass(connection, sched->successor->http);
+    } else {
         mw_http_connection_end(connection, MW_HTTP_LINGER);
     }
+    return false;
 }
 
-void mw_http_exchange_left(struct mw_l_stream *stream, struct mw_task *task, bool ok) {
-    struct mw_http_request *request = mw_list_owner(stream, struct mw_http_request, stream);
+/* The end of a request, by whatever; `ok`: its handler has returned. The connection, if it rests now and is still of this
+ * server; NULL: it is gone from here. */
+static struct mw_http_connection *conclude(struct mw_http_request *request, struct mw_task *task, bool ok) {
     struct mw_http_connection *connection = request->connection;
-    bool whole = stream->stream && settle(request, task, ok);
+    struct mw_stream *transport = request->stream.stream;
+    bool whole = transport && settle(request, task, ok);
     bool goes_on = whole && !task->cancelled && !request->response->closes && mw_http_goes_on(request) &&
-                   !mw_stream_output_fault(stream->stream);
-    bool is_cut = stream->stream && !whole && request->response->framing == MW_HTTP1_UNTIL_END;
+                   !mw_stream_output_fault(transport);
+    bool is_cut = !whole && request->response->framing == MW_HTTP1_UNTIL_END;
     if (connection->server->rules.access_log) {
         mw_http_log_access(request, request->response);
     }
-    if (goes_on) {
+    if (goes_on && !request->body.ended) {
         mw_l_http_body_skip(&request->body);
         connection->skips = request->body.ended ? 0 : (uint32_t)left_of(&request->body);
     }
-    struct mw_stream *transport = recover(request);
+    recover(request);
     close_values(request);
     if (goes_on) {
-        go_on(connection, transport);
-        return;
+        return go_on(connection, transport) ? connection : NULL;
     }
     mw_http_connection_free(connection);
     if (transport && is_cut) {
@@ -225,11 +288,28 @@ void mw_http_exchange_left(struct mw_l_stream *stream, struct mw_task *task, boo
     } else if (transport) {
         mw_stream_close(transport, MW_HTTP_LINGER);
     }
+    return NULL;
+}
+
+struct mw_http_connection *mw_http_exchange_end(struct mw_http_request *request, struct mw_task *task) {
+    if (!request->connection) {
+        return NULL; /* the handler has taken the connection over, or it was closed */
+    }
+    task->connection = NULL;
+    return conclude(request, task, true);
+}
+
+void mw_http_exchange_left(struct mw_l_stream *stream, struct mw_task *task, bool ok) {
+    struct mw_http_request *request = mw_list_owner(stream, struct mw_http_request, stream);
+    if (request->connection) {
+        conclude(request, task, ok);
+    }
 }
 
 void mw_http_exchange_abort(struct mw_http_request *request) {
     struct mw_http_connection *connection = request->connection;
-    struct mw_stream *transport = recover(request);
+    struct mw_stream *transport = request->stream.stream;
+    recover(request);
     request->task->connection = NULL;
     close_values(request);
     mw_http_connection_free(connection);

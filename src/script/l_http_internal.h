@@ -73,6 +73,9 @@ struct mw_http_request {
 /* Looks at what has come, and starts requests, until there is nothing more to do now. May free the connection. */
 void mw_http_connection_serve(struct mw_http_connection *connection);
 
+/* Whether a whole head is there already for the next request: then it is in `head`. */
+bool mw_http_connection_look(struct mw_http_connection *connection, struct mw_http1_head *head);
+
 /* A request of the connection begins: it gives its transport to it. */
 void mw_http_connection_lend(struct mw_http_connection *connection, struct mw_http_request *request);
 
@@ -105,7 +108,10 @@ void mw_http_refuse(struct mw_http_connection *connection, int status, const cha
 /* The server is closed in mid-request. */
 void mw_http_exchange_abort(struct mw_http_request *request);
 
-/* The request of `task` ends. `ok`: its handler has returned. */
+/* The handler of a request has returned. The connection, when it rests and is still of this server; NULL: it is gone. */
+struct mw_http_connection *mw_http_exchange_end(struct mw_http_request *request, struct mw_task *task);
+
+/* The request of `task` ends otherwise. `ok`: its handler has returned. */
 void mw_http_exchange_left(struct mw_l_stream *stream, struct mw_task *task, bool ok);
 
 /* Whether the connection may go on after this exchange, as things are. */
