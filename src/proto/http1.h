@@ -135,6 +135,7 @@ bool mw_http1_parse_date(const char *text, size_t size, time_t *moment);
 /* Decodes the path of a target: %XX, then dot segments and empty ones resolved ("/a//b/../c" is "/a/c"). `path` has
  * room for `size` bytes; its new length is the result, 0 when the path is bad: an incomplete or wrong escape, a NUL,
  * an encoded slash, or one that leads above the root. */
+bool mw_http1_is_path(const char *bytes, size_t size); /* whether it is not: without a copy */
 size_t mw_http1_decode_path(char *path, const char *bytes, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* Paths of targets (RFC 3986 sections 2.1 and 5.2.4). */
 #include "proto/http1_internal.h"
 
+#include <limits.h>
 #include <string.h>
 
 static int digit(char byte) {
@@ -72,4 +73,46 @@ size_t mw_http1_decode_path(char *path, const char *bytes, size_t size) {
     }
     size_t length = unescape(path, bytes, size);
     return length ? resolve(path, length) : 0;
+}
+
+/* The next byte of a path, unescaped; `*at` moves behind it. -1: a bad escape, or one for what must not come of one. */
+static int next_byte(const char *bytes, size_t size, size_t *at) {
+    unsigned char byte = (unsigned char)bytes[(*at)++];
+    if (byte != '%') {
+        return byte;
+    }
+    int high = *at + 1 < size ? digit(bytes[*at]) : -1, low = *at + 1 < size ? digit(bytes[*at + 1]) : -1;
+    int value = high * 16 + low;
+    *at += 2;
+    return high < 0 || low < 0 || value == '/' ? -1 : value > 0 ? value : -1;
+}
+
+/* How a segment changes the depth; `*at` moves to the slash behind it. INT_MIN: it is bad. */
+static int depth_of(const char *bytes, size_t size, size_t *at) {
+    int length = 0, dots = 0;
+    while (*at < size && bytes[*at] != '/') {
+        int byte = next_byte(bytes, size, at);
+        if (byte < 0) {
+            return INT_MIN;
+        }
+        dots += byte == '.';
+        length++;
+    }
+    if (length == 0 || (length == 1 && dots == 1)) {
+        return 0;
+    }
+    return length == 2 && dots == 2 ? -1 : 1;
+}
+
+bool mw_http1_is_path(const char *bytes, size_t size) {
+    long depth = 0;
+    size_t at = 0;
+    while (at < size) {
+        at++;
+        int change = depth_of(bytes, size, &at);
+        if (change == INT_MIN || (depth += change) < 0) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -57,6 +57,12 @@ static void split_query(struct mw_http1_head *head, const char *bytes, uint32_t 
     }
 }
 
+static enum mw_http1_result check_path(struct mw_http1_head *head, const char *bytes) {
+    const char *path = bytes + head->path.at;
+    return mw_http1_is_path(path, head->path.size) ? MW_HTTP1_DONE
+                                                               : mw_http1_refuse(head, 400, "a bad path in the target");
+}
+
 /* The scheme's bytes with "://", 0 for one that is not ours. */
 static uint32_t scheme_size(const char *target, uint32_t size) {
     if (size > 7 && mw_http1_same(target, "http://", 7)) {
@@ -79,7 +85,7 @@ static enum mw_http1_result absolute_target(struct mw_http1_head *head, const ch
     }
     head->host = (struct mw_http1_part){.at = head->target.at + scheme, .size = end - scheme};
     split_query(head, bytes, head->target.at + end, head->target.size - end);
-    return MW_HTTP1_DONE;
+    return check_path(head, bytes);
 }
 
 static bool is_method(const struct mw_http1_head *head, const char *bytes, const char *method) {
@@ -99,7 +105,7 @@ static enum mw_http1_result parse_target(struct mw_http1_head *head, const char 
     }
     if (*target == '/') {
         split_query(head, bytes, head->target.at, head->target.size);
-        return MW_HTTP1_DONE;
+        return check_path(head, bytes);
     }
     if (head->target.size == 1 && *target == '*') {
         return is_method(head, bytes, "OPTIONS") ? MW_HTTP1_DONE

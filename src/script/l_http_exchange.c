@@ -71,7 +71,7 @@ static void begin(lua_State *L, struct mw_http_connection *connection, const str
         mw_http_request_push(L, connection, head, mw_stream_unread(transport, &size));
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler->function);
     lua_pushvalue(L, -2);
-    request->response = mw_http_response_push(L, request);
+    request->response = mw_http_response_push(L, request, connection->server->response_type);
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
     request->task = task;
     mw_stream_take(transport, head->size);

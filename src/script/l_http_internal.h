@@ -13,6 +13,7 @@ struct mw_http_server {
     struct mw_work work;        /* looks at them */
     struct mw_resource resource; /* closes with the state */
     size_t count, resting;      /* connections */
+    int request_type, response_type; /* registry references of the metatables: quicker than by name */
     bool closing;
 };
 
@@ -126,7 +127,8 @@ void mw_http_request_open(lua_State *L);
 
 /* --- l_http_response.c --- */
 
-struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request);
+extern const char mw_http_request_type[], mw_http_response_type[];
+struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request, int type);
 struct mw_http_response *mw_http_response_check(lua_State *L);
 void mw_http_response_open(lua_State *L);
 

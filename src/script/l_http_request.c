@@ -11,7 +11,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const char TYPE[] = "moonwire.http.request";
+const char mw_http_request_type[] = "moonwire.http.request";
+#define TYPE mw_http_request_type
 
 /* User values of the userdata. */
 enum { FIELDS = 1, HEADERS, RESPONSE, VALUES = RESPONSE };
@@ -31,7 +32,7 @@ struct mw_http_request *mw_http_request_push(lua_State *L, struct mw_http_connec
     mw_l_http_body_start(&request->body, &request->stream, head);
     request->body.limit = connection->server->rules.body;
     request->body.rate = connection->server->rules.body_rate;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, TYPE); /* by address: quicker than by name */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, connection->server->request_type);
     lua_setmetatable(L, -2);
     return request;
 }
@@ -82,6 +83,10 @@ static void push_part(lua_State *L, const struct mw_http_request *request, struc
 static void push_path(lua_State *L, const struct mw_http_request *request) {
     struct mw_http1_part path = request->head.path;
     luaL_Buffer buffer;
+    if (path.size == 0) { /* of an absolute target; or it is "*" or an authority, which have none */
+        lua_pushstring(L, request->head.target.size > 1 && request->head.path.at ? "/" : "*");
+        return;
+    }
     char *room = luaL_buffinitsize(L, &buffer, path.size + 1);
     luaL_pushresultsize(&buffer, mw_http1_decode_path(room, request->bytes + path.at, path.size));
 }
@@ -273,8 +278,6 @@ static void push_field_numbers(lua_State *L) {
 /* Adds request_methods to the table on top. */
 void mw_http_request_open(lua_State *L) {
     luaL_newmetatable(L, TYPE);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, TYPE);
     luaL_newlib(L, methods);
     push_field_numbers(L);
     lua_pushvalue(L, -2);

@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char TYPE[] = "moonwire.http.response";
+const char mw_http_response_type[] = "moonwire.http.response";
+#define TYPE mw_http_response_type
 
-struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request) {
+struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request, int type) {
     struct mw_http_response *response = lua_newuserdatauv(L, sizeof *response, 0);
     *response = (struct mw_http_response){.type = TYPE, .request = request, .status = 200};
-    lua_rawgetp(L, LUA_REGISTRYINDEX, TYPE); /* by address: quicker than by name */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, type);
     lua_setmetatable(L, -2);
     return response;
 }
@@ -266,8 +267,6 @@ void mw_http_response_open(lua_State *L) {
     static const luaL_Reg metamethods[] = {{"__tostring", response_tostring}, {NULL, NULL}};
     mw_new_type(L, TYPE, methods, metamethods);
     luaL_getmetatable(L, TYPE);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, TYPE);
     lua_getfield(L, -1, "__index");
     lua_setfield(L, -3, "response_methods");
     lua_pop(L, 1);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SMALL = 8 * 1024 * 1024 }; /* bytes of a state, see mw_quota_pace */
+
 enum {
     MOST_REFUSALS = 16,    /* in a row, of one task; an error takes two: before and after a collection */
     LENT = 256 * 1024,     /* bytes */
@@ -97,5 +99,15 @@ void mw_quota_settle(struct mw_sched *sched) {
     mw_quota_lend(sched, false);
     if (sched->main && is_full(sched)) {
         mw_task_drop(sched->main, "limit", "the memory limit cannot be kept: what is in use belongs to no task");
+    }
+}
+
+void mw_quota_pace(struct mw_sched *sched) {
+    struct mw_quota *quota = &sched->quota;
+    bool is_small = mw_memory_taken(quota->memory) < SMALL;
+    if (is_small != quota->is_small || !quota->is_paced) {
+        quota->is_paced = true;
+        quota->is_small = is_small;
+        lua_gc(sched->L, LUA_GCINC, is_small ? 400 : 200, 0, 0);
     }
 }

@@ -17,6 +17,8 @@ struct mw_quota {
     unsigned refusals;    /* of that task, in a row */
     double since, last;   /* loop seconds: when refusals began, and came last */
     bool refused;         /* in this turn of the loop */
+    bool is_paced;        /* see mw_quota_pace */
+    bool is_small;
     char place[96];       /* of the script: the last allocation that was refused */
 };
 
@@ -30,6 +32,10 @@ bool mw_quota_is_over(const struct mw_task *task);
 /* Ends the tasks of the service if nothing else helps. At the end of a turn of the
  * loop in which allocations were refused. */
 void mw_quota_settle(struct mw_sched *sched);
+
+/* Sets how often the collector looks at all values: a small state twice as seldom as Lua would, where a look costs as much
+ * as serving dozens of requests, and what it leaves is little. Once a turn of the loop. */
+void mw_quota_pace(struct mw_sched *sched);
 
 /* Lets the state have a little more than its quota, for telling what happened;
  * the second call takes it back. */

@@ -65,6 +65,7 @@ void mw_sched_settle(struct mw_sched *sched) {
     if (sched->quota.refused) {
         mw_quota_settle(sched);
     }
+    mw_quota_pace(sched);
     if (!mw_list_empty(&sched->preempt.waiting)) {
         mw_preempt_settle(sched);
     }
