@@ -189,7 +189,7 @@ int mw_http_response_complete(struct mw_http_response *response, const char *tra
         return 0;
     }
     struct iovec pieces[3] = {{.iov_base = (char *)(uintptr_t) "0\r\n", .iov_len = 3},
-                              {.iov_base = (char *)(uintptr_t)trailer, .iov_len = size},
+                              {.iov_base = (char *)(uintptr_t)(size ? trailer : ""), .iov_len = size},
                               {.iov_base = (char *)(uintptr_t) "\r\n", .iov_len = 2}};
     int error = mw_stream_queue_pieces(transport, pieces, 3);
     response->closes = response->closes || error;
