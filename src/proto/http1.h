@@ -49,7 +49,7 @@ struct mw_http1_head {
     bool has_query;                         /* a '?' was there */
     bool keeps_alive;                       /* the connection may go on after this message */
     bool expects_continue;                  /* Expect: 100-continue */
-    uint16_t refusal;                       /* of MW_HTTP1_BAD: the status to answer with: 400, 414, 417, 431, 501, 505 */
+    uint16_t refusal;                       /* of MW_HTTP1_BAD: answer with 400, 414, 417, 431, 501, 505 */
     const char *why;                        /* and what is wrong, in a few words for the log */
     struct {                                /* between calls */
         uint32_t scanned;                   /* bytes that were looked at */
@@ -94,17 +94,20 @@ struct mw_http1_body {
     uint64_t left;     /* bytes of data: of the body, or of the present chunk */
     uint64_t data;     /* decoded so far */
     uint64_t overhead; /* bytes of chunk framing so far: capped in proportion to the data */
-    uint8_t framing, phase;
+    uint32_t scanned;  /* bytes of unfinished framing that were looked at */
+    uint32_t line;     /* where the present line of the trailers begins in them */
+    uint8_t framing, phase, fields;
     const char *why;   /* of MW_HTTP1_BAD */
 };
 
 void mw_http1_body_start(struct mw_http1_body *body, const struct mw_http1_head *head);
 
-/* Goes on in `size` unread bytes: `*used` of them are done with; `*data` of those, the last ones, are the body's and
- * begin at `*start`. One call gives one run of data at most. MW_HTTP1_DONE: the body is complete with this run, and
- * `*trailer` bytes behind it are its trailer fields, to be walked with mw_http1_next_field (among the used ones, after
- * the data; 0 without any). MW_HTTP1_MORE with nothing used: not even a piece of framing is complete. The end of the
- * connection is the end of MW_HTTP1_UNTIL_END, and a fault of the others, which the caller sees. */
+/* Goes on in `size` unread bytes, the unused ones of the last call among them: `used` of them are done with; `data`
+ * of those are the body's and begin at `start`; what stands around them is framing. One call gives one run of data
+ * at most. MW_HTTP1_DONE: the body is complete with this run, and `trailer` bytes from `trailer_at` on, behind the
+ * data, are its trailer fields, to be walked with mw_http1_next_field (0 without any). MW_HTTP1_MORE: call again,
+ * with more bytes unless `data` or `used` say that it went on. The end of the connection is the end of
+ * MW_HTTP1_UNTIL_END, and a fault of the others, which the caller sees. */
 struct mw_http1_run {
     size_t used, start, data, trailer_at, trailer;
 };
@@ -117,8 +120,8 @@ enum mw_http1_result mw_http1_body_next(struct mw_http1_body *body, const char *
 enum { MW_HTTP1_CHUNK_LINE = 18 };
 size_t mw_http1_chunk_line(char line[MW_HTTP1_CHUNK_LINE], size_t size);
 
-/* Whether the bytes can be sent as a field name (a token), a field value (RFC 9110 section 5.5: no CR, LF, NUL or other
- * control but tab, no space around it), a request target. */
+/* Whether the bytes can be sent as a field name (a token), a field value (RFC 9110 section 5.5: no CR, LF, NUL or
+ * other control but tab, no space around it), a request target. */
 bool mw_http1_is_token(const char *bytes, size_t size);
 bool mw_http1_is_value(const char *bytes, size_t size);
 bool mw_http1_is_target(const char *bytes, size_t size);
@@ -133,9 +136,9 @@ void mw_http1_date(char text[MW_HTTP1_DATE], time_t moment);
 bool mw_http1_parse_date(const char *text, size_t size, time_t *moment);
 
 /* Decodes the path of a target: %XX, then dot segments and empty ones resolved ("/a//b/../c" is "/a/c"). `path` has
- * room for `size` bytes; its new length is the result, 0 when the path is bad: an incomplete or wrong escape, a NUL,
- * an encoded slash, or one that leads above the root. */
-bool mw_http1_is_path(const char *bytes, size_t size); /* whether it is not: without a copy */
+ * room for `size` bytes, and for one if there are none: an empty path is "/". Its new length is the result, 0 when
+ * the path is bad: an incomplete or wrong escape, a NUL, or dots that lead above the root; the path of a parsed
+ * request is not. An escaped slash stays "%2F", as it was written. */
 size_t mw_http1_decode_path(char *path, const char *bytes, size_t size);
 
 #endif

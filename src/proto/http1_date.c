@@ -4,6 +4,7 @@
 #include <string.h>
 
 static const char days[] = "SunMonTueWedThuFriSat";
+static const char *const long_days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static void two_digits(char *text, int number) {
@@ -28,17 +29,34 @@ void mw_http1_date(char text[MW_HTTP1_DATE], time_t moment) {
     two_digits(text + 23, parts.tm_sec);
 }
 
-/* A number of `count` digits; -1: it is none. A leading space stands for 0 in the oldest form. */
+/* A number of `count` digits; -1: it is none. */
 static int number(const char *text, int count) {
     int value = 0;
     for (int i = 0; i < count; i++) {
-        char byte = text[i] == ' ' && i == 0 ? '0' : text[i];
-        if (byte < '0' || byte > '9') {
+        if (!mw_http1_is_digit(text[i])) {
             return -1;
         }
-        value = value * 10 + (byte - '0');
+        value = value * 10 + (text[i] - '0');
     }
     return value;
+}
+
+static bool is_day(const char *text) {
+    for (int i = 0; i < 7; i++) {
+        if (memcmp(text, days + 3 * i, 3) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_long_day(const char *text, size_t size) {
+    for (int i = 0; i < 7; i++) {
+        if (strlen(long_days[i]) == size && memcmp(text, long_days[i], size) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int month_of(const char *text) {
@@ -65,16 +83,23 @@ static int full_year(int year, time_t now) {
     return century + year > today.tm_year + 1950 ? century + year - 100 : century + year;
 }
 
+static int days_of(const struct tm *parts) {
+    static const char counts[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year = parts->tm_year + 1900;
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return parts->tm_mon == 1 && is_leap ? 29 : counts[parts->tm_mon];
+}
+
 static bool is_sound(const struct tm *parts) {
-    return parts->tm_mday >= 1 && parts->tm_mday <= 31 && parts->tm_mon >= 0 && parts->tm_year >= -1900 &&
+    return parts->tm_mon >= 0 && parts->tm_year >= -1900 && parts->tm_mday >= 1 && parts->tm_mday <= days_of(parts) &&
            parts->tm_hour >= 0 && parts->tm_hour <= 23 && parts->tm_min >= 0 && parts->tm_min <= 59 &&
            parts->tm_sec >= 0 && parts->tm_sec <= 60;
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 static bool fixed(struct tm *parts, const char *text, size_t size) {
-    if (size != 29 || memcmp(text + 3, ", ", 2) != 0 || text[7] != ' ' || text[11] != ' ' || text[16] != ' ' ||
-        memcmp(text + 25, " GMT", 4) != 0) {
+    if (size != 29 || !is_day(text) || memcmp(text + 3, ", ", 2) != 0 || text[7] != ' ' || text[11] != ' ' ||
+        text[16] != ' ' || memcmp(text + 25, " GMT", 4) != 0) {
         return false;
     }
     parts->tm_mday = number(text + 5, 2);
@@ -86,8 +111,8 @@ static bool fixed(struct tm *parts, const char *text, size_t size) {
 /* "Sunday, 06-Nov-94 08:49:37 GMT" */
 static bool rfc850(struct tm *parts, const char *text, size_t size) {
     const char *comma = memchr(text, ',', size);
-    if (!comma || (size_t)(text + size - comma) != 24 || comma[1] != ' ' || comma[4] != '-' || comma[8] != '-' ||
-        comma[11] != ' ' || memcmp(comma + 20, " GMT", 4) != 0) {
+    if (!comma || (size_t)(text + size - comma) != 24 || !is_long_day(text, (size_t)(comma - text)) ||
+        comma[1] != ' ' || comma[4] != '-' || comma[8] != '-' || comma[11] != ' ' || memcmp(comma + 20, " GMT", 4) != 0) {
         return false;
     }
     parts->tm_mday = number(comma + 2, 2);
@@ -99,11 +124,11 @@ static bool rfc850(struct tm *parts, const char *text, size_t size) {
 
 /* "Sun Nov  6 08:49:37 1994" */
 static bool asctime_form(struct tm *parts, const char *text, size_t size) {
-    if (size != 24 || text[3] != ' ' || text[7] != ' ' || text[10] != ' ' || text[19] != ' ') {
+    if (size != 24 || !is_day(text) || text[3] != ' ' || text[7] != ' ' || text[10] != ' ' || text[19] != ' ') {
         return false;
     }
     parts->tm_mon = month_of(text + 4);
-    parts->tm_mday = number(text + 8, 2);
+    parts->tm_mday = text[8] == ' ' ? number(text + 9, 1) : number(text + 8, 2);
     parts->tm_year = number(text + 20, 4) - 1900;
     return read_clock(parts, text + 11);
 }

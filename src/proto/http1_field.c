@@ -1,69 +1,97 @@
 /* Field lines (RFC 9112 section 5). */
 #include "proto/http1_internal.h"
 
-#include <string.h>
+#include <endian.h>
 
-static bool is_space(char byte) {
-    return byte == ' ' || byte == '\t';
+#define EACH(byte) ((uint64_t)0x0101010101010101U * (byte))
+
+/* The first byte that cannot stand in a value; an LF must come before `stop`. Eight bytes at a time: those below a
+ * space and DEL leave their highest bit, and the lowest of such bits is right (the others may be borrows). */
+static inline const char *skip_value(const char *at, const char *stop) {
+    while (stop - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        word = le64toh(word);
+        uint64_t other = word ^ EACH(0x7f);
+        uint64_t found = (((word - EACH(0x20)) & ~word) | ((other - EACH(1)) & ~other)) & EACH(0x80);
+        if (found == 0) {
+            at += 8;
+            continue;
+        }
+        at += __builtin_ctzll(found) / 8;
+        if (*at != '\t') {
+            return at;
+        }
+        at++;
+    }
+    return mw_http1_skip(at, MW_HTTP1_VALUE);
 }
 
-bool mw_http1_split_field(const char *line, size_t size, struct mw_http1_field *field) {
-    size_t name = 0;
-    while (name < size && mw_http1_is(line[name], MW_HTTP1_TOKEN)) {
-        name++;
+const char *mw_http1_scan_field(const char *at, const char *stop, struct mw_http1_field *field) {
+    const char *colon = mw_http1_skip(at, MW_HTTP1_TOKEN);
+    if (colon == at || *colon != ':') {
+        return NULL;
     }
-    if (name == 0 || name == size || line[name] != ':') {
-        return false;
-    }
-    const char *value = line + name + 1, *end = line + size;
-    while (value < end && is_space(*value)) {
+    const char *value = colon + 1;
+    while (mw_http1_is_space(*value)) {
         value++;
     }
-    while (end > value && is_space(end[-1])) {
-        end--;
+    const char *end = skip_value(value, stop), *last = end;
+    if (end[0] != '\r' || end[1] != '\n') {
+        return NULL;
     }
-    field->name = line;
-    field->name_size = name;
-    field->value = value;
-    field->value_size = (size_t)(end - value);
-    return mw_http1_all(value, field->value_size, MW_HTTP1_VALUE);
+    while (last > value && mw_http1_is_space(last[-1])) {
+        last--;
+    }
+    *field = (struct mw_http1_field){
+        .name = at, .value = value, .name_size = (size_t)(colon - at), .value_size = (size_t)(last - value)};
+    return end + 2;
 }
 
-/* The lines were judged when they were parsed: only their places are looked for. */
-bool mw_http1_next_field(const char *bytes, uint32_t end, uint32_t *at, struct mw_http1_field *field) {
+/* --- fields of a parsed head: its lines were judged, only their places are looked for --- */
+
+/* The line at `*at`, without its end; `*at` moves behind it. NULL: none is left. */
+static const char *next_line(const char *bytes, uint32_t end, uint32_t *at, size_t *size) {
     if (*at >= end) {
-        return false;
+        return NULL;
     }
     const char *line = bytes + *at;
     const char *stop = memchr(line, '\n', end - *at);
-    size_t size = stop ? (size_t)(stop - line) : end - *at;
-    size_t text = size && line[size - 1] == '\r' ? size - 1 : size;
-    if (text == 0) {
-        return false;
+    if (!stop || stop - line < 2) {
+        return NULL;
     }
-    *at += (uint32_t)size + 1;
-    return mw_http1_split_field(line, text, field);
+    *size = (size_t)(stop - line) - 1;
+    *at = (uint32_t)(stop - bytes) + 1;
+    return line;
 }
 
-static bool same_name(const char *a, const char *b, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        char x = a[i], y = b[i];
-        x = (char)(x >= 'A' && x <= 'Z' ? x + ('a' - 'A') : x);
-        y = (char)(y >= 'A' && y <= 'Z' ? y + ('a' - 'A') : y);
-        if (x != y) {
-            return false;
-        }
+static bool split(const char *line, size_t size, size_t name_size, struct mw_http1_field *field) {
+    const char *value = line + name_size + 1, *end = line + size;
+    while (value < end && mw_http1_is_space(*value)) {
+        value++;
     }
+    while (end > value && mw_http1_is_space(end[-1])) {
+        end--;
+    }
+    *field = (struct mw_http1_field){
+        .name = line, .value = value, .name_size = name_size, .value_size = (size_t)(end - value)};
     return true;
+}
+
+bool mw_http1_next_field(const char *bytes, uint32_t end, uint32_t *at, struct mw_http1_field *field) {
+    size_t size;
+    const char *line = next_line(bytes, end, at, &size);
+    const char *colon = line ? memchr(line, ':', size) : NULL;
+    return colon && split(line, size, (size_t)(colon - line), field);
 }
 
 bool mw_http1_find_field(const char *bytes, uint32_t end, uint32_t *at, const char *name, size_t name_size,
                          struct mw_http1_field *field) {
-    struct mw_http1_field found;
-    while (mw_http1_next_field(bytes, end, at, &found)) {
-        if (found.name_size == name_size && same_name(found.name, name, name_size)) {
-            *field = found;
-            return true;
+    size_t size;
+    for (const char *line; (line = next_line(bytes, end, at, &size));) {
+        if (size > name_size && line[name_size] == ':' && mw_http1_same(line, name, name_size) &&
+            !memchr(name, ':', name_size)) {
+            return split(line, size, name_size, field);
         }
     }
     return false;
@@ -74,13 +102,13 @@ bool mw_http1_has_token(const char *value, size_t size, const char *token) {
     while (at < size) {
         const char *comma = memchr(value + at, ',', size - at);
         size_t end = comma ? (size_t)(comma - value) : size, last = end;
-        while (at < last && is_space(value[at])) {
+        while (at < last && mw_http1_is_space(value[at])) {
             at++;
         }
-        while (last > at && is_space(value[last - 1])) {
+        while (last > at && mw_http1_is_space(value[last - 1])) {
             last--;
         }
-        if (last - at == length && same_name(value + at, token, length)) {
+        if (last - at == length && mw_http1_same(value + at, token, length)) {
             return true;
         }
         at = end + 1;

@@ -1,32 +1,30 @@
 /* Paths of targets (RFC 3986 sections 2.1 and 5.2.4). */
 #include "proto/http1_internal.h"
 
-#include <limits.h>
 #include <string.h>
 
-static int digit(char byte) {
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    char lower = (char)(byte | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+/* The byte that an escape stands for; -1: it is none. */
+static int escaped(const char *at, const char *end) {
+    int high = end - at > 2 ? mw_http1_digit(at[1]) : -1, low = high >= 0 ? mw_http1_digit(at[2]) : -1;
+    return low >= 0 ? high * 16 + low : -1;
 }
 
-/* Escapes are resolved once. A NUL and a slash must not come out of one: what looks like one segment is one. */
+/* Escapes are resolved once. One of a slash stays what it is: what is one segment does not become two. A NUL must
+ * not come out of one. */
 static size_t unescape(char *path, const char *bytes, size_t size) {
+    const char *end = bytes + size;
     size_t length = 0;
-    for (size_t at = 0; at < size; at++) {
-        char byte = bytes[at];
+    for (const char *at = bytes; at < end; at++) {
+        char byte = *at;
         if (byte == '%') {
-            int high = at + 2 < size ? digit(bytes[at + 1]) : -1, low = at + 2 < size ? digit(bytes[at + 2]) : -1;
-            if (high < 0 || low < 0) {
+            int number = escaped(at, end);
+            if (number <= 0) {
                 return 0;
             }
-            byte = (char)(high * 16 + low);
-            if (byte == '\0' || byte == '/') {
-                return 0;
+            if (number != '/') {
+                byte = (char)number;
+                at += 2;
             }
-            at += 2;
         }
         path[length++] = byte;
     }
@@ -68,50 +66,49 @@ static size_t resolve(char *path, size_t size) {
 }
 
 size_t mw_http1_decode_path(char *path, const char *bytes, size_t size) {
-    if (size == 0 || *bytes != '/') {
-        return 0;
+    if (size == 0) {
+        *path = '/';
+        return 1;
     }
-    size_t length = unescape(path, bytes, size);
+    size_t length = *bytes == '/' ? unescape(path, bytes, size) : 0;
     return length ? resolve(path, length) : 0;
 }
 
-/* The next byte of a path, unescaped; `*at` moves behind it. -1: a bad escape, or one for what must not come of one. */
-static int next_byte(const char *bytes, size_t size, size_t *at) {
-    unsigned char byte = (unsigned char)bytes[(*at)++];
-    if (byte != '%') {
-        return byte;
-    }
-    int high = *at + 1 < size ? digit(bytes[*at]) : -1, low = *at + 1 < size ? digit(bytes[*at + 1]) : -1;
-    int value = high * 16 + low;
-    *at += 2;
-    return high < 0 || low < 0 || value == '/' ? -1 : value > 0 ? value : -1;
-}
-
-/* How a segment changes the depth; `*at` moves to the slash behind it. INT_MIN: it is bad. */
-static int depth_of(const char *bytes, size_t size, size_t *at) {
-    int length = 0, dots = 0;
-    while (*at < size && bytes[*at] != '/') {
-        int byte = next_byte(bytes, size, at);
-        if (byte < 0) {
-            return INT_MIN;
+/* The dots of the segment at `at`, written as they are or escaped; none when it has anything else. Behind it in
+ * `*next`; NULL: a bad escape. */
+static int count_dots(const char *at, const char *end, const char **next) {
+    int dots = 0;
+    bool only = true;
+    for (; at < end && *at != '/'; at++) {
+        int byte = *at;
+        if (byte == '%') {
+            byte = escaped(at, end);
+            if (byte <= 0) {
+                *next = NULL;
+                return 0;
+            }
+            at += 2;
         }
-        dots += byte == '.';
-        length++;
+        dots++;
+        only = only && byte == '.';
     }
-    if (length == 0 || (length == 1 && dots == 1)) {
-        return 0;
-    }
-    return length == 2 && dots == 2 ? -1 : 1;
+    *next = at;
+    return only ? dots : -1;
 }
 
+/* Goes down with each segment and up with each "..", which must find one. */
 bool mw_http1_is_path(const char *bytes, size_t size) {
-    long depth = 0;
-    size_t at = 0;
-    while (at < size) {
-        at++;
-        int change = depth_of(bytes, size, &at);
-        if (change == INT_MIN || (depth += change) < 0) {
+    const char *end = bytes + size, *at = bytes;
+    size_t depth = 0;
+    while (at < end) {
+        int dots = count_dots(at + 1, end, &at);
+        if (!at || (dots == 2 && depth == 0)) {
             return false;
+        }
+        if (dots == 2) {
+            depth--;
+        } else if (dots < 0 || dots > 2) {
+            depth++;
         }
     }
     return true;
