@@ -1,0 +1,147 @@
+--- Cookies as a server reads and sets them (RFC 6265bis).
+local check = require "moonwire.check"
+
+local cookie = {}
+
+local NAME <const> = "^[%w!#$%%&'*+.^_`|~-]+$"
+local VALUE <const> = "^[!#-+%-.-:<-Z%[%]^-~]*$" -- cookie-octet
+local ATTRIBUTE <const> = "^[ -:<-~]*$"
+local BYTES_MOST <const> = 4096 -- of name and value: browsers drop what is longer
+local LONGEST <const> = 400 * 24 * 3600 -- browsers cut what is to live longer
+
+local SAME_SITE <const> = { strict = "Strict", lax = "Lax", none = "None" }
+local KNOWN <const> = {
+  path = "string", domain = "string", max_age = "integer", secure = "boolean", http_only = "boolean",
+  same_site = { strict = true, lax = true, none = true }, partitioned = "boolean",
+}
+
+---@class moonwire.cookie_options
+---@field path? string below which it is sent; default "/"
+---@field domain? string whose hosts get it too; default: only the host that sets it
+---@field max_age? integer seconds that it lives, up to 34560000 (400 days); default: until the browser ends
+--- Whether it is sent over https only; default of response:cookie: as the request came.
+---@field secure? boolean
+---@field http_only? boolean whether scripts of pages do not see it; default true
+--- When it goes with requests that other sites make: "lax" (default) with links only, "strict" never, "none"
+--- always, which asks for `secure`.
+---@field same_site? "strict"|"lax"|"none"
+---@field partitioned? boolean a jar for each site that embeds this one; default false, asks for `secure`
+
+--- The cookies of a request. Of a name that occurs twice the first counts, which
+--- is the one with the narrower path. What is no cookie is skipped.
+---@param field? string the field "Cookie"
+---@return table<string, string> values
+function cookie.parse(field)
+  check.type(field or "", "string", 1, "parse")
+  local values = {}
+  for name, value in (field or ""):gmatch("([^=;%s]+)[ \t]*=[ \t]*([^;]*)") do
+    if values[name] == nil then
+      values[name] = value:match('^"(.*)"[ \t]*$') or value:match("^(.-)[ \t]*$")
+    end
+  end
+  return values
+end
+
+--- The value of one cookie of a request.
+---@param field? string the field "Cookie"
+---@param name string
+---@return string? value
+function cookie.find(field, name)
+  check.type(field or "", "string", 1, "find")
+  check.type(name, "string", 2, "find")
+  local at = 1
+  while field do
+    local from, to = field:find(name, at, true)
+    if not from then
+      return nil
+    end
+    local value = field:match("^[ \t]*=[ \t]*([^;]*)", to + 1)
+    if value and (from == 1 or field:find("^[; \t]", from - 1)) then
+      return value:match('^"(.*)"[ \t]*$') or value:match("^(.-)[ \t]*$")
+    end
+    at = to + 1
+  end
+end
+
+-- What stands in the way of a cookie; nil: nothing.
+local function problem_of(name, options)
+  local secure = options.secure
+  if options.same_site == "none" and not secure then
+    return "same_site 'none' asks for secure: browsers drop it otherwise"
+  elseif options.partitioned and not secure then
+    return "partitioned asks for secure: browsers drop it otherwise"
+  elseif name:lower():find("^__secure%-") and not secure then
+    return "a name with __Secure- asks for secure"
+  elseif name:lower():find("^__host%-") and not (secure and not options.domain and (options.path or "/") == "/") then
+    return "a name with __Host- asks for secure, the path \"/\", and no domain"
+  elseif not (options.path or "/"):find("^/") or not (options.path or "/"):find(ATTRIBUTE) then
+    return ("no path of a cookie: '%s'"):format(options.path)
+  elseif options.domain and not options.domain:find("^[%w.-]+$") then
+    return ("no domain: '%s'"):format(options.domain)
+  elseif options.max_age and options.max_age > LONGEST then
+    return ("max_age: at most %d, got %d"):format(LONGEST, options.max_age)
+  end
+end
+
+-- What is wrong with name or value, and with which of the two.
+local function problem_of_pair(name, value)
+  if not name:find(NAME) then
+    return ("no name of a cookie: '%s'"):format(name), 1
+  elseif not value:find(VALUE) then
+    return "a cookie has no blanks, quotes, commas, semicolons, backslashes or other bytes than ASCII: "
+      .. "use codec.url_encode or base64url_encode", 2
+  elseif #name + #value > BYTES_MOST then
+    return ("%d bytes of name and value, more than %d"):format(#name + #value, BYTES_MOST), 2
+  end
+end
+
+local function write(name, value, options, age)
+  local parts = { name .. "=" .. value, "Path=" .. (options.path or "/") }
+  local function add(text)
+    parts[#parts + 1] = text
+  end
+  add(options.domain and "Domain=" .. options.domain)
+  add(age and "Max-Age=" .. age)
+  add(options.secure and "Secure")
+  add(options.http_only ~= false and "HttpOnly")
+  add("SameSite=" .. SAME_SITE[options.same_site or "lax"])
+  add(options.partitioned and "Partitioned")
+  return table.concat(parts, "; ")
+end
+
+--- The field "Set-Cookie". Raises for what browsers would drop.
+---@param name string a token
+---@param value string
+---@param options? moonwire.cookie_options `secure` is false by default here
+---@return string field
+function cookie.encode(name, value, options)
+  check.type(name, "string", 1, "encode")
+  check.type(value, "string", 2, "encode")
+  check.options(options, KNOWN, 3, "encode")
+  options = options or {}
+  local problem, position = problem_of_pair(name, value)
+  problem, position = problem or problem_of(name, options), position or 3
+  if problem then
+    check.refuse(position, "encode", problem)
+  end
+  return write(name, value, options, options.max_age)
+end
+
+--- The field "Set-Cookie" that removes a cookie. Path and domain are those that
+--- it was set with.
+---@param name string
+---@param options? moonwire.cookie_options
+---@return string field
+function cookie.encode_removal(name, options)
+  check.type(name, "string", 1, "encode_removal")
+  check.options(options, KNOWN, 2, "encode_removal")
+  options = options or {}
+  local problem, position = problem_of_pair(name, "")
+  problem, position = problem or problem_of(name, options), position or 2
+  if problem then
+    check.refuse(position, "encode_removal", problem)
+  end
+  return write(name, "", options, 0) .. "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+end
+
+return cookie
