@@ -223,6 +223,13 @@ static int response_is_finished(lua_State *L) {
     return 1;
 }
 
+/* Whether the request came over TLS. */
+static int response_is_secure(lua_State *L) {
+    const struct mw_http_response *response = mw_http_response_check(L);
+    lua_pushboolean(L, response->request && response->request->secure);
+    return 1;
+}
+
 static int response_tostring(lua_State *L) {
     static const char *const phases[] = {"not started", "streaming", "finished"};
     const struct mw_http_response *response = mw_http_response_check(L);
@@ -242,13 +249,16 @@ static const luaL_Reg methods[] = {
     {"upgrade", mw_http_response_upgrade},
     {"is_started", response_is_started},
     {"is_finished", response_is_finished},
+    {"is_secure", response_is_secure},
     {NULL, NULL},
 };
 
-/* override(response, methods): calls of these names on this response go to the functions of the table. */
+/* override(response, methods) → table of the methods so far: calls on this response go to the functions of the
+ * table, which looks up in the other one what it has not. */
 static int override(lua_State *L) {
     mw_http_response_check(L);
     luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_getmetafield(L, 1, "__index");
     lua_createtable(L, 0, 4);
     lua_pushvalue(L, 2);
     lua_setfield(L, -2, "__index");
@@ -259,7 +269,7 @@ static int override(lua_State *L) {
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, 1);
-    return 0;
+    return 1;
 }
 
 /* Adds response_methods and override to the table on top. */
