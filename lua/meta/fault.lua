@@ -19,6 +19,7 @@
 ---| "denied" # not permitted
 ---| "exists" # already there
 ---| "invalid" # cannot be done with this kind of thing
+---| "unsupported" # of a type that is not taken
 ---| "descriptors" # no more files can be opened
 ---| "limit" # only of join and wait: the task has used more than it may
 ---| "memory" # none left
