@@ -15,7 +15,7 @@ local KNOWN <const> = {
   same_site = { strict = true, lax = true, none = true }, partitioned = "boolean",
 }
 
----@class moonwire.cookie_options
+---@class moonwire.http.cookie_options
 ---@field path? string below which it is sent; default "/"
 ---@field domain? string whose hosts get it too; default: only the host that sets it
 ---@field max_age? integer seconds that it lives, up to 34560000 (400 days); default: until the browser ends
@@ -98,7 +98,7 @@ end
 local function write(name, value, options, age)
   local parts = { name .. "=" .. value, "Path=" .. (options.path or "/") }
   local function add(text)
-    parts[#parts + 1] = text
+    parts[#parts + 1] = text or nil
   end
   add(options.domain and "Domain=" .. options.domain)
   add(age and "Max-Age=" .. age)
@@ -112,7 +112,7 @@ end
 --- The field "Set-Cookie". Raises for what browsers would drop.
 ---@param name string a token
 ---@param value string
----@param options? moonwire.cookie_options `secure` is false by default here
+---@param options? moonwire.http.cookie_options `secure` is false by default here
 ---@return string field
 function cookie.encode(name, value, options)
   check.type(name, "string", 1, "encode")
@@ -130,7 +130,7 @@ end
 --- The field "Set-Cookie" that removes a cookie. Path and domain are those that
 --- it was set with.
 ---@param name string
----@param options? moonwire.cookie_options
+---@param options? moonwire.http.cookie_options
 ---@return string field
 function cookie.encode_removal(name, options)
   check.type(name, "string", 1, "encode_removal")

@@ -14,7 +14,7 @@ end
 
 local function send_text(status, text)
   return function(_, response)
-    response:status(status):header("content-type", "text/plain; charset=utf-8")
+    response:status(status):header("Content-Type", "text/plain; charset=utf-8")
     response:send(text)
   end
 end
@@ -28,9 +28,9 @@ local function send_options(_, response)
 end
 
 --- A handler behind middleware, the first one outermost.
----@param handler moonwire.http_handler
----@param middleware moonwire.http_middleware[]
----@return moonwire.http_handler
+---@param handler moonwire.http.handler
+---@param middleware moonwire.http.middleware[]
+---@return moonwire.http.handler
 function dispatch.wrap(handler, middleware)
   for i = #middleware, 1, -1 do
     handler = middleware[i](handler)
@@ -43,9 +43,9 @@ end
 
 -- What stands in the tree: a handler, and the routers whose middleware stands before it, the innermost first.
 ---@class moonwire.http.entry
----@field handler moonwire.http_handler
----@field owners moonwire.router[]
----@field call? moonwire.http_handler put together
+---@field handler moonwire.http.handler
+---@field owners moonwire.http.router[]
+---@field call? moonwire.http.handler put together
 ---@field edition? integer
 
 local function call_of(entry)
@@ -85,7 +85,7 @@ end
 
 local function redirect(path)
   return function(request, response)
-    response:status(308):header("location", request.query and path .. "?" .. request.query or path)
+    response:status(308):header("Location", request.query and path .. "?" .. request.query or path)
     response:send()
   end
 end
@@ -115,7 +115,7 @@ local function answer_otherwise(router, method, path, response)
   if not leaves[1] then
     return answer_unknown(router, method, path)
   end
-  response:header("allow", allowed(leaves))
+  response:header("Allow", allowed(leaves))
   return answer_method(router, method, leaves)
 end
 
@@ -137,8 +137,8 @@ local function answer(router)
 end
 
 --- The function that answers the requests of a router that serves.
----@param router moonwire.router
----@return moonwire.http_handler
+---@param router moonwire.http.router
+---@return moonwire.http.handler
 function dispatch.handler(router)
   local call, made
   return function(request, response, ctx)

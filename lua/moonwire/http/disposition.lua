@@ -99,7 +99,7 @@ local function quote(text)
 end
 
 --- Writes the header of a part.
----@param field moonwire.multipart_field
+---@param field moonwire.http.multipart_field
 ---@return string lines with their ends
 function disposition.write_header(field)
   local text = "Content-Disposition: form-data; name=" .. quote(field.name)

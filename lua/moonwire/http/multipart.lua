@@ -23,7 +23,7 @@ local PIECE <const> = 65536
 local DEFAULTS <const> = { max_parts = 1000, max_header = 8192, max_field = 1048576 }
 local KNOWN <const> = { max_parts = "integer", max_header = "integer", max_field = "integer" }
 
----@class moonwire.multipart_options
+---@class moonwire.http.multipart_options
 ---@field max_parts? integer parts at most; default 1000
 ---@field max_header? integer bytes of the header of a part at most; default 8192
 ---@field max_field? integer bytes that part:read_all() takes when it is given no limit; default 1048576
@@ -33,9 +33,9 @@ local KNOWN <const> = { max_parts = "integer", max_header = "integer", max_field
 ---@field buffer string what was read and not given out; begins as if a line had ended before it
 ---@field delimiter string
 ---@field count integer of parts so far
----@field options moonwire.multipart_options
+---@field options moonwire.http.multipart_options
 ---@field fault? { err: string, code: moonwire.code }
----@field part? moonwire.part that is being read
+---@field part? moonwire.http.part that is being read
 ---@field is_over boolean
 local Reader = {}
 Reader.__index = Reader
@@ -175,7 +175,7 @@ local function next_part(self)
 end
 
 --- The next part, with whatever is left of the one before left out.
----@return moonwire.part|false|nil part false: there is none any more
+---@return moonwire.http.part|false|nil part false: there is none any more
 ---@return string? err
 ---@return moonwire.code? code
 function Reader:next()
@@ -215,8 +215,8 @@ end
 --- body, or one that ends too early; "too_large".
 ---@param source fun(): string?, string?, moonwire.code? gives more bytes; nil and "eof" at the end
 ---@param boundary string
----@param options? moonwire.multipart_options
----@return fun(): moonwire.part?
+---@param options? moonwire.http.multipart_options
+---@return fun(): moonwire.http.part?
 function multipart.parts(source, boundary, options)
   check.callable(source, 1, "parts")
   check.type(boundary, "string", 2, "parts")
@@ -234,7 +234,7 @@ function multipart.parts(source, boundary, options)
   end
 end
 
----@class moonwire.multipart_field
+---@class moonwire.http.multipart_field
 ---@field name string
 ---@field value? string|number|boolean|fun(): string? the data, or a function that gives piece by piece of it
 --- Something with read(n), such as an open file, instead of `value`.
@@ -285,7 +285,7 @@ local function encode_all(fields, boundary)
 end
 
 --- The body of a form, as an iterator that gives it piece by piece, for clients.
----@param fields moonwire.multipart_field[]
+---@param fields moonwire.http.multipart_field[]
 ---@return fun(): string? body
 ---@return string content_type with the boundary
 function multipart.encode(fields)

@@ -11,7 +11,7 @@ local SAVE_KNOWN <const> = {
   name = "string", replace = "boolean", permissions = "string", sync = "boolean", max = "integer",
 }
 
----@class moonwire.part
+---@class moonwire.http.part
 ---@field name string of the field
 --- What the file is called, safe to be the name of a file: without folders and control bytes, 255 bytes at
 --- most. "": a form field for files that nothing was chosen for, or no name that is safe. Nil: it is no file.
@@ -20,14 +20,14 @@ local SAVE_KNOWN <const> = {
 ---@field headers table<string, string> fields of its header, names in lower case
 ---@field private reader? moonwire.http.multipart_reader nil: the next part is being read
 ---@field private max integer
-local Part = { __name = "moonwire.part" }
+local Part = { __name = "moonwire.http.part" }
 Part.__index = Part
 
 ---@private
 ---@param reader moonwire.http.multipart_reader
 ---@param head moonwire.http.part_head
 ---@param max integer
----@return moonwire.part
+---@return moonwire.http.part
 function part.new(reader, head, max)
   head.reader, head.max = reader, max
   return setmetatable(head, Part)
@@ -131,7 +131,7 @@ local function save(self, folder, name, options)
   return size or nil, err, code
 end
 
----@class moonwire.part_save_options
+---@class moonwire.http.part_save_options
 ---@field name? string of the file in the folder; default: its filename
 ---@field replace? boolean whether a file of that name is replaced, else it is "exists"; default false
 ---@field permissions? string of the file, three octal digits; default "666" less the umask
@@ -141,7 +141,7 @@ end
 --- Saves its data in a file while it arrives. The file has its name when it is
 --- whole; nothing is left of it otherwise.
 ---@param folder moonwire.folder from file.root
----@param options? moonwire.part_save_options
+---@param options? moonwire.http.part_save_options
 ---@return integer? size
 ---@return string? err
 ---@return moonwire.code? code "exists", "too_large", "full", "denied", "not_found", "invalid" (no name), and as of read_some

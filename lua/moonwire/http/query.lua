@@ -9,7 +9,7 @@ local query = {}
 local PAIRS_DEFAULT <const> = 1000
 local KNOWN <const> = { max = "integer" }
 
----@class moonwire.query_options
+---@class moonwire.http.query_options
 ---@field max? integer pairs at most; default 1000
 
 local function to_byte(digits)
@@ -27,7 +27,7 @@ end
 --- value counts in `values`, so that nobody gets a list who expects a string;
 --- `lists` has all. Bytes are not checked to be UTF-8.
 ---@param text string behind the "?", or the body of a form
----@param options? moonwire.query_options
+---@param options? moonwire.http.query_options
 ---@return table<string, string>? values
 ---@return table<string, string[]>|string lists or err
 ---@return moonwire.code? code "too_large": more pairs than `max`

@@ -13,15 +13,14 @@ local tree = require "moonwire.http.tree"
 
 local router = {}
 
----@alias moonwire.http_handler fun(request: moonwire.request, response: moonwire.response, ctx: table)
----@alias moonwire.http_middleware fun(next: moonwire.http_handler): moonwire.http_handler
+---@alias moonwire.http.middleware fun(next: moonwire.http.handler): moonwire.http.handler
 
----@class moonwire.router_options
+---@class moonwire.http.router_options
 --- Answers requests for paths that no route has; default: 404 with a line of text.
----@field not_found? moonwire.http_handler
+---@field not_found? moonwire.http.handler
 --- Answers requests with a method that no route of the path has; the field "Allow" is set then. Default: 405 with
 --- a line of text.
----@field not_allowed? moonwire.http_handler
+---@field not_allowed? moonwire.http.handler
 --- What becomes of a path that has a slash at its end too many or too few. "strict", the default: it is another
 --- path. "redirect": GET and HEAD are answered with 308 and the path that there is a route for.
 ---@field slash? "strict"|"redirect"
@@ -45,26 +44,26 @@ local KINDS <const> = {
 ---@class moonwire.http.definition
 ---@field method string
 ---@field text string the pattern
----@field handler moonwire.http_handler
+---@field handler moonwire.http.handler
 ---@field kinds table<string, moonwire.http.kind>
 
----@class moonwire.router
+---@class moonwire.http.router
 ---@field private tree moonwire.http.tree
----@field private middleware moonwire.http_middleware[]
----@field private parents { router: moonwire.router, prefix: string }[] into which this one is mounted
----@field private children { router: moonwire.router, prefix: string }[]
+---@field private middleware moonwire.http.middleware[]
+---@field private parents { router: moonwire.http.router, prefix: string }[] into which this one is mounted
+---@field private children { router: moonwire.http.router, prefix: string }[]
 ---@field private definitions moonwire.http.definition[] in their order
----@field private named table<string, moonwire.http_route>
+---@field private named table<string, moonwire.http.route>
 ---@field private kinds table<string, moonwire.http.kind>
----@field private settings moonwire.router_options
----@field private own_handler? moonwire.http_handler
-local Router = { __name = "moonwire.router" }
+---@field private settings moonwire.http.router_options
+---@field private own_handler? moonwire.http.handler
+local Router = { __name = "moonwire.http.router" }
 Router.__index = Router
 
----@class moonwire.http_route
----@field private owner moonwire.router
+---@class moonwire.http.route
+---@field private owner moonwire.http.router
 ---@field private segments moonwire.http.segment[]
-local Route = { __name = "moonwire.http_route" }
+local Route = { __name = "moonwire.http.route" }
 Route.__index = Route
 
 local function read_kinds(own)
@@ -79,8 +78,8 @@ local function read_kinds(own)
 end
 
 --- A router without routes.
----@param options? moonwire.router_options
----@return moonwire.router
+---@param options? moonwire.http.router_options
+---@return moonwire.http.router
 function router.new(options)
   check.options(options, KNOWN, 1, "new")
   return setmetatable({
@@ -141,7 +140,7 @@ end
 --- Adds a route for GET, and for HEAD unless there is one for it.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:get(path, ...)
   check.object(self, Router, "get")
   check.type(path, "string", 1, "get")
@@ -151,7 +150,7 @@ end
 --- Adds a route for POST.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:post(path, ...)
   check.object(self, Router, "post")
   check.type(path, "string", 1, "post")
@@ -161,7 +160,7 @@ end
 --- Adds a route for PUT.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:put(path, ...)
   check.object(self, Router, "put")
   check.type(path, "string", 1, "put")
@@ -171,7 +170,7 @@ end
 --- Adds a route for DELETE.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:delete(path, ...)
   check.object(self, Router, "delete")
   check.type(path, "string", 1, "delete")
@@ -181,7 +180,7 @@ end
 --- Adds a route for PATCH.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:patch(path, ...)
   check.object(self, Router, "patch")
   check.type(path, "string", 1, "patch")
@@ -191,7 +190,7 @@ end
 --- Adds a route for HEAD, which GET answers otherwise.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:head(path, ...)
   check.object(self, Router, "head")
   check.type(path, "string", 1, "head")
@@ -201,7 +200,7 @@ end
 --- Adds a route for OPTIONS, which the router answers otherwise.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:options(path, ...)
   check.object(self, Router, "options")
   check.type(path, "string", 1, "options")
@@ -211,7 +210,7 @@ end
 --- Adds a route for all methods that the path has no route for.
 ---@param path string the pattern: "/users/:id", "/users/:id<integer>", "/files/*path"
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:any(path, ...)
   check.object(self, Router, "any")
   check.type(path, "string", 1, "any")
@@ -222,7 +221,7 @@ end
 ---@param method string in capitals: "PROPFIND"
 ---@param path string the pattern
 ---@param ... function middleware for this route, then its handler
----@return moonwire.http_route
+---@return moonwire.http.route
 function Router:route(method, path, ...)
   check.object(self, Router, "route")
   check.type(method, "string", 1, "route")
@@ -236,8 +235,8 @@ end
 --- Puts middleware before all routes, also those that were there before, in the
 --- order in which it is added. That of a router which serves is called for every
 --- request, that of one which is mounted for its own routes only.
----@param middleware moonwire.http_middleware
----@return moonwire.router self
+---@param middleware moonwire.http.middleware
+---@return moonwire.http.router self
 function Router:use(middleware)
   check.object(self, Router, "use")
   check.callable(middleware, 1, "use")
@@ -294,8 +293,8 @@ end
 --- later; or gives a handler all that is below it, with the rest of the path in
 --- request.parameters.path.
 ---@param prefix string "/api"; may have parameters
----@param other moonwire.router|moonwire.http_handler
----@return moonwire.router self
+---@param other moonwire.http.router|moonwire.http.handler
+---@return moonwire.http.router self
 function Router:mount(prefix, other)
   check.object(self, Router, "mount")
   check_prefix(prefix, "mount")
@@ -315,8 +314,8 @@ end
 
 --- A new router that is mounted below a prefix.
 ---@param prefix string
----@param ... moonwire.http_middleware for its routes
----@return moonwire.router
+---@param ... moonwire.http.middleware for its routes
+---@return moonwire.http.router
 function Router:group(prefix, ...)
   check.object(self, Router, "group")
   check_prefix(prefix, "group")
@@ -331,7 +330,7 @@ end
 
 --- Names a route, for url().
 ---@param name string one in its router
----@return moonwire.http_route self
+---@return moonwire.http.route self
 function Route:name(name)
   check.object(self, Route, "name")
   check.type(name, "string", 1, "name")
@@ -383,7 +382,7 @@ end
 
 --- The function that answers requests: what http.serve and http.service take.
 --- What is added to the router later counts too.
----@return moonwire.http_handler
+---@return moonwire.http.handler
 function Router:handler()
   check.object(self, Router, "handler")
   return dispatch.handler(self)

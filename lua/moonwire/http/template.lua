@@ -116,20 +116,20 @@ local function read_filters(own)
   return filters
 end
 
----@class moonwire.template
+---@class moonwire.http.template
 ---@field private name string
 ---@field private run fun(values: table, out: string[], n: integer, own: table, include: function): integer
 ---@field private parent? string
----@field private pages? moonwire.template_folder
-local Template = { __name = "moonwire.template" }
+---@field private pages? moonwire.http.template_folder
+local Template = { __name = "moonwire.http.template" }
 Template.__index = Template
 
----@class moonwire.template_folder
+---@class moonwire.http.template_folder
 ---@field private folder moonwire.folder
 ---@field private filters table<string, function>
 ---@field private fresh boolean
----@field private loaded table<string, moonwire.template>
-local Folder = { __name = "moonwire.template_folder" }
+---@field private loaded table<string, moonwire.http.template>
+local Folder = { __name = "moonwire.http.template_folder" }
 Folder.__index = Folder
 
 -- A template, or what is wrong with its text, with its name and line.
@@ -146,7 +146,7 @@ local function compile(source, name, filters)
   return setmetatable({ name = name, run = run, parent = code.parent }, Template)
 end
 
----@class moonwire.template_options
+---@class moonwire.http.template_options
 ---@field name? string what errors call it; default "template"
 ---@field filters? table<string, function> more filters: they get the value and the arguments, and return a value
 
@@ -154,8 +154,8 @@ local KNOWN <const> = { name = "string", filters = "table" }
 
 --- A template from its text. Raises for what is none, with its name and line.
 ---@param text string
----@param options? moonwire.template_options
----@return moonwire.template
+---@param options? moonwire.http.template_options
+---@return moonwire.http.template
 function template.compile(text, options)
   check.type(text, "string", 1, "compile")
   check.options(options, KNOWN, 2, "compile")
@@ -210,7 +210,7 @@ function Template:render(values)
   return table.concat(out)
 end
 
----@class moonwire.template_folder_options
+---@class moonwire.http.template_folder_options
 ---@field filters? table<string, function> more filters, as of compile
 --- Whether each rendering reads the files anew, for those who write them; default false: each is read once.
 ---@field fresh? boolean
@@ -220,8 +220,8 @@ local FOLDER_KNOWN <const> = { filters = "table", fresh = "boolean" }
 --- The templates below a folder. Their names are paths below it; nothing leads
 --- out of it. Does not wait: a module may have one at its top level.
 ---@param path string|moonwire.folder
----@param options? moonwire.template_folder_options
----@return moonwire.template_folder?
+---@param options? moonwire.http.template_folder_options
+---@return moonwire.http.template_folder?
 ---@return string? err
 ---@return moonwire.code? code as of file.root
 function template.folder(path, options)
@@ -242,7 +242,7 @@ end
 --- A template of the folder. Waits when it was not read yet. Raises when it is
 --- none, with its name and line.
 ---@param name string
----@return moonwire.template?
+---@return moonwire.http.template?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "denied", "invalid", "too_large" (above 1 MiB)
 function Folder:get(name)
