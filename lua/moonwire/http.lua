@@ -1,0 +1,52 @@
+--- All of HTTP in one table, whose parts are loaded when they are first used.
+---
+---     local http = require "moonwire.http"
+---
+---     local app = http.router()
+---     app:get("/", function(request, response)
+---       response:send("Hello, World!\n")
+---     end)
+---     return http.service(app)
+
+-- What the fields are: functions of modules, or whole modules.
+local FUNCTIONS <const> = {
+  serve = { "server", "serve" }, service = { "server", "service" },
+  router = { "router", "new" }, session = { "session", "new" }, cors = { "cors", "new" },
+  static = { "static", "new" }, compress = { "compress", "new" }, proxy = { "proxy", "new" },
+  get = { "client", "get" }, head = { "client", "head" }, post = { "client", "post" }, put = { "client", "put" },
+  delete = { "client", "delete" }, patch = { "client", "patch" }, request = { "client", "request" },
+}
+local MODULES <const> = {
+  auth = true, client = true, cookie = true, limit = true, media = true, multipart = true, query = true,
+  template = true,
+}
+
+---@class moonwire.http
+---@field serve fun(address: string, handler: moonwire.http.handler, options?: moonwire.http.serve_options):
+---moonwire.listener?, string?, moonwire.code?
+---@field service fun(handler: moonwire.http.handler, options?: moonwire.http.serve_options): moonwire.service
+---@field router fun(options?: moonwire.http.router_options): moonwire.http.router
+---@field session fun(options: moonwire.http.session_options): moonwire.http.middleware
+---@field cors fun(options: moonwire.http.cors_options): moonwire.http.middleware
+---@field auth moonwire.http.auth
+---@field cookie moonwire.http.cookie
+---@field limit moonwire.http.limit
+---@field media moonwire.http.media
+---@field multipart moonwire.http.multipart
+---@field query moonwire.http.query
+---@field template moonwire.http.template
+local http = {}
+
+local function load_part(self, name)
+  local place = FUNCTIONS[name]
+  if place then
+    self[name] = require("moonwire.http." .. place[1])[place[2]]
+  elseif MODULES[name] then
+    self[name] = require("moonwire.http." .. name)
+  else
+    error(("moonwire.http has no '%s'"):format(tostring(name)), 2)
+  end
+  return self[name]
+end
+
+return setmetatable(http, { __index = load_part })
