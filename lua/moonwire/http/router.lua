@@ -121,18 +121,19 @@ local function define(self, method, text, handler)
   return problem
 end
 
--- For a function that takes middleware and a handler behind its argument `position`.
+-- For a function that takes middleware and a handler behind its argument `position`, and that calls this last: level
+-- 2 is its own caller.
 local function define_for_caller(self, name, method, text, position, ...)
   local handlers = table.pack(...)
   for i = 1, math.max(handlers.n, 1) do
     if type(handlers[i]) ~= "function" then
       local problem = "bad argument #%d to '%s' (function expected, got %s)"
-      error(problem:format(i + position, name, type(handlers[i])), 3)
+      error(problem:format(i + position, name, type(handlers[i])), 2)
     end
   end
   local problem = define(self, method, text, dispatch.wrap(table.remove(handlers), handlers))
   if problem then
-    error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 3)
+    error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 2)
   end
   return setmetatable({ owner = self, segments = pattern.parse(text) }, Route)
 end
