@@ -7,20 +7,32 @@ local media = {}
 local TOKEN <const> = "[%w!#$%%&'*+.^_`|~-]+"
 local RANGES_MOST <const> = 64
 
+-- The text of a quoted string whose first quote is at byte `at`, and the byte behind it and the blanks after it.
+local function take_quoted(text, at)
+  local from = at + 1
+  while true do
+    local mark = text:find('["\\]', from)
+    if not mark then
+      return nil
+    elseif text:sub(mark, mark) == '"' then
+      local value = text:sub(at + 1, mark - 1):gsub("\\(.)", "%1")
+      return value, text:match("^[ \t]*()", mark + 1)
+    end
+    from = mark + 2
+  end
+end
+
 -- The parameter that begins at byte `at`, behind its semicolon: name, value, the byte behind it; nil: none is there.
 local function parse_parameter(text, at)
-  local name, from = text:match("^[ \t]*(" .. TOKEN .. ")=()", at)
+  local name, from = text:match("^(" .. TOKEN .. ")=()", at)
   if not name then
     return nil
   end
-  local value, after = text:match("^(" .. TOKEN .. ")[ \t]*()", from)
-  if not value then
-    local quoted
-    quoted, after = text:match('^"([^"\\]*)"[ \t]*()', from)
-    if not quoted then
-      quoted, after = text:match('^"(.-[^\\])"[ \t]*()', from)
-    end
-    value = quoted and quoted:gsub("\\(.)", "%1")
+  local value, after
+  if text:find('^"', from) then
+    value, after = take_quoted(text, from)
+  else
+    value, after = text:match("^(" .. TOKEN .. ")[ \t]*()", from)
   end
   return value and name:lower(), value, after
 end

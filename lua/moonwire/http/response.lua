@@ -124,12 +124,13 @@ local function cookie_options(self, options)
   return options
 end
 
+-- Level 2 is the line that called the public function, which calls this last.
 local function set_cookie(self, caller, text, ...)
   local ok, field = pcall(text, ...)
   if not ok then
     error((field:gsub("^.-'encode[%w_]*'", function(before)
       return before:match("bad argument #%d+ to ") .. "'" .. caller .. "'"
-    end)), 3)
+    end)), 2)
   end
   return self:add_header("Set-Cookie", field)
 end
