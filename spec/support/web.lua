@@ -37,8 +37,7 @@ local function undo_chunks(body)
   local parts, at = {}, 1
   while true do
     local size, from = body:match("^(%x+)\r\n()", at)
-    assert(size, "a chunk is missing in: " .. body)
-    size = tonumber(size, 16)
+    size = tonumber(assert(size, "a chunk is missing"), 16)
     if size == 0 then
       return table.concat(parts)
     end

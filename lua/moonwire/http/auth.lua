@@ -38,7 +38,7 @@ local BEARER_KNOWN <const> = { realm = "string", check = "function", scope = "st
 ---@field scope? string what a token has to be good for, to be told to clients
 
 local function is_quotable(text)
-  return text == nil or text:find('^[ !#-%[%]-~]*$') ~= nil
+  return text == nil or text:find('^[ !#-Z%[%]^-~]*$') ~= nil
 end
 
 local function refuse(request, response, status, challenge, user)
