@@ -341,7 +341,7 @@ describe("the documentation of the API", function()
     local json, xml = require "moonwire.json", require "moonwire.xml"
     local signer
     local process, metrics = require "moonwire.process", require "moonwire.metrics"
-    local bus = require "moonwire.bus"
+    local bus, compress = require "moonwire.bus", require "moonwire.compress"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
 
@@ -415,6 +415,8 @@ describe("the documentation of the API", function()
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
       subscribe_options = function(options) bus.subscribe("a", options) end,
+      encode_options = function(options) compress.gzip("", options) end,
+      decoder_options = function(options) compress.decoder("gzip", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
     }
 

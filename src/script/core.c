@@ -5,6 +5,7 @@
 #include "script/l_attempt.h"
 #include "script/l_bus.h"
 #include "script/l_codec.h"
+#include "script/l_coding.h"
 #include "script/l_child.h"
 #include "script/l_config.h"
 #include "script/l_connect.h"
@@ -123,6 +124,7 @@ static int open_core(lua_State *L) {
     mw_l_terminal_open(L);
     mw_l_resolver_open(L);
     mw_l_codec_open(L);
+    mw_l_coding_open(L);
     mw_l_json_open(L);
     mw_l_data_open(L);
     mw_l_bus_open(L);

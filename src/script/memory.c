@@ -1,6 +1,5 @@
 #include "script/memory.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +84,16 @@ static size_t list_of(size_t size) {
 static bool may_take(const struct mw_memory *memory, size_t size) {
     size_t limit = memory->limit > SIZE_MAX - memory->lent ? SIZE_MAX : memory->limit + memory->lent;
     return memory->taken <= limit && size <= limit - memory->taken;
+}
+
+bool mw_memory_charge(struct mw_memory *memory, size_t size) {
+    bool may = may_take(memory, size);
+    memory->taken += may ? size : 0;
+    return may;
+}
+
+void mw_memory_discharge(struct mw_memory *memory, size_t size) {
+    memory->taken -= size;
 }
 
 /* realloc within the limit, `old_size` 0 for a new block. */

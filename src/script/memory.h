@@ -6,6 +6,7 @@
 #ifndef MW_SCRIPT_MEMORY_H
 #define MW_SCRIPT_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct mw_memory;
@@ -20,6 +21,10 @@ size_t mw_memory_limit(const struct mw_memory *memory);
 
 /* This much may be taken besides, until the next call. */
 void mw_memory_lend(struct mw_memory *memory, size_t lent);
+
+/* Counts bytes that something of the state takes elsewhere, from malloc itself. False when that is past the limit. */
+bool mw_memory_charge(struct mw_memory *memory, size_t size);
+void mw_memory_discharge(struct mw_memory *memory, size_t size);
 
 /* What it has taken. */
 size_t mw_memory_taken(const struct mw_memory *memory);
