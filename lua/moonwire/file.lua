@@ -26,6 +26,7 @@ local FIRST_PAUSE <const>, LONGEST_PAUSE <const> = 0.005, 0.2
 
 ---@class moonwire.file_open_options
 ---@field permissions? string of a new file, three octal digits; default "666" less the umask
+---@field status? boolean a second result: what file:stat tells of it; default false
 
 ---@class moonwire.file_stat_options
 ---@field follow? boolean whether a link at the end is followed; default true
@@ -103,7 +104,7 @@ file.append = core.file.append
 ---@param mode? "read"|"write"|"append"|"update" default "read"
 ---@param options? moonwire.file_open_options
 ---@return moonwire.file?
----@return string? err
+---@return string|moonwire.file_status? err
 ---@return moonwire.code? code "not_found", "denied", "invalid", "descriptors"
 file.open = core.file.open
 

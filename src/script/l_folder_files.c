@@ -151,6 +151,8 @@ static const int mode_flags[] = {
 struct opening {
     struct mw_l_file_job base;
     int flags, mode, fd;
+    bool with_status;
+    struct stat status;
 };
 
 /* Nothing is cut before it is sure that this is a file. */
@@ -162,6 +164,9 @@ static void open_work(struct mw_l_job *job) {
     if (opening->fd >= 0 && (opening->flags & O_TRUNC) && ftruncate(opening->fd, 0) != 0) {
         opening->base.error = errno;
     }
+    if (opening->with_status && opening->fd >= 0 && fstat(opening->fd, &opening->status) != 0) {
+        opening->base.error = errno;
+    }
 }
 
 static int open_push(lua_State *L, struct mw_l_job *job) {
@@ -170,7 +175,10 @@ static int open_push(lua_State *L, struct mw_l_job *job) {
         return mw_l_file_job_push_fault(L, &opening->base);
     }
     mw_l_file_push(L, &opening->fd, opening->base.name, opening->flags);
-    return 1;
+    if (opening->with_status) {
+        mw_l_file_push_status(L, &opening->status);
+    }
+    return opening->with_status ? 2 : 1;
 }
 
 static void open_release(struct mw_l_job *job) {
@@ -184,13 +192,14 @@ static void open_release(struct mw_l_job *job) {
 static const struct mw_l_job_kind open_kind = {MW_L_JOB_WAIT("open"), open_work, open_push, open_release};
 
 int mw_l_folder_open_file(lua_State *L) {
-    static const char *const known[] = {"permissions", NULL};
+    static const char *const known[] = {"permissions", "status", NULL};
     int first;
     struct mw_l_folder *folder = mw_l_folder_check(L, &first);
     luaL_checkstring(L, first);
     int flags = mode_flags[luaL_checkoption(L, first + 1, "read", modes)];
     mw_check_options(L, first + 2, known);
     int mode = mw_l_file_permissions(L, first + 2);
+    bool with_status = mw_option_boolean(L, first + 2, "status", false);
     struct opening *opening = mw_l_folder_job(L, &open_kind, sizeof *opening, folder, first);
     if (!opening) {
         return 3;
@@ -198,5 +207,6 @@ int mw_l_folder_open_file(lua_State *L) {
     opening->flags = flags;
     opening->mode = mode < 0 ? 0666 : mode;
     opening->fd = -1;
+    opening->with_status = with_status;
     return mw_l_job_run(L, &opening->base.job);
 }

@@ -2,6 +2,7 @@
 #include "script/l_http_internal.h"
 
 #include "script/check.h"
+#include "script/l_http_date.h"
 #include "script/l_listener.h"
 
 #include <math.h>
@@ -176,6 +177,8 @@ size_t mw_http_move_some(struct mw_http_server *from, struct mw_http_server *to,
 
 static const luaL_Reg functions[] = {
     {"serve", mw_l_serve_http},
+    {"date", mw_l_http_date},
+    {"parse_date", mw_l_http_parse_date},
     {NULL, NULL},
 };
 

@@ -1,0 +1,136 @@
+--- A file as an answer: its validators, conditions, ranges. Not for scripts.
+local codec = require "moonwire.codec"
+local condition = require "moonwire.http.condition"
+local core = require "moonwire.core"
+local crypto = require "moonwire.crypto"
+local range = require "moonwire.http.range"
+
+local sending = {}
+
+local PIECE <const> = 65536 -- bytes that are read at a time
+local WEIGHT <const> = 1000000 -- microseconds
+
+--- The field Content-Disposition (RFC 6266).
+---@param kind "inline"|"attachment"
+---@param name string of the file, with its folders
+---@return string
+function sending.disposition(kind, name)
+  local base = name:match("[^/]*$")
+  local plain = base:gsub('[^ -~]', "_"):gsub('["\\]', "_")
+  if plain == base then
+    return ('%s; filename="%s"'):format(kind, base)
+  end
+  return ("%s; filename=\"%s\"; filename*=UTF-8''%s"):format(kind, plain, codec.url_encode(base))
+end
+
+-- What identifies these bytes under this name. Another coding of the same file is other bytes.
+local function tag_of(found)
+  local status = found.status
+  local changed = math.floor(status.modified * WEIGHT)
+  return ('"%x-%x%s"'):format(changed, status.size, found.coding and "-" .. found.coding or "")
+end
+
+-- `length` bytes from `offset` on into the body. True, or nil and why not.
+local function write_part(response, file, offset, length)
+  file:seek(offset)
+  while length > 0 do
+    local data, err = file:read(math.min(length, PIECE))
+    if not data then
+      return nil, err
+    end
+    local ok
+    ok, err = response:write(data)
+    if not ok then
+      return nil, err
+    end
+    length = length - #data
+  end
+  return true
+end
+
+-- The heads of the parts, and how long all of it is (RFC 9110 §14.6).
+local function plan_parts(found, spans, boundary)
+  local heads, length = {}, #boundary + 8 -- of the last line: CRLF, four dashes, CRLF
+  for i, span in ipairs(spans) do
+    heads[i] = ("%s--%s\r\nContent-Type: %s\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"):format(
+      i > 1 and "\r\n" or "", boundary, found.kind, span.first, span.last, found.status.size)
+    length = length + #heads[i] + span.last - span.first + 1
+  end
+  return heads, length
+end
+
+local function send_parts(response, found, file, spans)
+  local boundary = codec.hex_encode(crypto.random_bytes(16))
+  local heads, length = plan_parts(found, spans, boundary)
+  response:header("Content-Type", "multipart/byteranges; boundary=" .. boundary)
+  response:header("Content-Length", length)
+  for i, span in ipairs(spans) do
+    local ok, err = response:write(heads[i])
+    if ok then
+      ok, err = write_part(response, file, span.first, span.last - span.first + 1)
+    end
+    if not ok then
+      response:finish()
+      return nil, err
+    end
+  end
+  response:write("\r\n--", boundary, "--\r\n")
+  return response:finish()
+end
+
+local function send_spans(response, found, file, spans)
+  local size = found.status.size
+  if #spans == 0 then
+    response:status(416):header("Content-Range", ("bytes */%d"):format(size))
+    response:header("Content-Type", "text/plain; charset=utf-8")
+    return response:send "Range Not Satisfiable\n"
+  end
+  response:status(206)
+  if #spans > 1 then
+    return send_parts(response, found, file, spans)
+  end
+  local span = spans[1]
+  response:header("Content-Type", found.kind)
+  response:header("Content-Range", ("bytes %d-%d/%d"):format(span.first, span.last, size))
+  return response:send_file(file, span.first, span.last - span.first + 1)
+end
+
+-- The parts that the client asks for and may get; nil: it gets all.
+local function spans_of(request, found, tag, date, most)
+  local text = request.method == "GET" and request:header "Range"
+  if text and condition.allows_range(request, tag, date) then
+    return range.parse(text, found.status.size, most)
+  end
+end
+
+--- Answers with a file, or a part of it, or with 304, 412, 416. True, or nil and why not all was sent: "eof" when the
+--- file has less than it had.
+---@param request moonwire.http.request GET or HEAD
+---@param response moonwire.http.response
+---@param found moonwire.http.found
+---@param file moonwire.file
+---@param ranges_max integer
+---@return any ok
+---@return string? err
+function sending.send(request, response, found, file, ranges_max)
+  local tag = tag_of(found)
+  local modified = math.max(0, math.min(math.floor(found.status.modified), os.time()))
+  local date = core.http.date(modified)
+  response:header("ETag", tag):header("Last-Modified", date)
+  local status = condition.check(request, tag, modified)
+  if status then
+    return response:status(status):send()
+  end
+  response:header("Accept-Ranges", "bytes")
+  if found.coding then
+    response:header("Content-Encoding", found.coding)
+  end
+  local spans = spans_of(request, found, tag, date, ranges_max)
+  if spans then
+    return send_spans(response, found, file, spans)
+  end
+  response:header("Content-Type", found.kind)
+  return response:send_file(file, 0, found.status.size)
+end
+
+return sending
