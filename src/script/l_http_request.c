@@ -166,9 +166,16 @@ static void push_field(lua_State *L, struct mw_http_request *request, enum field
     }
 }
 
-/* Upvalues: the methods, the numbers of the fields. What is neither is a value that a script has put there. */
+/* Upvalues: the methods, the numbers of the fields. What a script has put there comes first: so it may have other
+ * methods for one request. */
 static int request_index(lua_State *L) {
     struct mw_http_request *request = lua_touserdata(L, 1);
+    if (lua_getiuservalue(L, 1, FIELDS) == LUA_TTABLE) {
+        lua_pushvalue(L, 2);
+        if (lua_rawget(L, -2) != LUA_TNIL) {
+            return 1;
+        }
+    }
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) {
         return 1;
@@ -176,11 +183,6 @@ static int request_index(lua_State *L) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) {
         push_field(L, request, (enum field)lua_tointeger(L, -1));
-        return 1;
-    }
-    if (lua_getiuservalue(L, 1, FIELDS) == LUA_TTABLE) {
-        lua_pushvalue(L, 2);
-        lua_rawget(L, -2);
     }
     return 1;
 }

@@ -70,7 +70,10 @@ function encoding.vary(response, name)
   local present = response:header "Vary"
   if not present then
     response:header("Vary", name)
-  elseif present ~= "*" and not ("," .. present:lower():gsub("%s", "") .. ","):find("," .. name:lower() .. ",", 1, true) then
+    return
+  end
+  local names = "," .. present:lower():gsub("%s", "") .. ","
+  if present ~= "*" and not names:find("," .. name:lower() .. ",", 1, true) then
     response:header("Vary", present .. ", " .. name)
   end
 end

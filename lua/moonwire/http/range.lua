@@ -79,7 +79,7 @@ end
 ---@param text string the field Range
 ---@param size integer bytes that there are
 ---@param most integer more parts than this are not given one by one
----@return moonwire.http.span[]? spans nil: send all, as if the field were not there; empty: no part of it is there, 416
+---@return moonwire.http.span[]? spans nil: send all, as without the field; empty: no part of it is there, 416
 function range.parse(text, size, most)
   local list = text:match("^[bB][yY][tT][eE][sS]=(.*)$")
   local spans = list and size > 0 and parse_all(list, size, most)

@@ -103,8 +103,8 @@ local function spans_of(request, found, tag, date, most)
   end
 end
 
---- Answers with a file, or a part of it, or with 304, 412, 416. True, or nil and why not all was sent: "eof" when the
---- file has less than it had.
+--- Answers with a file, or a part of it, or with 304, 412, 416. True, or nil and why not all was sent: "eof"
+--- when the file has less than it had.
 ---@param request moonwire.http.request GET or HEAD
 ---@param response moonwire.http.response
 ---@param found moonwire.http.found

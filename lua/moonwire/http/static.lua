@@ -16,25 +16,27 @@ local static = {}
 --- Names that stand for a folder, the first that is there; false: none. Default: "index.html".
 ---@field index? string|string[]|false
 ---@field listing? boolean whether a folder without such a file is shown as a list; default false
---- Whether names that begin with a dot are files as others; default false: but for ".well-known" they are not there.
+--- Whether names that begin with a dot are files as others; default false: they are not there, but for
+--- ".well-known".
 ---@field dot_files? boolean
 ---@field links? boolean whether symbolic links that stay below the folder are followed; default true
 ---@field types? table<string, string> media types by the ends of names, as { foo = "application/foo" }
 --- Whether a file NAME.br or NAME.gz beside a text is sent for it to clients that take it; default false.
 ---@field precompressed? boolean
---- The field Cache-Control: "public, max-age=3600", or a function that is given the name and returns it or nil.
---- Default: none.
+--- The field Cache-Control: "public, max-age=3600", or a function that is given the name and returns it
+--- or nil. Default: none.
 ---@field cache_control? string|fun(name: string): string?
----@field disposition? "inline"|"attachment" the field Content-Disposition, with the name of the file; default: none
---- A file that is sent where there is none and the last part of the path has no dot, as for pages that a script makes.
+---@field disposition? "inline"|"attachment" the field Content-Disposition, with the file's name; default: none
+--- A file that is sent where there is none and the last part of the path has no dot, as for pages that a
+--- script makes in the browser.
 ---@field fallback? string
 ---@field not_found? moonwire.http.handler answers for what is not there; default: 404 with a line of text
----@field ranges_max? integer parts of a file that one request may ask for; default 16. Past it all is sent
+---@field ranges_max? integer parts of a file that one request may ask for; default 16; past it all is sent
 
 local KNOWN <const> = {
-  index = true, listing = "boolean", dot_files = "boolean", links = "boolean", types = "table", precompressed = "boolean",
-  cache_control = true, disposition = { inline = true, attachment = true }, fallback = "string",
-  not_found = "function", ranges_max = "integer",
+  index = true, listing = "boolean", dot_files = "boolean", links = "boolean", types = "table",
+  precompressed = "boolean", cache_control = true, disposition = { inline = true, attachment = true },
+  fallback = "string", not_found = "function", ranges_max = "integer",
 }
 local RANGES_DEFAULT <const> = 16
 local OPEN <const> = { status = true }
@@ -273,8 +275,8 @@ local function check_control(control)
   end
 end
 
---- A handler that answers with the files of a folder, by the path of the request, or by what a router has left of it
---- in the parameter `path`.
+--- A handler that answers with the files of a folder, by the path of the request, or by what a router has
+--- left of it in the parameter `path`.
 ---@param root string|moonwire.folder
 ---@param options? moonwire.static_options
 ---@return moonwire.http.handler? handler
