@@ -60,7 +60,9 @@ static void look_at_awake(void *context) {
         mw_list_remove(&connection->node);
         mw_list_append(&connection->server->connections, &connection->node);
         connection->is_awake = false;
-        mw_http_connection_serve(connection);
+        if (connection->transport) { /* else a request has begun meanwhile */
+            mw_http_connection_serve(connection);
+        }
     }
 }
 

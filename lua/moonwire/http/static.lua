@@ -26,7 +26,7 @@ local static = {}
 --- The field Cache-Control: "public, max-age=3600", or a function that is given the name and returns it
 --- or nil. Default: none.
 ---@field cache_control? string|fun(name: string): string?
----@field disposition? "inline"|"attachment" the field Content-Disposition, with the file's name; default: none
+---@field disposition? "inline"|"attachment" Content-Disposition, with the name of the file; default: none
 --- A file that is sent where there is none and the last part of the path has no dot, as for pages that a
 --- script makes in the browser.
 ---@field fallback? string
