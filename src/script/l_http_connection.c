@@ -63,7 +63,9 @@ void mw_http_connection_wake(struct mw_http_connection *connection) {
     connection->is_awake = true;
     mw_list_remove(&connection->node);
     mw_list_append(&server->awake, &connection->node);
-    mw_loop_add_work(server->handler.sched->loop, &server->work);
+    if (!server->work.loop) {
+        mw_loop_add_work(server->handler.sched->loop, &server->work);
+    }
     mw_loop_wake(server->handler.sched->loop);
 }
 
