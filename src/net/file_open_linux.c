@@ -12,8 +12,8 @@
 /* The kernel gives up with EAGAIN when folders are renamed while it looks. */
 enum { TRIES = 64 };
 
-int mw_file_resolve(const struct mw_file_place *place, const char *name, int flags, mode_t mode) {
-    struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC, .mode = mode, .resolve = RESOLVE_NO_MAGICLINKS};
+static struct open_how how_to_open(const struct mw_file_place *place, int flags) {
+    struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
     if (!(flags & O_PATH)) {
         how.flags |= O_NONBLOCK | O_NOCTTY;
     }
@@ -23,6 +23,12 @@ int mw_file_resolve(const struct mw_file_place *place, const char *name, int fla
     if (place->no_links) {
         how.resolve |= RESOLVE_NO_SYMLINKS;
     }
+    return how;
+}
+
+int mw_file_resolve(const struct mw_file_place *place, const char *name, int flags, mode_t mode) {
+    struct open_how how = how_to_open(place, flags);
+    how.mode = mode;
     long fd;
     int tries = TRIES;
     do {
@@ -54,6 +60,31 @@ int mw_file_open(const struct mw_file_place *place, const char *name, int flags,
         return error;
     }
     fd = mw_file_resolve(place, name, flags, flags & O_CREAT ? mode : 0);
+    error = fd < 0 ? fd : check_regular(fd);
+    if (error && fd >= 0) {
+        close(fd);
+    }
+    return error ? error : fd;
+}
+
+static int open_known(const struct mw_file_place *place, const char *name, int flags) {
+    struct open_how how = how_to_open(place, flags);
+    how.resolve |= RESOLVE_CACHED;
+    long fd = syscall(SYS_openat2, place->folder, name, &how, sizeof how);
+    /* EINVAL: a kernel that cannot do that. */
+    return fd >= 0 ? (int)fd : errno == EXDEV ? -MW_FILE_OUTSIDE : errno == EINVAL || errno == EINTR ? -EAGAIN : -errno;
+}
+
+int mw_file_open_known(const struct mw_file_place *place, const char *name) {
+    int fd = open_known(place, name, O_PATH);
+    int error = fd < 0 ? fd : check_regular(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (error) {
+        return error;
+    }
+    fd = open_known(place, name, O_RDONLY);
     error = fd < 0 ? fd : check_regular(fd);
     if (error && fd >= 0) {
         close(fd);

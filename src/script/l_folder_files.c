@@ -155,18 +155,32 @@ struct opening {
     struct stat status;
 };
 
-/* Nothing is cut before it is sure that this is a file. */
+/* Notes what opening it gave: a descriptor, or -errno. Nothing is cut before it is sure that this is a file. */
+static void note_opened(struct opening *opening, int fd) {
+    opening->fd = fd;
+    opening->base.error = fd < 0 ? -fd : 0;
+    if (fd >= 0 && (opening->flags & O_TRUNC) && ftruncate(fd, 0) != 0) {
+        opening->base.error = errno;
+    }
+    if (fd >= 0 && opening->with_status && fstat(fd, &opening->status) != 0) {
+        opening->base.error = errno;
+    }
+}
+
 static void open_work(struct mw_l_job *job) {
     struct opening *opening = (struct opening *)job;
     int flags = opening->flags & ~O_TRUNC;
-    opening->fd = mw_file_open(&opening->base.place, opening->base.name, flags, (mode_t)opening->mode);
-    opening->base.error = opening->fd < 0 ? -opening->fd : 0;
-    if (opening->fd >= 0 && (opening->flags & O_TRUNC) && ftruncate(opening->fd, 0) != 0) {
-        opening->base.error = errno;
+    note_opened(opening, mw_file_open(&opening->base.place, opening->base.name, flags, (mode_t)opening->mode));
+}
+
+/* Whether it is open, or cannot be, without asking a thread. */
+static bool open_at_once(struct opening *opening) {
+    int fd = opening->flags == O_RDONLY ? mw_file_open_known(&opening->base.place, opening->base.name) : -EAGAIN;
+    if (fd == -EAGAIN) {
+        return false;
     }
-    if (opening->with_status && opening->fd >= 0 && fstat(opening->fd, &opening->status) != 0) {
-        opening->base.error = errno;
-    }
+    note_opened(opening, fd);
+    return true;
 }
 
 static int open_push(lua_State *L, struct mw_l_job *job) {
@@ -208,5 +222,9 @@ int mw_l_folder_open_file(lua_State *L) {
     opening->mode = mode < 0 ? 0666 : mode;
     opening->fd = -1;
     opening->with_status = with_status;
+    mw_task_begin_wait(L, MW_TIMER_NEVER); /* raises where nobody may wait, whether it will have to or not */
+    if (open_at_once(opening)) {
+        return mw_l_job_conclude(L, &opening->base.job);
+    }
     return mw_l_job_run(L, &opening->base.job);
 }

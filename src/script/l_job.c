@@ -77,15 +77,19 @@ void *mw_l_job_push(lua_State *L, const struct mw_l_job_kind *kind, size_t size)
     return job;
 }
 
+int mw_l_job_conclude(lua_State *L, struct mw_l_job *job) {
+    int count = job->kind->push(L, job);
+    release(job);
+    return count;
+}
+
 static int finished(lua_State *L, int status, lua_KContext index) {
     struct mw_l_job **owner = lua_touserdata(L, (int)index);
     (void)status;
     mw_task_outcome(L);
     struct mw_l_job *job = *owner;
     job->task = NULL;
-    int count = job->kind->push(L, job);
-    release(job);
-    return count;
+    return mw_l_job_conclude(L, job);
 }
 
 int mw_l_job_run(lua_State *L, struct mw_l_job *job) {
