@@ -1,0 +1,22 @@
+---@meta moonwire.core
+-- luacheck: ignore 212 241
+
+--- The HTTP server. Internal, as all of moonwire.core.
+---@class moonwire.core
+local core = {}
+
+core.http = {}
+
+---@param address string
+---@param handler moonwire.http.handler
+---@param options? moonwire.listen_options
+---@param http_options? moonwire.http.options
+---@param context? any third argument of the handler
+---@return moonwire.listener?, string?, moonwire.code?
+function core.http.serve(address, handler, options, http_options, context) end
+
+--- Calls of these names on this response go to the functions of the table; its methods before are the result.
+---@param response moonwire.http.response
+---@param methods table<string, function>
+---@return table
+function core.http.override(response, methods) end
