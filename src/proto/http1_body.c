@@ -24,15 +24,17 @@ static enum mw_http1_result refuse(struct mw_http1_body *body, const char *why) 
 
 /* --- lines of the framing --- */
 
-/* The line from body->line on, `most` bytes of framing in all: DONE when it is complete, and behind it in `*next`.
- * What was looked at in earlier calls is not looked at again. */
-static enum mw_http1_result find_line(struct mw_http1_body *body, const char *bytes, size_t size, uint32_t most,
-                                      uint32_t *next) {
+/* The line from body->line on, `most` bytes of framing in all: DONE when it is complete, and behind it in
+ * `*next`. What was looked at in earlier calls is not looked at again. */
+static enum mw_http1_result find_line(struct mw_http1_body *body, const char *bytes, size_t size,
+                                      uint32_t most, uint32_t *next) {
     uint32_t looked = size < most ? (uint32_t)size : most;
-    const char *end = looked > body->scanned ? memchr(bytes + body->scanned, '\n', looked - body->scanned) : NULL;
+    const char *end =
+        looked > body->scanned ? memchr(bytes + body->scanned, '\n', looked - body->scanned) : NULL;
     if (!end) {
         body->scanned = looked;
-        return looked == most ? refuse(body, "a line of the chunked framing that is too long") : MW_HTTP1_MORE;
+        return looked == most ? refuse(body, "a line of the chunked framing that is too long")
+                              : MW_HTTP1_MORE;
     }
     *next = body->scanned = (uint32_t)(end - bytes) + 1;
     if (*next - body->line < 2 || end[-1] != '\r') {
@@ -51,7 +53,8 @@ static bool parse_size(struct mw_http1_body *body, const char *line, const char 
            mw_http1_are_extensions(at, (size_t)(end - at));
 }
 
-static enum mw_http1_result chunk_line(struct mw_http1_body *body, const char *bytes, size_t size, size_t *used) {
+static enum mw_http1_result chunk_line(struct mw_http1_body *body, const char *bytes, size_t size,
+                                       size_t *used) {
     uint32_t next;
     enum mw_http1_result result = find_line(body, bytes, size, LINE_MAX, &next);
     if (result != MW_HTTP1_DONE) {
@@ -70,7 +73,8 @@ static enum mw_http1_result chunk_line(struct mw_http1_body *body, const char *b
     return MW_HTTP1_DONE;
 }
 
-static enum mw_http1_result chunk_end(struct mw_http1_body *body, const char *bytes, size_t size, size_t *used) {
+static enum mw_http1_result chunk_end(struct mw_http1_body *body, const char *bytes, size_t size,
+                                      size_t *used) {
     if ((size >= 1 && bytes[0] != '\r') || (size >= 2 && bytes[1] != '\n')) {
         return refuse(body, "a chunk that does not end with CRLF");
     }
@@ -86,9 +90,20 @@ static enum mw_http1_result chunk_end(struct mw_http1_body *body, const char *by
 
 /* Fields that would change how the message is read, after it was (RFC 9110 section 6.5.1). */
 static bool is_forbidden(const struct mw_http1_field *field) {
-    static const char *const names[] = {"authorization", "connection", "content-encoding", "content-length",
-                                        "content-range", "content-type", "cookie", "expect", "host", "set-cookie", "te",
-                                        "trailer", "transfer-encoding", "upgrade"};
+    static const char *const names[] = {"authorization",
+                                        "connection",
+                                        "content-encoding",
+                                        "content-length",
+                                        "content-range",
+                                        "content-type",
+                                        "cookie",
+                                        "expect",
+                                        "host",
+                                        "set-cookie",
+                                        "te",
+                                        "trailer",
+                                        "transfer-encoding",
+                                        "upgrade"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strlen(names[i]) == field->name_size && mw_http1_same(field->name, names[i], field->name_size)) {
             return true;

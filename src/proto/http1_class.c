@@ -1,8 +1,8 @@
 #include "proto/http1_internal.h"
 
-/* Made of: tokens (RFC 9110 section 5.6.2); field values (section 5.5); targets: what RFC 3986 allows, and what
- * browsers send beyond it ([ ] ^ ` { | }), but never a space, a control, a quote, <, >, # or a backslash; names of
- * hosts (RFC 3986 section 3.2.2). */
+/* Made of: tokens (RFC 9110 section 5.6.2); field values (section 5.5); targets: what RFC 3986 allows, and
+ * what browsers send beyond it ([ ] ^ ` { | }), but never a space, a control, a quote, <, >, # or a
+ * backslash; names of hosts (RFC 3986 section 3.2.2). */
 /* clang-format off */
 const uint8_t mw_http1_classes[256] = {
       0,   0,   0,   0,   0,   0,   0,   0,   0,   2,   0,   0,   0,   0,   0,   0,

@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const char days[] = "SunMonTueWedThuFriSat";
-static const char *const long_days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+static const char *const long_days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                        "Thursday", "Friday", "Saturday"};
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static void two_digits(char *text, int number) {
@@ -91,9 +92,9 @@ static int days_of(const struct tm *parts) {
 }
 
 static bool is_sound(const struct tm *parts) {
-    return parts->tm_mon >= 0 && parts->tm_year >= -1900 && parts->tm_mday >= 1 && parts->tm_mday <= days_of(parts) &&
-           parts->tm_hour >= 0 && parts->tm_hour <= 23 && parts->tm_min >= 0 && parts->tm_min <= 59 &&
-           parts->tm_sec >= 0 && parts->tm_sec <= 60;
+    return parts->tm_mon >= 0 && parts->tm_year >= -1900 && parts->tm_mday >= 1 &&
+           parts->tm_mday <= days_of(parts) && parts->tm_hour >= 0 && parts->tm_hour <= 23 &&
+           parts->tm_min >= 0 && parts->tm_min <= 59 && parts->tm_sec >= 0 && parts->tm_sec <= 60;
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
@@ -112,7 +113,8 @@ static bool fixed(struct tm *parts, const char *text, size_t size) {
 static bool rfc850(struct tm *parts, const char *text, size_t size) {
     const char *comma = memchr(text, ',', size);
     if (!comma || (size_t)(text + size - comma) != 24 || !is_long_day(text, (size_t)(comma - text)) ||
-        comma[1] != ' ' || comma[4] != '-' || comma[8] != '-' || comma[11] != ' ' || memcmp(comma + 20, " GMT", 4) != 0) {
+        comma[1] != ' ' || comma[4] != '-' || comma[8] != '-' || comma[11] != ' ' ||
+        memcmp(comma + 20, " GMT", 4) != 0) {
         return false;
     }
     parts->tm_mday = number(comma + 2, 2);
@@ -124,7 +126,8 @@ static bool rfc850(struct tm *parts, const char *text, size_t size) {
 
 /* "Sun Nov  6 08:49:37 1994" */
 static bool asctime_form(struct tm *parts, const char *text, size_t size) {
-    if (size != 24 || !is_day(text) || text[3] != ' ' || text[7] != ' ' || text[10] != ' ' || text[19] != ' ') {
+    if (size != 24 || !is_day(text) || text[3] != ' ' || text[7] != ' ' || text[10] != ' ' ||
+        text[19] != ' ') {
         return false;
     }
     parts->tm_mon = month_of(text + 4);

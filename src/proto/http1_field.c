@@ -5,8 +5,9 @@
 
 #define EACH(byte) ((uint64_t)0x0101010101010101U * (byte))
 
-/* The first byte that cannot stand in a value; an LF must come before `stop`. Eight bytes at a time: those below a
- * space and DEL leave their highest bit, and the lowest of such bits is right (the others may be borrows). */
+/* The first byte that cannot stand in a value; an LF must come before `stop`. Eight bytes at a time: those
+ * below a space and DEL leave their highest bit, and the lowest of such bits is right (the others may be
+ * borrows). */
 static inline const char *skip_value(const char *at, const char *stop) {
     while (stop - at >= 8) {
         uint64_t word;

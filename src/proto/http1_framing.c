@@ -1,5 +1,5 @@
-/* The fields that decide about the connection and the body (RFC 9112 sections 3.2, 6 and 9, RFC 9110 sections 7.8 and
- * 10.1.1). */
+/* The fields that decide about the connection and the body (RFC 9112 sections 3.2, 6 and 9, RFC 9110
+ * sections 7.8 and 10.1.1). */
 #include "proto/http1_internal.h"
 
 /* The bit of a field that may be there once. False when it was there already. */
@@ -10,7 +10,8 @@ static bool see(struct mw_http1_head *head, uint8_t bit) {
 }
 
 static struct mw_http1_part part_of(const char *bytes, const struct mw_http1_field *field) {
-    return (struct mw_http1_part){.at = (uint32_t)(field->value - bytes), .size = (uint32_t)field->value_size};
+    return (struct mw_http1_part){.at = (uint32_t)(field->value - bytes),
+                                  .size = (uint32_t)field->value_size};
 }
 
 static enum mw_http1_result note_length(struct mw_http1_head *head, const struct mw_http1_field *field) {
@@ -36,7 +37,8 @@ static enum mw_http1_result note_length(struct mw_http1_head *head, const struct
     return MW_HTTP1_DONE;
 }
 
-/* One that is known and last is the only coding that frames a body; others may be right, but are not done here. */
+/* One that is known and last is the only coding that frames a body; others may be right, but are not done
+ * here. */
 static enum mw_http1_result note_coding(struct mw_http1_head *head, const struct mw_http1_field *field) {
     const char *value = field->value;
     size_t size = field->value_size;
@@ -57,8 +59,8 @@ static enum mw_http1_result note_coding(struct mw_http1_head *head, const struct
 }
 
 /* The authority of an absolute target must be the same; that of CONNECT may have its port left out. */
-static bool is_of_target(const struct mw_http1_head *head, const char *bytes, const struct mw_http1_field *field,
-                         size_t name_size) {
+static bool is_of_target(const struct mw_http1_head *head, const char *bytes,
+                         const struct mw_http1_field *field, size_t name_size) {
     const char *target = bytes + head->host.at;
     size_t size = field->value_size;
     if (size == head->host.size) {
@@ -92,8 +94,9 @@ static void note_connection(struct mw_http1_head *head, const struct mw_http1_fi
     static const struct {
         char token[16];
         uint8_t bit;
-    } tokens[] = {
-        {"close", MW_HTTP1_SEEN_CLOSE}, {"keep-alive", MW_HTTP1_SEEN_KEEP_ALIVE}, {"upgrade", MW_HTTP1_SEEN_UPGRADE}};
+    } tokens[] = {{"close", MW_HTTP1_SEEN_CLOSE},
+                  {"keep-alive", MW_HTTP1_SEEN_KEEP_ALIVE},
+                  {"upgrade", MW_HTTP1_SEEN_UPGRADE}};
     for (size_t i = 0; i < 3; i++) {
         if (mw_http1_has_token(field->value, field->value_size, tokens[i].token)) {
             head->parser.seen |= tokens[i].bit;

@@ -56,8 +56,8 @@ enum mw_http1_result mw_http1_parse_fields(struct mw_http1_head *head, struct mw
     return MW_HTTP1_MORE;
 }
 
-enum mw_http1_result mw_http1_await(struct mw_http1_head *head, size_t size, const struct mw_http1_limits *limits,
-                                    bool is_request) {
+enum mw_http1_result mw_http1_await(struct mw_http1_head *head, size_t size,
+                                    const struct mw_http1_limits *limits, bool is_request) {
     if (size < limits->size) {
         return MW_HTTP1_MORE;
     }

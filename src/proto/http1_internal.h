@@ -8,10 +8,10 @@
 
 /* Classes of bytes. CR and LF are in none: what goes on while bytes are of a class ends with their line. */
 enum {
-    MW_HTTP1_TOKEN = 1,    /* of a token (RFC 9110 section 5.6.2) */
-    MW_HTTP1_VALUE = 2,    /* of a field value: visible, obs-text, space, tab */
-    MW_HTTP1_TARGET = 4,   /* of a request target */
-    MW_HTTP1_NAME = 8,     /* of the name in an authority: no port, no brackets, no escapes */
+    MW_HTTP1_TOKEN = 1,  /* of a token (RFC 9110 section 5.6.2) */
+    MW_HTTP1_VALUE = 2,  /* of a field value: visible, obs-text, space, tab */
+    MW_HTTP1_TARGET = 4, /* of a request target */
+    MW_HTTP1_NAME = 8,   /* of the name in an authority: no port, no brackets, no escapes */
     MW_HTTP1_HEX = 16,
     MW_HTTP1_PATH = 32,    /* of a request target before its query */
     MW_HTTP1_SPECIAL = 64, /* '%' and '.': a path with them needs a closer look */
@@ -33,7 +33,7 @@ static inline const char *mw_http1_skip(const char *at, int class) {
 
 /* Whether all bytes are of that class. */
 static inline bool mw_http1_all(const char *bytes, size_t size, int class) {
-    uint8_t all = (uint8_t)class;
+    uint8_t all = (uint8_t) class;
     for (size_t i = 0; i < size; i++) {
         all &= mw_http1_classes[(unsigned char)bytes[i]];
     }
@@ -68,8 +68,8 @@ static inline bool mw_http1_same(const char *bytes, const char *other, size_t si
     return true;
 }
 
-/* Whether a name of as many bytes, all of a token, is that one. `lower` is a literal of letters and '-', whose bit
- * 0x20 is set in lower case: no other byte of a token becomes one of them by it. */
+/* Whether a name of as many bytes, all of a token, is that one. `lower` is a literal of letters and '-',
+ * whose bit 0x20 is set in lower case: no other byte of a token becomes one of them by it. */
 #define MW_HTTP1_IS_NAME(name, lower) mw_http1_is_name(name, lower, sizeof(lower) - 1)
 
 static inline uint32_t mw_http1_fold_4(const char *bytes) {
@@ -114,7 +114,8 @@ enum {
 enum { MW_HTTP1_START, MW_HTTP1_START_AFTER_EMPTY, MW_HTTP1_FIELDS };
 
 /* Sets why the head is refused. */
-static inline enum mw_http1_result mw_http1_refuse(struct mw_http1_head *head, uint16_t status, const char *why) {
+static inline enum mw_http1_result mw_http1_refuse(struct mw_http1_head *head, uint16_t status,
+                                                   const char *why) {
     head->refusal = status;
     head->why = why;
     return MW_HTTP1_BAD;
@@ -126,7 +127,8 @@ struct mw_http1_lines {
     const char *at, *stop;
 };
 
-static inline struct mw_http1_part mw_http1_part(const struct mw_http1_lines *lines, const char *at, const char *end) {
+static inline struct mw_http1_part mw_http1_part(const struct mw_http1_lines *lines, const char *at,
+                                                 const char *end) {
     return (struct mw_http1_part){.at = (uint32_t)(at - lines->bytes), .size = (uint32_t)(end - at)};
 }
 
@@ -139,14 +141,14 @@ enum mw_http1_result mw_http1_parse_fields(struct mw_http1_head *head, struct mw
                                            const struct mw_http1_limits *limits, bool is_request);
 
 /* The lines have run out: MORE, or BAD when the head is as large as it may be. */
-enum mw_http1_result mw_http1_await(struct mw_http1_head *head, size_t size, const struct mw_http1_limits *limits,
-                                    bool is_request);
+enum mw_http1_result mw_http1_await(struct mw_http1_head *head, size_t size,
+                                    const struct mw_http1_limits *limits, bool is_request);
 
 /* The version "HTTP/1.x" at `at`, somewhere before the end of a line: sets head->minor. */
 enum mw_http1_result mw_http1_parse_version(struct mw_http1_head *head, const char *at, const char *stop);
 
-/* The field line at `at`: what comes behind it. NULL when it is none: a bad name, space before the colon, folding,
- * control bytes, an end other than CRLF. An LF must come before `stop`. */
+/* The field line at `at`: what comes behind it. NULL when it is none: a bad name, space before the colon,
+ * folding, control bytes, an end other than CRLF. An LF must come before `stop`. */
 const char *mw_http1_scan_field(const char *at, const char *stop, struct mw_http1_field *field);
 
 /* Takes note of what a field decides about the connection and the body. */
@@ -156,12 +158,12 @@ enum mw_http1_result mw_http1_note_field(struct mw_http1_head *head, const char 
 /* What the noted fields come to. */
 enum mw_http1_result mw_http1_decide(struct mw_http1_head *head);
 
-/* Whether the bytes are an authority: a name or an address, with a port or without; `*port` is where the ':' of the
- * port would stand. What comes behind them must not be of a name. */
+/* Whether the bytes are an authority: a name or an address, with a port or without; `*port` is where the ':'
+ * of the port would stand. What comes behind them must not be of a name. */
 bool mw_http1_is_authority(const char *bytes, size_t size, const char **port);
 
-/* Judges head->target by its form. `path_end`: where the path of a target without scheme would end; `needs_look`:
- * that path has special bytes. */
+/* Judges head->target by its form. `path_end`: where the path of a target without scheme would end;
+ * `needs_look`: that path has special bytes. */
 enum mw_http1_result mw_http1_parse_target(struct mw_http1_head *head, const struct mw_http1_lines *lines,
                                            const char *path_end, bool needs_look);
 

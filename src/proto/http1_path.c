@@ -9,8 +9,8 @@ static int escaped(const char *at, const char *end) {
     return low >= 0 ? high * 16 + low : -1;
 }
 
-/* Escapes are resolved once. One of a slash stays what it is: what is one segment does not become two. A NUL must
- * not come out of one. */
+/* Escapes are resolved once. One of a slash stays what it is: what is one segment does not become two. A NUL
+ * must not come out of one. */
 static size_t unescape(char *path, const char *bytes, size_t size) {
     const char *end = bytes + size;
     size_t length = 0;
@@ -74,7 +74,8 @@ size_t mw_http1_decode_path(char *path, const char *bytes, size_t size) {
     return length ? resolve(path, length) : 0;
 }
 
-/* The dots of the segment at `at`, written as they are or escaped; none when it has anything else. Behind it in
+/* The dots of the segment at `at`, written as they are or escaped; none when it has anything else. Behind it
+ * in
  * `*next`; NULL: a bad escape. */
 static int count_dots(const char *at, const char *end, const char **next) {
     int dots = 0;

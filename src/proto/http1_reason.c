@@ -22,14 +22,9 @@ static const char *const phrases_2[] = {
 };
 
 static const char *const phrases_3[] = {
-    [0] = "Multiple Choices",
-    [1] = "Moved Permanently",
-    [2] = "Found",
-    [3] = "See Other",
-    [4] = "Not Modified",
-    [5] = "Use Proxy",
-    [7] = "Temporary Redirect",
-    [8] = "Permanent Redirect",
+    [0] = "Multiple Choices",   [1] = "Moved Permanently",  [2] = "Found",
+    [3] = "See Other",          [4] = "Not Modified",       [5] = "Use Proxy",
+    [7] = "Temporary Redirect", [8] = "Permanent Redirect",
 };
 
 static const char *const phrases_4[] = {

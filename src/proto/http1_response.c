@@ -8,7 +8,8 @@ static enum mw_http1_result status_line(struct mw_http1_head *head, struct mw_ht
         return MW_HTTP1_BAD;
     }
     const char *code = line + 9;
-    if (line[8] != ' ' || !mw_http1_is_digit(code[0]) || !mw_http1_is_digit(code[1]) || !mw_http1_is_digit(code[2])) {
+    if (line[8] != ' ' || !mw_http1_is_digit(code[0]) || !mw_http1_is_digit(code[1]) ||
+        !mw_http1_is_digit(code[2])) {
         return mw_http1_refuse(head, 400, "no status line");
     }
     head->status = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
@@ -29,8 +30,8 @@ static enum mw_http1_result status_line(struct mw_http1_head *head, struct mw_ht
     return MW_HTTP1_DONE;
 }
 
-/* Answers that end with their head, whatever its fields say of a body: should there be one, what comes next is in
- * doubt. */
+/* Answers that end with their head, whatever its fields say of a body: should there be one, what comes next
+ * is in doubt. */
 static void end_with_head(struct mw_http1_head *head, bool is_promised) {
     if (!is_promised && (head->framing == MW_HTTP1_CHUNKED || head->length > 0)) {
         head->keeps_alive = false;
@@ -49,7 +50,8 @@ static void frame(struct mw_http1_head *head, bool to_head, bool to_connect) {
 }
 
 enum mw_http1_result mw_http1_parse_response(struct mw_http1_head *head, const char *bytes, size_t size,
-                                             const struct mw_http1_limits *limits, bool to_head, bool to_connect) {
+                                             const struct mw_http1_limits *limits, bool to_head,
+                                             bool to_connect) {
     struct mw_http1_lines lines;
     enum mw_http1_result result = MW_HTTP1_MORE;
     if (mw_http1_take_lines(head, bytes, size, limits, &lines)) {

@@ -57,7 +57,8 @@ static __attribute__((noinline)) bool is_address(const char *at, const char *end
 static inline const char *skip_name(const char *at, const char *end) {
     for (;;) {
         at = mw_http1_skip(at, MW_HTTP1_NAME);
-        if (*at != '%' || end - at < 3 || !mw_http1_is(at[1], MW_HTTP1_HEX) || !mw_http1_is(at[2], MW_HTTP1_HEX)) {
+        if (*at != '%' || end - at < 3 || !mw_http1_is(at[1], MW_HTTP1_HEX) ||
+            !mw_http1_is(at[2], MW_HTTP1_HEX)) {
             return at;
         }
         at += 3;
@@ -78,8 +79,8 @@ bool mw_http1_is_authority(const char *bytes, size_t size, const char **port) {
 
 /* --- the target --- */
 
-static enum mw_http1_result take_path(struct mw_http1_head *head, const struct mw_http1_lines *lines, const char *path,
-                                      const char *path_end, bool needs_look) {
+static enum mw_http1_result take_path(struct mw_http1_head *head, const struct mw_http1_lines *lines,
+                                      const char *path, const char *path_end, bool needs_look) {
     const char *end = lines->bytes + head->target.at + head->target.size;
     if (needs_look && !mw_http1_is_path(path, (size_t)(path_end - path))) {
         return mw_http1_refuse(head, 400, "a bad path");
@@ -118,7 +119,8 @@ static enum mw_http1_result absolute_target(struct mw_http1_head *head, const st
     return take_path(head, lines, end, path_end, true);
 }
 
-/* The one form of CONNECT: host and port, and the port no empty or impossible one (RFC 9110 section 9.3.6). */
+/* The one form of CONNECT: host and port, and the port no empty or impossible one (RFC 9110 section 9.3.6).
+ */
 static enum mw_http1_result connect_target(struct mw_http1_head *head, const char *target) {
     const char *end = target + head->target.size, *port;
     if (!mw_http1_is_authority(target, head->target.size, &port) || end - port < 2 ||
@@ -130,7 +132,8 @@ static enum mw_http1_result connect_target(struct mw_http1_head *head, const cha
 }
 
 static bool is_method(const struct mw_http1_head *head, const char *bytes, const char *method) {
-    return head->method.size == strlen(method) && memcmp(bytes + head->method.at, method, head->method.size) == 0;
+    return head->method.size == strlen(method) &&
+           memcmp(bytes + head->method.at, method, head->method.size) == 0;
 }
 
 enum mw_http1_result mw_http1_parse_target(struct mw_http1_head *head, const struct mw_http1_lines *lines,
@@ -143,8 +146,9 @@ enum mw_http1_result mw_http1_parse_target(struct mw_http1_head *head, const str
         return take_path(head, lines, target, path_end, needs_look);
     }
     if (head->target.size == 1 && *target == '*') {
-        return is_method(head, lines->bytes, "OPTIONS") ? MW_HTTP1_DONE
-                                                        : mw_http1_refuse(head, 400, "the target * is for OPTIONS");
+        return is_method(head, lines->bytes, "OPTIONS")
+                   ? MW_HTTP1_DONE
+                   : mw_http1_refuse(head, 400, "the target * is for OPTIONS");
     }
     return absolute_target(head, lines, path_end);
 }
