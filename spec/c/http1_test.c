@@ -23,7 +23,8 @@ static enum mw_http1_result parse(struct mw_http1_head *head, const char *bytes,
 }
 
 /* What a call is told first, in two parts, and byte by byte comes to the same. */
-static void assert_same(const char *bytes, size_t size, const struct mw_http1_head *whole, enum mw_http1_result result) {
+static void assert_same(const char *bytes, size_t size, const struct mw_http1_head *whole,
+                        enum mw_http1_result result) {
     for (size_t step = 0; step <= size; step++) {
         struct mw_http1_head head = {.size = 0};
         enum mw_http1_result cut = MW_HTTP1_MORE;
