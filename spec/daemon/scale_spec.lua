@@ -1,3 +1,4 @@
+-- alone: exchanges are held to a time.
 -- Thousands of connections: neither an operator's question nor a reload holds anybody up.
 local condition = require "spec.support.condition"
 local core = require "moonwire.core"

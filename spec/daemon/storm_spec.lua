@@ -1,3 +1,4 @@
+-- alone: exchanges are held to a time.
 -- Many reloads while clients are served: nobody notices.
 local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"

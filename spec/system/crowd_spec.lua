@@ -1,3 +1,4 @@
+-- alone: exchanges are held to a time.
 local condition = require "spec.support.condition"
 local moonwire = require "spec.support.moonwire"
 local peer = require "spec.system.peer"
