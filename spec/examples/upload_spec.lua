@@ -44,7 +44,8 @@ describe("examples/upload.lua", function()
     local server <close> = moonwire.serve {
       script = "examples/upload.lua", options = { "--set", "folder=" .. place.path },
     }
-    assert.matches("^415", curl(server, "-d", "x=1"))
+    assert.matches("415$", curl(server, "-d", "x=1"))
+    assert.matches("400$", curl(server, "-d", "--x", "-H", "Content-Type: multipart/form-data; boundary=x"))
     assert.matches("^403", curl(server, "-F", "file=@README.md", "-H", "Origin: http://evil.example"))
     assert.is_nil(place:read "README.md")
   end)

@@ -92,6 +92,23 @@ describe("a request", function()
   end)
 end)
 
+describe("a fault of a body that a handler lets pass", function()
+  local function status(options, body)
+    local site <close> = web.serve(function(request, response)
+      for _ in request:chunks() do end -- luacheck: ignore 542
+      response:send()
+    end, options)
+    return site:request("POST", "/", { ["Transfer-Encoding"] = "chunked" }, nil, body).status
+  end
+
+  it("is the client's", function()
+    assert.are.equal(200, status({}, "1\r\nx\r\n0\r\n\r\n"))
+    assert.are.equal(400, status({}, "1\r\nxy\r\n0\r\n\r\n"))
+    assert.are.equal(413, status({ body_max = 2 }, "3\r\nxyz\r\n0\r\n\r\n"))
+    assert.are.equal(408, status({ read_timeout = 0.01 }, "3\r\nx"))
+  end)
+end)
+
 describe("a response", function()
   local app
 

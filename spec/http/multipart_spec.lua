@@ -373,6 +373,23 @@ describe("a part that is saved", function()
     assert.are.equal(0, (process.run { "cmp", big, place.path .. "/copy" }))
   end)
 
+  it("is refused where nobody handles what is wrong with it", function()
+    local site <close> = web.serve(function(request, response)
+      for part in request:parts { max_parts = 2 } do
+        part:read_some()
+      end
+      response:send()
+    end)
+    local kind <const> = "multipart/form-data; boundary=a"
+    local one <const> = "--a\r\n" .. field("x", "") .. "\r\n"
+    assert.are.equal(415, site:post("/", "x=1", "text/plain").status)
+    assert.are.equal(400, site:post("/", one, kind).status)
+    assert.are.equal(413, site:post("/", one .. one .. one .. "--a--", kind).status)
+    local answer = site:post("/", "--a\r\nx\r\n\r\n", kind)
+    assert.matches("^400 Bad Request\nrequest %x+\n$", answer.body)
+    assert.are.equal(200, site:post("/", one .. "--a--", kind).status)
+  end)
+
   it("is refused in a request of another type", function()
     local site <close> = web.serve(function(request, response)
       local ok, problem = pcall(function()

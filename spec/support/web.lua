@@ -60,16 +60,18 @@ function web.parse(bytes)
   if headers["transfer-encoding"] == "chunked" then
     body = undo_chunks(body)
   end
-  return { status = math.tointeger(tonumber(head:match("^HTTP/1.1 (%d+)"))), head = head, headers = headers, body = body }
+  local status = math.tointeger(tonumber(head:match("^HTTP/1.1 (%d+)")))
+  return { status = status, head = head, headers = headers, body = body }
 end
 
 --- Makes a request on a connection of its own.
 ---@param method string
 ---@param target string
 ---@param headers? table<string, string>
----@param body? string
+---@param body? string with a length
+---@param bytes? string that are sent behind the head as they are
 ---@return spec.answer
-function Site:request(method, target, headers, body)
+function Site:request(method, target, headers, body, bytes)
   local lines = { ("%s %s HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n"):format(method, target) }
   for name, value in pairs(headers or {}) do
     lines[#lines + 1] = ("%s: %s\r\n"):format(name, value)
@@ -78,7 +80,7 @@ function Site:request(method, target, headers, body)
     lines[#lines + 1] = ("Content-Length: %d\r\n"):format(#body)
   end
   local conn <close> = assert(net.connect("tcp://" .. self.address:gsub("^tcp://", "")))
-  assert(conn:write(table.concat(lines), "\r\n", body or ""))
+  assert(conn:write(table.concat(lines), "\r\n", body or bytes or ""))
   return web.parse(assert(conn:read_all(16 * 1024 * 1024)))
 end
 

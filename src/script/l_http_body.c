@@ -114,10 +114,26 @@ static struct mw_l_http_body *check(lua_State *L) {
     return body;
 }
 
+/* What a request is answered with when its handler lets such a fault pass. */
+static uint16_t status_of(const char *code) {
+    static const struct {
+        const char *code;
+        uint16_t status;
+    } known[] = {{"invalid", 400}, {"timeout", 408}, {"too_large", 413}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(code, known[i].code) == 0) {
+            return known[i].status;
+        }
+    }
+    return 0;
+}
+
 static int give_fault(lua_State *L, const struct reading *reading, int count) {
     if (!reading->iterates) {
         return count;
     }
+    struct mw_l_http_body *body = lua_touserdata(L, 1);
+    body->blame = status_of(lua_tostring(L, -1));
     mw_push_fault_object(L, lua_tostring(L, -1), lua_tostring(L, -2));
     return lua_error(L);
 }

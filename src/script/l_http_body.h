@@ -21,6 +21,7 @@ struct mw_l_http_body {
     struct mw_text collected; /* of read_all */
     struct mw_text trailer;   /* field lines */
     bool ended;     /* the decoder has seen the end */
+    uint16_t blame; /* the status of what the peer has done wrong, when a fault of it was raised; 0: nothing */
     bool awaits_continue; /* the peer sends the body when it is told to (RFC 9110 section 10.1.1) */
     const char *why; /* the peer broke the rules: what it did; NULL: nothing */
 };

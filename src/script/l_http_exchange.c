@@ -196,10 +196,10 @@ bool mw_http_goes_on(const struct mw_http_request *request) {
 /* A handler that has returned or died without an answer. */
 static void answer_error(struct mw_http_request *request) {
     struct mw_http_response *response = request->response;
-    response->status = 500;
+    response->status = request->body.blame ? request->body.blame : 500;
     response->closes = true;
     response->phase = MW_HTTP_FINISHED;
-    queue_plain(request->stream.stream, 500, request->is_head, mw_http_request_id(request));
+    queue_plain(request->stream.stream, response->status, request->is_head, mw_http_request_id(request));
 }
 
 /* Settles what the handler has left open. True: the answer is whole. */

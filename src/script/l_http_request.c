@@ -257,6 +257,15 @@ static int request_tostring(lua_State *L) {
     return 1;
 }
 
+/* blame(request, status): what it is answered with when the handler dies without an answer */
+static int blame(lua_State *L) {
+    struct mw_http_request *request = check(L);
+    lua_Integer status = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, status >= 400 && status <= 499, 2, "a status from 400 to 499 expected");
+    request->body.blame = (uint16_t)status;
+    return 0;
+}
+
 static const luaL_Reg methods[] = {
     {"header", request_header},
     {"fields", request_fields},
@@ -277,7 +286,7 @@ static void push_field_numbers(lua_State *L) {
     }
 }
 
-/* Adds request_methods to the table on top. */
+/* Adds request_methods and blame to the table on top. */
 void mw_http_request_open(lua_State *L) {
     luaL_newmetatable(L, TYPE);
     luaL_newlib(L, methods);
@@ -299,4 +308,6 @@ void mw_http_request_open(lua_State *L) {
     lua_setfield(L, -3, "__metatable");
     lua_setfield(L, -3, "request_methods");
     lua_pop(L, 1);
+    lua_pushcfunction(L, blame);
+    lua_setfield(L, -2, "blame");
 }

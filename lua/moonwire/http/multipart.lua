@@ -21,12 +21,15 @@ local BOUNDARY_MOST <const> = 70
 local PADDING_MOST <const> = 128 -- blanks behind a boundary
 local PIECE <const> = 65536
 local DEFAULTS <const> = { max_parts = 1000, max_header = 8192, max_field = 1048576 }
-local KNOWN <const> = { max_parts = "integer", max_header = "integer", max_field = "integer" }
+local KNOWN <const> = {
+  max_parts = "integer", max_header = "integer", max_field = "integer", on_fault = "function",
+}
 
 ---@class moonwire.http.multipart_options
 ---@field max_parts? integer parts at most; default 1000
 ---@field max_header? integer bytes of the header of a part at most; default 8192
 ---@field max_field? integer bytes that part:read_all() takes when it is given no limit; default 1048576
+---@field on_fault? fun(code: moonwire.code) called when something is wrong with the body, before anybody is told
 
 ---@class moonwire.http.multipart_reader
 ---@field source fun(): string?, string?, moonwire.code? more bytes; nil and "eof" at the end
@@ -48,6 +51,9 @@ end
 local function keep(self, ok, err, code)
   if ok == nil then
     self.fault = { err = err, code = code }
+    if self.options.on_fault then
+      self.options.on_fault(code)
+    end
   end
   return ok, err, code
 end

@@ -1,6 +1,7 @@
 --- The methods of requests that are written in Lua.
 local check = require "moonwire.check"
 local core = require "moonwire.core"
+local statuses = require "moonwire.http.statuses"
 
 ---@class moonwire.http.request
 local Request = core.http.request_methods
@@ -97,20 +98,32 @@ function Request:json(max)
   return value, err, code
 end
 
+-- When the handler dies of what is wrong with the body, that is not the server's fault.
+local function blame(self, code)
+  local status = statuses[code]
+  if status and status < 500 then
+    core.http.blame(self, status)
+  end
+end
+
 --- Iterates over the parts of a form with files (multipart/form-data), while the
 --- body arrives. Raises faults: "unsupported" for a body of another type,
---- "invalid" for what is no such body, "too_large".
+--- "invalid" for what is no such body, "too_large". A handler that lets them pass
+--- is answered for with 415, 400 or 413.
 ---@param options? moonwire.http.multipart_options
 ---@return fun(): moonwire.http.part?
 function Request:parts(options)
   local multipart = part "multipart"
   local boundary, err, code = multipart.boundary_of(self:header("content-type"))
   if not boundary then
+    blame(self, code)
     error(core.fault(code, err), 0)
   end
   return multipart.parts(function()
     return self:read_some()
-  end, boundary, options)
+  end, boundary, setmetatable({ on_fault = function(fault)
+    blame(self, fault)
+  end }, { __index = options }))
 end
 
 --- Its cookies. Parsed at each call.

@@ -1,15 +1,11 @@
 --- The methods of responses that are written in Lua.
 local check = require "moonwire.check"
 local core = require "moonwire.core"
+local statuses = require "moonwire.http.statuses"
 
 ---@class moonwire.http.response
 local Response = core.http.response_methods
 
--- What went wrong with a body, as a status. Others are the server's own.
-local STATUSES <const> = {
-  invalid = 400, eof = 400, timeout = 408, too_large = 413, unsupported = 415, full = 507, exists = 409,
-  not_found = 404, denied = 403,
-}
 local TITLES <const> = {
   [400] = "not understood", [403] = "not allowed", [404] = "not found", [408] = "too slow", [409] = "exists already",
   [413] = "too large", [415] = "a type that is not taken", [507] = "no room is left",
@@ -107,7 +103,7 @@ end
 function Response:refuse(err, code)
   local fault = core.is_fault(err)
   code = code or fault
-  local status = STATUSES[code] or 500
+  local status = statuses[code] or 500
   require("moonwire.log").info("refused a request", { status = status, err = tostring(err) })
   if self:is_started() then
     return nil, "closed", "closed"
