@@ -131,8 +131,8 @@ local function keep_alive(self, seconds)
   end
 end
 
----@private
 -- Called by response:sse(options).
+---@private
 ---@param response moonwire.http.response
 ---@param options? moonwire.http.sse_options
 ---@return moonwire.http.events
