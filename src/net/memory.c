@@ -19,26 +19,25 @@ struct pipe {
     struct mw_buf_pool pool;
 };
 
-static int side(const struct mw_stream *stream) {
-    const struct pipe *pipe = stream->transport;
+/* Which end the stream is. Its transport, as that of the other end, may be one above this by now. */
+static int side(const struct pipe *pipe, const struct mw_stream *stream) {
     return pipe->ends[1] == stream;
 }
 
-static void ring(struct mw_stream *stream, int events) {
-    struct pipe *pipe = stream->transport;
-    pipe->rung[side(stream)] |= events;
-    ev_idle_start(mw_loop_ev(stream->net->loop), &pipe->bell);
+static void ring(struct pipe *pipe, int end, int events) {
+    pipe->rung[end] |= events;
+    ev_idle_start(mw_loop_ev(pipe->ends[end]->net->loop), &pipe->bell);
 }
 
-static void poke_input(struct mw_stream *stream) {
-    if (stream && stream->watching) {
-        ring(stream, EV_READ);
+static void poke_input(struct pipe *pipe, int end) {
+    if (pipe->ends[end] && pipe->ends[end]->watching) {
+        ring(pipe, end, EV_READ);
     }
 }
 
-static void poke_output(struct mw_stream *stream) {
-    if (stream && mw_stream_awaits_room(stream)) {
-        ring(stream, EV_WRITE);
+static void poke_output(struct pipe *pipe, int end) {
+    if (pipe->ends[end] && mw_stream_awaits_room(pipe->ends[end])) {
+        ring(pipe, end, EV_WRITE);
     }
 }
 
@@ -61,7 +60,7 @@ static void on_bell(struct ev_loop *ev, ev_idle *bell, int events) {
 
 static ssize_t memory_read(struct mw_stream *stream, char *bytes, size_t size) {
     struct pipe *pipe = stream->transport;
-    int self = side(stream);
+    int self = side(pipe, stream);
     size_t there = mw_buf_size(pipe->towards[self]);
     if (there == 0) {
         return pipe->finished[self] ? 0 : MW_WANT_READ;
@@ -69,16 +68,16 @@ static ssize_t memory_read(struct mw_stream *stream, char *bytes, size_t size) {
     size_t taken = there < size ? there : size;
     memcpy(bytes, mw_buf_bytes(pipe->towards[self]), taken);
     mw_buf_consume(&pipe->pool, &pipe->towards[self], taken);
-    poke_output(pipe->ends[!self]);
+    poke_output(pipe, !self);
     if (taken < there || pipe->finished[self]) {
-        poke_input(stream);
+        poke_input(pipe, self);
     }
     return (ssize_t)taken;
 }
 
 static ssize_t memory_write(struct mw_stream *stream, const struct iovec *pieces, int count) {
     struct pipe *pipe = stream->transport;
-    int other = !side(stream);
+    int other = !side(pipe, stream);
     size_t room = PIPE_CAPACITY - mw_buf_size(pipe->towards[other]), written = 0;
     if (!pipe->ends[other]) {
         return -EPIPE;
@@ -91,27 +90,27 @@ static ssize_t memory_write(struct mw_stream *stream, const struct iovec *pieces
         room -= part;
         written += part;
     }
-    poke_input(pipe->ends[other]);
+    poke_input(pipe, other);
     return written ? (ssize_t)written : MW_WANT_WRITE;
 }
 
 static int memory_shutdown(struct mw_stream *stream) {
     struct pipe *pipe = stream->transport;
-    int other = !side(stream);
+    int other = !side(pipe, stream);
     pipe->finished[other] = true;
-    poke_input(pipe->ends[other]);
+    poke_input(pipe, other);
     return 0;
 }
 
 static void memory_close(struct mw_stream *stream) {
     struct pipe *pipe = stream->transport;
-    int self = side(stream);
+    int self = side(pipe, stream);
     pipe->ends[self] = NULL;
     pipe->finished[!self] = true;
     mw_buf_release(&pipe->pool, &pipe->towards[self]);
     if (pipe->ends[!self]) {
-        poke_input(pipe->ends[!self]);
-        poke_output(pipe->ends[!self]);
+        poke_input(pipe, !self);
+        poke_output(pipe, !self);
         return;
     }
     mw_buf_release(&pipe->pool, &pipe->towards[!self]);
@@ -123,12 +122,12 @@ static void memory_close(struct mw_stream *stream) {
 /* Readiness that came while nobody watched is shown again. */
 static void memory_arm(struct mw_stream *stream, int events) {
     struct pipe *pipe = stream->transport;
-    int self = side(stream);
+    int self = side(pipe, stream);
     if ((events & EV_READ) && (pipe->towards[self] || pipe->finished[self])) {
-        poke_input(stream);
+        poke_input(pipe, self);
     }
     if ((events & EV_WRITE) && mw_buf_size(pipe->towards[!self]) < PIPE_CAPACITY) {
-        poke_output(stream);
+        poke_output(pipe, self);
     }
 }
 

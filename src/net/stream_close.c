@@ -4,6 +4,7 @@
  * (RFC 1122 section 4.2.2.13). */
 #include "net/stream_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,9 @@ void mw_stream_destroy(struct mw_stream *stream) {
     }
     if (stream->in == net->scratch) {
         stream->in = NULL;
+    }
+    if (stream->out && !stream->output_fault) {
+        stream->output_fault = ECANCELED; /* for the transport: what it ends is not whole */
     }
     mw_stream_clean(stream);
     mw_stream_unwatch_output(stream);
@@ -132,6 +136,9 @@ void mw_stream_close(struct mw_stream *stream, double linger) {
 void mw_stream_abort(struct mw_stream *stream) {
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
     lose_source(stream);
+    if (!stream->output_fault) {
+        stream->output_fault = ECANCELED;
+    }
     if (stream->input.fd >= 0) {
         setsockopt(stream->input.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
