@@ -6,6 +6,8 @@
 #include "base/fault.h"
 #include "net/stream.h"
 
+#include <time.h>
+
 /* --- what many connections share: certificates, keys, rules --- */
 
 struct mw_tls_context; /* counted references */
@@ -28,24 +30,33 @@ struct mw_tls_rules {
     size_t pair_count;
     const char *authorities;          /* PEM: who is trusted; NULL: the system's, for a client */
     size_t authorities_size;
-    enum mw_tls_verify verify;        /* of the peer's certificate; a client's default is REQUIRED */
+    const char *authorities_name;     /* of the file, for messages */
+    enum mw_tls_verify verify;        /* of the peer's certificate. A server that verifies names its authorities; a client
+                                       * knows REQUIRED (chain and name) and NONE */
     const char *const *protocols;     /* ALPN names (RFC 7301), best first; NULL-terminated; NULL: no ALPN */
-    bool protocol_required;           /* a server refuses a client that offers none of its protocols */
-    int least_version;                /* 12 or 13 */
-    const char *ciphers;              /* of TLS 1.2, OpenSSL's notation; NULL: AEAD with forward secrecy */
+    bool protocol_required;           /* a server refuses a client that offers no protocols at all, too */
+    int least_version;                /* 12 or 13; 0: 12 */
+    const char *ciphers;              /* of TLS 1.2, OpenSSL's notation, AEAD only; NULL: all with forward secrecy */
     struct mw_tls_tickets *tickets;   /* of a server; NULL: none are given. Must outlive the context */
+    bool name_required;               /* a server refuses names that it has no certificate for */
+    unsigned sessions;                /* of a client: so many servers whose last session is kept; 0: none */
 };
 
 /* NULL with the fault, which names the file: "invalid", "not_found", "memory". */
 struct mw_tls_context *mw_tls_context_new(const struct mw_tls_rules *rules, struct mw_fault *fault);
 struct mw_tls_context *mw_tls_context_hold(struct mw_tls_context *context);
-void mw_tls_context_release(struct mw_tls_context *context);
+void mw_tls_context_release(struct mw_tls_context *context); /* NULL is allowed */
+
+/* When the first of the certificates ends, seconds since 1970; 0: there is none. */
+time_t mw_tls_context_not_after(const struct mw_tls_context *context);
 
 /* --- one connection --- */
 
 struct mw_tls_handshake {
     const char *server_name; /* a client's: for SNI and the check of the certificate; a name or an address */
+    uint16_t port;           /* of the server, beside its name what a session is kept under; 0: none is kept */
     double timeout;          /* seconds; MW_TIMER_NEVER: none */
+    bool takes_unread;       /* unread input belongs to the handshake: what came before it was no more than a PROXY header */
     /* It is over: NULL, or what went wrong. Never from within mw_tls_start. The stream may be closed within. */
     void (*on_done)(void *owner, const struct mw_fault *fault);
     void *owner;
@@ -53,7 +64,16 @@ struct mw_tls_handshake {
 
 /* Begins; the stream's events and owner are untouched and hear nothing until it is done. The stream must hold no
  * unread input: bytes that came in clear are refused with "protocol" (RFC 3207 section 5). Queued output leaves in
- * clear first. False with the fault. When the handshake fails the stream is dead, and is still the caller's to close. */
+ * clear first; what is queued meanwhile leaves behind the handshake. False with the fault; the stream is as it was.
+ *
+ * When the handshake fails the stream is dead (both directions have a fault), and is still the caller's to close. Codes:
+ *   "certificate"  the peer's does not convince us, ours does not convince the peer, or there is none
+ *   "protocol"     the peer speaks no TLS, or no version, suite or ALPN protocol that we do
+ *   "timeout", "reset", "memory", and "tls" for what else may go wrong
+ * A client that speaks HTTP in clear gets an answer 400 that says so.
+ *
+ * On an open connection a peer that ends without close_notify is a fault of input, ECONNRESET: its data may have been cut
+ * short. What breaks TLS is EPROTO, with `reason` in the facts. */
 bool mw_tls_start(struct mw_stream *stream, struct mw_tls_context *context, const struct mw_tls_handshake *handshake,
                   struct mw_fault *fault);
 
@@ -69,7 +89,8 @@ struct mw_tls_facts {
     size_t protocol_size;
     const char *server_name; /* what the client asked for; NULL: none */
     bool resumed, verified;
-    void *certificate;       /* of the peer, X509, borrowed; NULL: none */
+    void *certificate;       /* of the peer, X509, borrowed; NULL: none. See tls_certificate.h */
+    const char *reason;      /* of EPROTO: what was wrong, or what the peer said was; NULL */
 };
 
 /* False when the stream is not TLS. */
