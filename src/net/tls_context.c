@@ -166,6 +166,7 @@ static bool set_authorities(SSL_CTX *ctx, const struct mw_tls_rules *rules, stru
     if (!rules->authorities) {
         return rules->server || SSL_CTX_set_default_verify_paths(ctx) || refuse(fault, "the system's authorities");
     }
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN); /* each of them is trusted as it is */
     STACK_OF(X509_NAME) *names = rules->server ? sk_X509_NAME_new_null() : NULL;
     if (rules->server && !names) {
         return refuse_memory(fault);
