@@ -193,7 +193,7 @@ static bool set_verify(SSL_CTX *ctx, const struct mw_tls_rules *rules, struct mw
     if (rules->verify == MW_TLS_VERIFY_REQUIRED) {
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     }
-    SSL_CTX_set_verify(ctx, mode, NULL);
+    SSL_CTX_set_verify(ctx, mode, mw_tls_on_verified);
     return set_authorities(ctx, rules, fault);
 }
 

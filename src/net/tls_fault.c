@@ -1,12 +1,9 @@
 /* Why a handshake failed, in words that tell what to do about it. */
 #include "net/tls_internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
-#include <string.h>
 
 const char *mw_tls_last_reason(void) {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -64,86 +61,9 @@ static const struct words *explain(int reason) {
     return find(reasons, sizeof reasons / sizeof *reasons, reason);
 }
 
-/* "2026-01-31" */
-static void format_day(const ASN1_TIME *time, char text[16]) {
-    struct tm parts;
-    if (!ASN1_TIME_to_tm(time, &parts) || strftime(text, 16, "%Y-%m-%d", &parts) == 0) {
-        strcpy(text, "some day");
-    }
-}
-
-/* The names that the certificate is for, as many as fit: "a.example, b.example". */
-static void list_names(const X509 *certificate, char *text, size_t size) {
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    size_t used = 0;
-    text[0] = '\0';
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && used < size; i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        if (name->type != GEN_DNS) {
-            continue;
-        }
-        const char *bytes = (const char *)ASN1_STRING_get0_data(name->d.dNSName);
-        int length = ASN1_STRING_length(name->d.dNSName);
-        for (int at = 0; at < length; at++) {
-            if (bytes[at] <= ' ' || bytes[at] > '~') {
-                length = at; /* no name of a host, and not to be shown */
-            }
-        }
-        used += (size_t)snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", length, bytes);
-    }
-    GENERAL_NAMES_free(names);
-}
-
-static void explain_names(const X509 *certificate, char *text, size_t size) {
-    char names[96];
-    list_names(certificate, names, sizeof names);
-    snprintf(text, size, "the certificate is for other names%s%s", names[0] ? ": " : "", names);
-}
-
-static void explain_day(const X509 *certificate, bool begins, char *text, size_t size) {
-    char day[16];
-    format_day(begins ? X509_get0_notBefore(certificate) : X509_get0_notAfter(certificate), day);
-    snprintf(text, size, "the certificate %s on %s", begins ? "begins" : "has expired", day);
-}
-
-/* What is wrong with the certificate of the peer. */
-static void explain_certificate(const struct mw_tls *tls, char *text, size_t size) {
-    long result = SSL_get_verify_result(tls->ssl);
-    const X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
-    switch (result) {
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        if (certificate) {
-            explain_names(certificate, text, size);
-            return;
-        }
-        break;
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        if (certificate) {
-            explain_day(certificate, result == X509_V_ERR_CERT_NOT_YET_VALID, text, size);
-            return;
-        }
-        break;
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-        snprintf(text, size, "the certificate is signed by itself, and not among the authorities");
-        return;
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-        snprintf(text, size, "the certificate is of an unknown authority");
-        return;
-    default:
-        break;
-    }
-    snprintf(text, size, "the certificate: %s", X509_verify_cert_error_string(result));
-}
-
-/* "tls handshake with example.org" */
-static void name_operation(const struct mw_tls *tls, char text[128]) {
+void mw_tls_operation(const struct mw_tls *tls, char text[MW_TLS_OPERATION]) {
     const char *name = SSL_is_server(tls->ssl) ? NULL : SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-    snprintf(text, 128, "tls handshake%s%.100s", name ? " with " : "", name ? name : "");
+    snprintf(text, MW_TLS_OPERATION, "tls handshake%s%.100s", name ? " with " : "", name ? name : "");
 }
 
 /* The peer is at its end, or bytes that are no TLS came first. */
@@ -153,25 +73,22 @@ static const struct words *explain_transport(const struct mw_tls *tls, int reaso
     if (tls->lower_end && !reason) {
         return &gone;
     }
-    bool odd = reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_RECORD_LENGTH_MISMATCH ||
-               reason == SSL_R_UNEXPECTED_MESSAGE || reason == SSL_R_BAD_RECORD_TYPE;
-    return odd && !SSL_get_current_cipher(tls->ssl) ? &clear : NULL;
+    return reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_get_current_cipher(tls->ssl) ? &clear : NULL;
 }
 
 void mw_tls_fault_handshake(struct mw_tls *tls, struct mw_fault *fault) {
     unsigned long error = ERR_peek_last_error();
     int reason = ERR_GET_REASON(error);
-    char operation[128], text[160];
-    name_operation(tls, operation);
+    char operation[MW_TLS_OPERATION];
+    mw_tls_operation(tls, operation);
     const struct words *words = explain(reason);
     if (!words) {
         words = explain_transport(tls, reason);
     }
     if (tls->lower_fault || reason == ERR_R_MALLOC_FAILURE) {
         mw_fault_set(fault, tls->lower_fault ? tls->lower_fault : ENOMEM, operation, NULL);
-    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-        explain_certificate(tls, text, sizeof text);
-        mw_fault_format(fault, "certificate", "%s: %s", operation, text);
+    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && fault->code) {
+        /* told already, where the certificate was at hand */
     } else if (words) {
         mw_fault_format(fault, words->code, "%s: %s", operation, words->text);
     } else {

@@ -12,9 +12,9 @@
 /* For a client that takes the port for one of plain HTTP. */
 static const char http_answer[] = "HTTP/1.1 400 Bad Request\r\n"
                                   "Content-Type: text/plain\r\n"
-                                  "Content-Length: 40\r\n"
+                                  "Content-Length: 41\r\n"
                                   "Connection: close\r\n\r\n"
-                                  "This port speaks TLS; use https instead.";
+                                  "This port speaks TLS; use https instead.\n";
 
 /* --- the end of it --- */
 

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
+#include <string.h>
 
 static const char *name_of(const char *file, const char *what) {
     return file ? file : what;
@@ -90,6 +91,8 @@ static bool read_key(struct mw_tls_loaded *loaded, const struct mw_tls_pair *pai
     if (asked) {
         mw_fault_format(fault, "invalid",
                         "%.200s: the key is encrypted; store it without a pass phrase, readable by the daemon only", file);
+    } else if (!loaded->key && !memmem(pair->key, pair->key_size, "PRIVATE KEY-----", 16)) {
+        mw_fault_format(fault, "invalid", "%.200s: there is no private key in it (PEM is wanted)", file);
     } else if (!loaded->key) {
         refuse(fault, file, "private key");
     }

@@ -1,0 +1,87 @@
+/* What is wrong with a certificate, told where it is at hand. */
+#include "net/tls_internal.h"
+
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "2026-01-31" */
+static void format_day(const ASN1_TIME *time, char text[16]) {
+    struct tm parts;
+    if (!ASN1_TIME_to_tm(time, &parts) || strftime(text, 16, "%Y-%m-%d", &parts) == 0) {
+        strcpy(text, "some day");
+    }
+}
+
+/* The names that the certificate is for, as many as fit: "a.example, b.example". */
+static void list_names(const X509 *certificate, char *text, size_t size) {
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && used < size; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_DNS) {
+            continue;
+        }
+        const char *bytes = (const char *)ASN1_STRING_get0_data(name->d.dNSName);
+        int length = ASN1_STRING_length(name->d.dNSName);
+        for (int at = 0; at < length; at++) {
+            if (bytes[at] <= ' ' || bytes[at] > '~') {
+                length = at; /* no name of a host, and not to be shown */
+            }
+        }
+        used += (size_t)snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", length, bytes);
+    }
+    GENERAL_NAMES_free(names);
+}
+
+static void explain_names(const X509 *certificate, char *text, size_t size) {
+    char names[96];
+    list_names(certificate, names, sizeof names);
+    snprintf(text, size, "the certificate is for other names%s%s", names[0] ? ": " : "", names);
+}
+
+static void explain_day(const X509 *certificate, const char *which, bool begins, char *text, size_t size) {
+    char day[16];
+    format_day(begins ? X509_get0_notBefore(certificate) : X509_get0_notAfter(certificate), day);
+    snprintf(text, size, "%s %s on %s", which, begins ? "begins" : "has expired", day);
+}
+
+static void explain(X509_STORE_CTX *checking, char *text, size_t size) {
+    int error = X509_STORE_CTX_get_error(checking);
+    const X509 *certificate = X509_STORE_CTX_get_current_cert(checking);
+    const char *which = X509_STORE_CTX_get_error_depth(checking) > 0 ? "a certificate of its authority" : "the certificate";
+    switch (error) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        explain_names(certificate, text, size);
+        break;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        explain_day(certificate, which, error == X509_V_ERR_CERT_NOT_YET_VALID, text, size);
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        snprintf(text, size, "the certificate is signed by itself, and not among the authorities");
+        break;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        snprintf(text, size, "the certificate is of an unknown authority");
+        break;
+    default:
+        snprintf(text, size, "%s: %s", which, X509_verify_cert_error_string(error));
+    }
+}
+
+int mw_tls_on_verified(int good, X509_STORE_CTX *checking) {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(checking, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const struct mw_tls *tls = SSL_get_app_data(ssl);
+    if (!good && tls->phase && X509_STORE_CTX_get_current_cert(checking)) {
+        char operation[MW_TLS_OPERATION], text[160];
+        mw_tls_operation(tls, operation);
+        explain(checking, text, sizeof text);
+        mw_fault_format(&tls->phase->fault, "certificate", "%s: %s", operation, text);
+    }
+    return good;
+}
