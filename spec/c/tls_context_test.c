@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +186,7 @@ static void an_unknown_name_gets_the_first_or_nothing(void **state) {
     serve_several(false);
     ends_connect_memory();
     ends_meet("unknown.test");
-    ends_expect(&client, "certificate", "tls handshake with unknown.test: the certificate is for other names: localhost, ");
+    ends_expect(&client, "certificate", "tls handshake: the certificate is not for unknown.test, but for localhost, ");
     ends_expect(&server, "certificate", "the peer refuses our certificate");
     serve_several(true);
     ends_connect_memory();
@@ -201,9 +202,11 @@ static void a_name_must_be_in_the_certificate(void **state) {
     (void)state;
     const char *const names[] = {"example.org", "site.test", "a.b.site.test", "127.0.0.2", "::1"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char words[100];
+        snprintf(words, sizeof words, "is not for %s, but for localhost, *.site.test", names[i]);
         ends_connect_memory();
         ends_meet(names[i]);
-        ends_expect(&client, "certificate", "is for other names: localhost, *.site.test");
+        ends_expect(&client, "certificate", words);
     }
 }
 

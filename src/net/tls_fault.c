@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <stdio.h>
 
 const char *mw_tls_last_reason(void) {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -61,11 +60,6 @@ static const struct words *explain(int reason) {
     return find(reasons, sizeof reasons / sizeof *reasons, reason);
 }
 
-void mw_tls_operation(const struct mw_tls *tls, char text[MW_TLS_OPERATION]) {
-    const char *name = SSL_is_server(tls->ssl) ? NULL : SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-    snprintf(text, MW_TLS_OPERATION, "tls handshake%s%.100s", name ? " with " : "", name ? name : "");
-}
-
 /* The peer is at its end, or bytes that are no TLS came first. */
 static const struct words *explain_transport(const struct mw_tls *tls, int reason) {
     static const struct words gone = {0, "tls", "the peer has ended the connection"};
@@ -79,21 +73,19 @@ static const struct words *explain_transport(const struct mw_tls *tls, int reaso
 void mw_tls_fault_handshake(struct mw_tls *tls, struct mw_fault *fault) {
     unsigned long error = ERR_peek_last_error();
     int reason = ERR_GET_REASON(error);
-    char operation[MW_TLS_OPERATION];
-    mw_tls_operation(tls, operation);
     const struct words *words = explain(reason);
     if (!words) {
         words = explain_transport(tls, reason);
     }
     if (tls->lower_fault || reason == ERR_R_MALLOC_FAILURE) {
-        mw_fault_set(fault, tls->lower_fault ? tls->lower_fault : ENOMEM, operation, NULL);
+        mw_fault_set(fault, tls->lower_fault ? tls->lower_fault : ENOMEM, "tls handshake", NULL);
     } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && fault->code) {
         /* told already, where the certificate was at hand */
     } else if (words) {
-        mw_fault_format(fault, words->code, "%s: %s", operation, words->text);
+        mw_fault_format(fault, words->code, "tls handshake: %s", words->text);
     } else {
         const char *its = ERR_reason_error_string(error);
-        mw_fault_format(fault, "tls", "%s: %s", operation, its ? its : "failed");
+        mw_fault_format(fault, "tls", "tls handshake: %s", its ? its : "failed");
     }
     ERR_clear_error();
 }

@@ -87,10 +87,6 @@ void mw_tls_fault_handshake(struct mw_tls *tls, struct mw_fault *fault);
 /* What OpenSSL calls for each certificate that it has checked. */
 int mw_tls_on_verified(int good, X509_STORE_CTX *checking);
 
-/* "tls handshake with example.org" */
-enum { MW_TLS_OPERATION = 128 };
-void mw_tls_operation(const struct mw_tls *tls, char text[MW_TLS_OPERATION]);
-
 /* Our name for the last error in OpenSSL's queue, a static text; "unknown error". Empties the queue. */
 const char *mw_tls_last_reason(void);
 

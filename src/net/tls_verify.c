@@ -35,10 +35,15 @@ static void list_names(const X509 *certificate, char *text, size_t size) {
     GENERAL_NAMES_free(names);
 }
 
-static void explain_names(const X509 *certificate, char *text, size_t size) {
-    char names[96];
+/* "the certificate is not for a.example, but for b.example, c.example" */
+static void explain_names(const struct mw_tls *tls, const X509 *certificate, char *text, size_t size) {
+    char names[80];
+    const char *asked = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+    char *address = asked ? NULL : X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(tls->ssl));
     list_names(certificate, names, sizeof names);
-    snprintf(text, size, "the certificate is for other names%s%s", names[0] ? ": " : "", names);
+    snprintf(text, size, "the certificate is not for %.80s%s%s", asked ? asked : address ? address : "that host",
+             names[0] ? ", but for " : "", names);
+    OPENSSL_free(address);
 }
 
 static void explain_day(const X509 *certificate, const char *which, bool begins, char *text, size_t size) {
@@ -47,14 +52,14 @@ static void explain_day(const X509 *certificate, const char *which, bool begins,
     snprintf(text, size, "%s %s on %s", which, begins ? "begins" : "has expired", day);
 }
 
-static void explain(X509_STORE_CTX *checking, char *text, size_t size) {
+static void explain(const struct mw_tls *tls, X509_STORE_CTX *checking, char *text, size_t size) {
     int error = X509_STORE_CTX_get_error(checking);
     const X509 *certificate = X509_STORE_CTX_get_current_cert(checking);
     const char *which = X509_STORE_CTX_get_error_depth(checking) > 0 ? "a certificate of its authority" : "the certificate";
     switch (error) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        explain_names(certificate, text, size);
+        explain_names(tls, certificate, text, size);
         break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -78,10 +83,9 @@ int mw_tls_on_verified(int good, X509_STORE_CTX *checking) {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(checking, SSL_get_ex_data_X509_STORE_CTX_idx());
     const struct mw_tls *tls = SSL_get_app_data(ssl);
     if (!good && tls->phase && X509_STORE_CTX_get_current_cert(checking)) {
-        char operation[MW_TLS_OPERATION], text[160];
-        mw_tls_operation(tls, operation);
-        explain(checking, text, sizeof text);
-        mw_fault_format(&tls->phase->fault, "certificate", "%s: %s", operation, text);
+        char text[240];
+        explain(tls, checking, text, sizeof text);
+        mw_fault_format(&tls->phase->fault, "certificate", "tls handshake: %s", text);
     }
     return good;
 }
