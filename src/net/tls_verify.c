@@ -1,6 +1,7 @@
 /* What is wrong with a certificate, told where it is at hand. */
 #include "net/tls_internal.h"
 
+#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,15 +36,27 @@ static void list_names(const X509 *certificate, char *text, size_t size) {
     GENERAL_NAMES_free(names);
 }
 
+/* The address that was asked for, as people write it; "" when it was a name. */
+static void write_address(const struct mw_tls *tls, char text[INET6_ADDRSTRLEN]) {
+    char *written = X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(tls->ssl));
+    unsigned char bytes[16];
+    text[0] = '\0';
+    if (written && inet_pton(AF_INET6, written, bytes) == 1) {
+        inet_ntop(AF_INET6, bytes, text, INET6_ADDRSTRLEN);
+    } else if (written) {
+        snprintf(text, INET6_ADDRSTRLEN, "%s", written);
+    }
+    OPENSSL_free(written);
+}
+
 /* "the certificate is not for a.example, but for b.example, c.example" */
 static void explain_names(const struct mw_tls *tls, const X509 *certificate, char *text, size_t size) {
-    char names[80];
+    char names[80], address[INET6_ADDRSTRLEN];
     const char *asked = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-    char *address = asked ? NULL : X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(tls->ssl));
+    write_address(tls, address);
     list_names(certificate, names, sizeof names);
-    snprintf(text, size, "the certificate is not for %.80s%s%s", asked ? asked : address ? address : "that host",
+    snprintf(text, size, "the certificate is not for %.80s%s%s", asked ? asked : address,
              names[0] ? ", but for " : "", names);
-    OPENSSL_free(address);
 }
 
 static void explain_day(const X509 *certificate, const char *which, bool begins, char *text, size_t size) {
