@@ -51,7 +51,7 @@
 
 -- A service: says each byte back. Remove the "--" to have it.
 --service "echo" {
---  -- Addresses: tcp:// udp:// unix:// fd://, or a table with one and options of the listener.
+--  -- Addresses: tcp:// tls:// udp:// unix:// fd://, or a table with one and options of the listener.
 --  listen = {
 --    "tcp://127.0.0.1:7000",
 --    {
@@ -81,6 +81,22 @@
 --
 --  -- What its connections may take to end, instead of the daemon's `drain`.
 --  drain = "30s",
+--
+--  -- Certificates of tls:// addresses, and for conn:start_tls; `tls = "auto"` makes one to try things out. Files are
+--  -- seen from the folder of this one, read before the daemon gives up its rights, and again when they have changed;
+--  -- or say what is in them: credential("tls.key").
+--  tls = {
+--    certificate = "tls/fullchain.pem", -- and behind it those that lead to an authority
+--    key = "tls/key.pem", -- which root alone need be able to read
+--    staple = "tls/staple.der", -- an OCSP response, for clients that ask for one
+--    certificates = {}, -- more of such pairs in tables: each client gets that of the name it asks for
+--    authorities = "tls/clients.pem", -- who signs the certificates of clients
+--    verify = "none", -- whether clients must show one: "optional" or "required"
+--    protocols = {}, -- for ALPN, the best first, such as "http/1.1"
+--    least_version = 1.2, -- of the protocol
+--    handshake_timeout = "10s", -- what a handshake may take
+--    handshakes = 1000, -- at once in each worker; connections beyond are refused
+--  },
 --
 --  -- What it may use.
 --  limits = {

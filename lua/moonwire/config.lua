@@ -18,6 +18,7 @@ local SERVICES_MOST <const> = 256 -- as many as have counts in shared memory
 ---@field sandbox boolean
 ---@field processes boolean
 ---@field drain number
+---@field tls? table see moonwire.config.tls
 ---@field limits table 0: no limit
 ---@field allow string[]
 ---@field deny string[]
@@ -120,6 +121,15 @@ local function check_rate(limits, at)
   end
 end
 
+local function check_certificates(service, at)
+  for _, listener in ipairs(service.listen) do
+    if listener.tls and not service.tls then
+      at:fail('listen: %s needs certificates; add tls = { certificate = FILE, key = FILE }, '
+        .. 'or tls = "auto" to try things out', listener.address)
+    end
+  end
+end
+
 local service_table = kind.options(schema.service)
 
 local function read_service(given, daemon)
@@ -130,6 +140,7 @@ local function read_service(given, daemon)
   end
   check_marks(service.options, at)
   check_rate(service.limits, at)
+  check_certificates(service, at)
   service.name, service.at = given.name, at
   service.script = find_script(service.script, given.folder, at)
   service.listeners, service.listen = service.listen, nil

@@ -2,6 +2,7 @@
 --- Not for scripts.
 local config = require "moonwire.config"
 local core = require "moonwire.core"
+local tls = require "moonwire.config.tls"
 
 local probe = {}
 
@@ -15,6 +16,7 @@ local BLOB <const> = { -- what a worker must know of a service; its name and sou
 ---@field drain number
 ---@field listeners table[]
 ---@field worker table what workers get: see BLOB
+---@field tls? { options: table, files: table[], automatic?: boolean } what its certificates are made of
 
 ---@class moonwire.probe.result
 ---@field fault? string
@@ -89,6 +91,35 @@ local function check_functions(service, fields)
   end
 end
 
+-- What the supervisor needs to know of certificates, or nil and the fault. They are judged with the rights that the
+-- process began with: keys are for root.
+local function judge_certificates(service)
+  local options = service.tls
+  if not options.automatic then
+    local good, why = core.tls.judge(options)
+    if not good then
+      return nil, ('%s: service "%s": tls: %s'):format(tostring(service.at), service.name, why)
+    end
+    return { options = options, files = tls.files(options) }
+  end
+  local certificate, key = core.tls.develop()
+  if not certificate then
+    return nil, ('%s: service "%s": tls: %s'):format(tostring(service.at), service.name, key)
+  end
+  options = { pairs = { { certificate_pem = certificate, key_pem = key } } }
+  return { options = options, files = {}, automatic = true }
+end
+
+-- What has to be read before rights are given up: the text of the script, or nil and the fault; and certificates.
+local function read_service(service)
+  local text, fault = read_script(service)
+  if text and service.tls then
+    service.certificates, fault = judge_certificates(service)
+    text = service.certificates and text
+  end
+  return text, fault
+end
+
 local function judge_service(service, text, files)
   local fault, fields, sources = load_script(service, text, files)
   if fault then
@@ -104,7 +135,7 @@ local function judge_service(service, text, files)
   end
   return {
     name = service.name, workers = service.workers, drain = service.drain, listeners = service.listeners,
-    worker = worker,
+    worker = worker, tls = service.certificates,
   }
 end
 
@@ -133,7 +164,7 @@ function probe.judge(path, drop, only)
   files = whole.files
   local chosen, texts, services = choose(whole.services, only), {}, {}
   for i, service in ipairs(chosen) do
-    texts[i], fault = read_script(service)
+    texts[i], fault = read_service(service)
     if fault then
       return { fault = fault, files = files }
     end
@@ -162,6 +193,9 @@ function probe.message(path, drop, only)
   local result = probe.judge(path, drop, only)
   for _, service in ipairs(result.services or {}) do
     service.blob, service.worker = core.data.encode(service.worker), nil
+    if service.tls then
+      service.tls.options = core.data.encode(service.tls.options)
+    end
   end
   return core.data.encode(result)
 end

@@ -65,8 +65,8 @@ describe("a listener", function()
     is_faulty('listen: "tcp://127.0.0.1:99999": a port is a number from 0 to 65535; write host:port',
       '"tcp://127.0.0.1:99999"')
     is_faulty('listen: "tcp://localhost:80": give a numeric address, or * for all', '"tcp://localhost:80"')
-    is_faulty('listen: "tls://127.0.0.1:80": nothing listens on tls:// yet; write tcp://',
-      '"tls://127.0.0.1:80"')
+    is_faulty('listen: tls://127.0.0.1:80 needs certificates; add tls = { certificate = FILE, key = FILE }, '
+      .. 'or tls = "auto" to try things out', '"tls://127.0.0.1:80"')
     is_faulty('listen[1].address: an address (such as "tcp://127.0.0.1:7000") or a table with one expected, '
       .. "got nothing", '{ { backlog = 5 } }')
     is_faulty('listen: an address (such as "tcp://127.0.0.1:7000") or a table with one expected, got 80',

@@ -1,5 +1,6 @@
 -- The config that is shipped, and the pages about it, name every option with what it is by default, and none
 -- that is not there.
+local authority = require "spec.support.authority"
 local config = require "moonwire.config"
 local folder = require "spec.support.folder"
 local kind = require "moonwire.config.kind"
@@ -89,6 +90,12 @@ describe("the shipped config", function()
 
   it("is good with every option in force, with a service that works", function()
     local here <close> = folder.new()
+    local ca = authority.new(here)
+    local pair = ca:issue { "localhost" }
+    here:write("tls/fullchain.pem", pair.pem)
+    here:write("tls/key.pem", pair.key_pem)
+    here:write("tls/clients.pem", ca.pem)
+    assert(os.rename(ca:staple(pair), here.path .. "/tls/staple.der"))
     local result = probe.judge(here:write("moonwire.lua", uncommented()), function() end)
     assert.is_nil(result.fault)
     assert.are.equal("echo", result.services[1].name)

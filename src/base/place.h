@@ -5,6 +5,7 @@
 struct mw_pulse;
 struct mw_metrics;
 struct mw_admissions;
+struct mw_tls_tickets;
 
 struct mw_place {
     int worker, workers;   /* its number, from 1, and how many there are */
@@ -12,6 +13,7 @@ struct mw_place {
     struct mw_pulse *pulse;           /* shared with the supervisor, who looks whether the loop turns (loop/loop.h) */
     struct mw_metrics *metrics;       /* shared by all (base/metric.h) */
     struct mw_admissions *admissions; /* shared by all (net/admission.h) */
+    struct mw_tls_tickets *tickets;   /* shared by all (net/tls_tickets.h); NULL: there are none */
 };
 
 #endif

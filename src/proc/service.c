@@ -1,43 +1,15 @@
 #include "proc/service.h"
 
 #include "base/log.h"
+#include "proc/keys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* --- one --- */
-
-static bool write_all(int fd, const char *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t written = write(fd, bytes, size);
-        if (written < 0) {
-            return false;
-        }
-        bytes += written;
-        size -= (size_t)written;
-    }
-    return true;
-}
-
-/* Workers share it, and none can change what the others read. */
-static int make_blob(const char *name, const struct mw_value *bytes) {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd >= 0 && write_all(fd, bytes->bytes, bytes->size) &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0) {
-        return fd;
-    }
-    int error = errno;
-    if (fd >= 0) {
-        close(fd);
-    }
-    errno = error;
-    return -1;
-}
 
 static void read_workers(struct mw_service *service, const struct mw_value *workers) {
     struct mw_value key, worker;
@@ -63,6 +35,7 @@ static void release(struct mw_service *service) {
     if (service->blob >= 0) {
         close(service->blob);
     }
+    mw_keys_release(service->keys);
     free(service);
 }
 
@@ -93,22 +66,34 @@ static int count_entries(const struct mw_value *table) {
     return count;
 }
 
+/* A development certificate stays the same as long as there is one: who has trusted it need not do so again. */
+static bool read_keys(struct mw_service *service, const struct mw_value *entry, const struct mw_service *before,
+                      struct mw_fault *fault) {
+    struct mw_value tls = mw_value_field(entry, "tls");
+    if (tls.type != MW_VALUE_TABLE) {
+        return true;
+    }
+    bool stays = before && before->keys && before->keys->automatic && mw_value_boolean(&tls, "automatic", false);
+    service->keys = stays ? mw_keys_hold(before->keys) : mw_keys_new(&tls, fault);
+    return service->keys != NULL;
+}
+
 static bool fill(struct mw_service *service, const struct mw_value *entry, struct mw_sockets *sockets,
-                 struct mw_fault *fault) {
+                 const struct mw_service *before, struct mw_fault *fault) {
     struct mw_value workers = mw_value_field(entry, "workers"), blob = mw_value_field(entry, "blob");
     mw_value_string(entry, "name", service->name, sizeof service->name);
     service->drain = mw_value_number(entry, "drain", 0);
     read_workers(service, &workers);
-    service->blob = make_blob(service->name, &blob);
+    service->blob = mw_sealed_memory(service->name, blob.bytes, blob.size);
     if (service->blob < 0) {
         mw_fault_set(fault, errno, "keep", service->name);
         return false;
     }
-    return open_listeners(service, entry, sockets, fault);
+    return read_keys(service, entry, before, fault) && open_listeners(service, entry, sockets, fault);
 }
 
 static struct mw_service *make(const struct mw_value *entry, struct mw_sockets *sockets, int64_t generation,
-                               struct mw_fault *fault) {
+                               const struct mw_service *before, struct mw_fault *fault) {
     struct mw_value listeners = mw_value_field(entry, "listeners");
     int count = count_entries(&listeners);
     if (count > MW_SERVICE_LISTENERS) {
@@ -124,7 +109,7 @@ static struct mw_service *make(const struct mw_value *entry, struct mw_sockets *
     service->holders = 1;
     service->generation = generation;
     service->blob = -1;
-    if (!fill(service, entry, sockets, fault)) {
+    if (!fill(service, entry, sockets, before, fault)) {
         release(service);
         return NULL;
     }
@@ -133,25 +118,25 @@ static struct mw_service *make(const struct mw_value *entry, struct mw_sockets *
 
 /* --- all --- */
 
-static bool add(struct mw_services *services, const struct mw_value *entry, struct mw_sockets *sockets,
-                char text[MW_PLAN_FAULT]) {
+static bool add(struct mw_services *services, const struct mw_value *entry, const struct mw_services *old,
+                struct mw_sockets *sockets, char text[MW_PLAN_FAULT]) {
+    char name[MW_SERVICE_NAME];
     struct mw_fault fault = {.code = NULL};
-    struct mw_service *service = make(entry, sockets, services->generation, &fault);
+    mw_value_string(entry, "name", name, sizeof name);
+    struct mw_service *service = make(entry, sockets, services->generation, mw_services_find(old, name), &fault);
     if (!service) {
-        char name[MW_SERVICE_NAME];
-        snprintf(text, MW_PLAN_FAULT, "service '%s': %s", mw_value_string(entry, "name", name, sizeof name),
-                 fault.message);
+        snprintf(text, MW_PLAN_FAULT, "service '%s': %s", name, fault.message);
         return false;
     }
     services->list[services->count++] = service;
     return true;
 }
 
-static bool add_all(struct mw_services *services, const struct mw_plan *plan, struct mw_sockets *sockets,
-                    char fault[MW_PLAN_FAULT]) {
+static bool add_all(struct mw_services *services, const struct mw_plan *plan, const struct mw_services *old,
+                    struct mw_sockets *sockets, char fault[MW_PLAN_FAULT]) {
     struct mw_value key, entry;
     for (size_t at = 0; mw_value_next(&plan->services, &at, &key, &entry);) {
-        if (!add(services, &entry, sockets, fault)) {
+        if (!add(services, &entry, old, sockets, fault)) {
             return false;
         }
     }
@@ -172,7 +157,7 @@ static bool add_one(struct mw_services *services, const struct mw_plan *plan, co
             old->list[i]->holders++;
         }
     }
-    return add(services, &entry, sockets, fault);
+    return add(services, &entry, old, sockets, fault);
 }
 
 /* The listener of `service` that is on a socket of `other`, too, which may be the same. NULL: none. */
@@ -212,7 +197,7 @@ struct mw_services *mw_services_new(const struct mw_plan *plan, const char *only
     }
     services->holders = 1;
     services->generation = generation;
-    bool made = only ? add_one(services, plan, only, old, sockets, fault) : add_all(services, plan, sockets, fault);
+    bool made = only ? add_one(services, plan, only, old, sockets, fault) : add_all(services, plan, old, sockets, fault);
     if (!made || !are_apart(services, fault)) {
         mw_services_release(services);
         mw_services_settle(old);

@@ -6,6 +6,8 @@
 #include "proc/plan.h"
 #include "proc/sockets.h"
 
+struct mw_keys;
+
 enum { MW_SERVICE_NAME = 64, MW_SERVICE_LISTENERS = 64 };
 
 struct mw_service_listener {
@@ -19,6 +21,7 @@ struct mw_service {
     double drain;       /* seconds that its connections may take at the end; 0: as the daemon says */
     char name[MW_SERVICE_NAME];
     int blob; /* sealed memory file: the message that the probe made of it */
+    struct mw_keys *keys; /* held, and renewed meanwhile; NULL: it has no certificates */
     bool on[MW_WORKERS_MOST]; /* the workers that serve it */
     int count;
     struct mw_service_listener listeners[];

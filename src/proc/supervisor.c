@@ -111,8 +111,14 @@ static void on_start(void *owner, struct mw_worker *worker) {
     mw_drains_tell(&supervisor->drains, worker);
 }
 
+static void on_renewed(void *owner, struct mw_worker *worker, const struct mw_value *message) {
+    struct mw_supervisor *supervisor = owner;
+    mw_renewal_answered(supervisor->renewal, worker, message);
+}
+
 static void on_serving(void *owner, struct mw_worker *worker) {
     struct mw_supervisor *supervisor = owner;
+    mw_renewal_serving(supervisor->renewal, worker);
     mw_generations_on_serving(supervisor->generations, worker);
 }
 
@@ -130,6 +136,7 @@ static const struct mw_workers_events workers_events = {
     .on_step = on_step,
     .on_answer = on_answer,
     .on_start = on_start,
+    .on_renewed = on_renewed,
     .on_end = on_worker_end,
     .on_serving = on_serving,
 };
@@ -219,6 +226,7 @@ static void on_outcome(void *owner, const struct mw_reload_outcome *outcome, con
         take_settings(supervisor, &plan->settings);
     }
     note_success(supervisor, outcome);
+    mw_renewal_follow(supervisor->renewal);
 }
 
 static const struct mw_generations_events generations_events = {.on_begin = on_begin, .on_outcome = on_outcome};
@@ -291,6 +299,11 @@ static bool open_generations(struct mw_supervisor *supervisor, struct mw_fault *
     return supervisor->generations || with_fault(fault, "prepare", "reloads");
 }
 
+static bool open_renewal(struct mw_supervisor *supervisor, struct mw_fault *fault) {
+    supervisor->renewal = mw_renewal_new(supervisor->loop, supervisor->workers);
+    return supervisor->renewal || with_fault(fault, "prepare", "renewals");
+}
+
 static bool start_watching(struct mw_supervisor *supervisor, struct mw_fault *fault) {
     if (supervisor->options->watch) {
         supervisor->watch = mw_watch_new(supervisor->loop, on_change, supervisor);
@@ -338,8 +351,9 @@ static bool take_steps(struct mw_supervisor *supervisor, boot_step *const steps[
 }
 
 static boot_step *const with_plan[] = {
-    open_log,         open_sockets,   open_workers,  open_generations,
-    mw_operator_open, start_watching, start_workers, show_life,
+    open_log,     open_sockets,     open_workers,   open_generations,
+    open_renewal, mw_operator_open, start_watching, start_workers,
+    show_life,
 };
 
 static void on_first_plan(void *owner, struct mw_plan *plan, const char *fault) {
@@ -424,6 +438,7 @@ static void close_parts(struct mw_supervisor *supervisor) {
     if (supervisor->generations) {
         mw_generations_free(supervisor->generations);
     }
+    mw_renewal_free(supervisor->renewal);
     if (supervisor->asking) {
         mw_asking_free(supervisor->asking);
     }

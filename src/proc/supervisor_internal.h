@@ -9,6 +9,7 @@
 #include "proc/drains.h"
 #include "proc/generation.h"
 #include "proc/probe.h"
+#include "proc/renewal.h"
 #include "proc/supervisor.h"
 #include "proc/systemd.h"
 #include "proc/watch.h"
@@ -32,6 +33,7 @@ struct mw_supervisor {
     struct mw_workers *workers;
     struct mw_asking *asking;
     struct mw_generations *generations;
+    struct mw_renewal *renewal; /* of certificates */
     struct mw_control *control; /* NULL: none */
     struct mw_watch *watch;     /* NULL: nobody wants it */
     struct mw_timer limit;      /* of the drain at the end */

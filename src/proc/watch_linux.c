@@ -20,6 +20,8 @@ enum {
                   IN_ONLYDIR
 };
 
+enum { LINKS_MOST = 8 };
+
 struct file {
     struct mw_list node;
     int folder; /* as inotify knows it */
@@ -72,6 +74,27 @@ static void add_links(struct mw_watch *watch, char *path) {
     }
 }
 
+/* A link may lead to another, and any of them may be exchanged: as certificates are that are switched by one link. The
+ * path is changed. */
+static void add_chain(struct mw_watch *watch, char path[PATH_MAX]) {
+    char target[PATH_MAX], next[PATH_MAX];
+    for (int links = 0; links < LINKS_MOST; links++) {
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length <= 0) {
+            return;
+        }
+        target[length] = '\0';
+        const char *slash = strrchr(path, '/');
+        int folder = target[0] == '/' || !slash ? 0 : (int)(slash - path + 1);
+        if (snprintf(next, sizeof next, "%.*s%s", folder, path, target) >= (int)sizeof next) {
+            return;
+        }
+        memcpy(path, next, sizeof next);
+        add_path(watch, path);
+        add_links(watch, path);
+    }
+}
+
 /* What a link leads to is watched as well as the link. */
 static void add(struct mw_watch *watch, const struct mw_value *value) {
     char path[PATH_MAX], real[PATH_MAX];
@@ -85,6 +108,7 @@ static void add(struct mw_watch *watch, const struct mw_value *value) {
     if (realpath(path, real) && strcmp(path, real) != 0) {
         add_path(watch, real);
     }
+    add_chain(watch, path);
 }
 
 static bool has_folder(const struct mw_list *files, int folder) {

@@ -1,4 +1,5 @@
 /* What a worker is told, so that it comes from the services that it has to others. */
+#include "proc/keys.h"
 #include "proc/workers.h"
 
 static void put_listeners(struct mw_text *text, const struct mw_service *service) {
@@ -10,6 +11,7 @@ static void put_listeners(struct mw_text *text, const struct mw_service *service
         size_t one = mw_message_open(text);
         mw_message_put_string(text, "address", mw_socket_set_address(listener->sockets));
         mw_message_put_string(text, "kind", listener->listening.datagram ? "datagram" : "stream");
+        mw_message_put_boolean(text, "tls", listener->listening.address.scheme == MW_SCHEME_TLS);
         mw_message_close(text, one);
     }
     mw_message_close(text, all);
@@ -17,17 +19,21 @@ static void put_listeners(struct mw_text *text, const struct mw_service *service
 
 static void tell_service(struct mw_worker *worker, const struct mw_service *service) {
     struct mw_text text = {.bytes = NULL};
-    int descriptors[1 + MW_SERVICE_LISTENERS] = {service->blob};
+    int descriptors[2 + MW_SERVICE_LISTENERS] = {service->blob}, count = 1;
+    if (service->keys) {
+        descriptors[count++] = service->keys->memory;
+    }
     for (int i = 0; i < service->count; i++) {
-        descriptors[i + 1] = mw_socket_set_descriptor(service->listeners[i].sockets, worker->number);
+        descriptors[count++] = mw_socket_set_descriptor(service->listeners[i].sockets, worker->number);
     }
     size_t table = mw_message_open(&text);
     mw_message_put_integer(&text, "generation", worker->moving);
     mw_message_put_integer(&text, "born", service->generation);
     mw_message_put_string(&text, "name", service->name);
+    mw_message_put_boolean(&text, "tls", service->keys != NULL);
     put_listeners(&text, service);
     mw_message_close(&text, table);
-    mw_offspring_tell(worker->process, MW_ORDER_SERVICE, &text, descriptors, service->count + 1);
+    mw_offspring_tell(worker->process, MW_ORDER_SERVICE, &text, descriptors, count);
     mw_text_free(&text);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/metric.h"
 #include "net/admission.h"
+#include "net/tls_tickets.h"
 #include "proc/confine.h"
 #include "proc/router.h"
 
@@ -39,6 +40,7 @@ static int run(void *context, int channel) {
         .pulse = &workers->beats->of[worker->number - 1].pulse,
         .metrics = workers->metrics,
         .admissions = workers->admissions,
+        .tickets = workers->tickets,
     };
     struct mw_fault fault;
     if (!mw_confine_worker(workers->options.settings, &fault)) {
@@ -239,6 +241,8 @@ static void on_message(void *owner, uint8_t kind, const char *bytes, size_t size
         mw_offspring_kill(worker->process);
     } else if (kind == MW_ORDER_ANSWER) {
         worker->workers->options.events->on_answer(worker->workers->options.owner, worker, &message);
+    } else if (kind == MW_ORDER_RENEWED) {
+        worker->workers->options.events->on_renewed(worker->workers->options.owner, worker, &message);
     } else if (kind >= MW_ORDER_READY && kind <= MW_ORDER_SWITCHED) {
         on_step(worker, (enum mw_order)kind, &message);
     }
@@ -302,7 +306,8 @@ static bool map_memory(struct mw_workers *workers) {
     workers->beats = beats;
     workers->metrics = mw_metrics_new(workers->count);
     workers->admissions = workers->metrics ? mw_admissions_new(workers->count) : NULL;
-    return workers->admissions != NULL;
+    workers->tickets = workers->admissions ? mw_tls_tickets_new() : NULL;
+    return workers->tickets != NULL;
 }
 
 struct mw_workers *mw_workers_new(struct mw_loop *loop, const struct mw_workers_options *options) {
@@ -348,6 +353,7 @@ void mw_workers_free(struct mw_workers *workers) {
     if (workers->admissions) {
         mw_admissions_free(workers->admissions);
     }
+    mw_tls_tickets_free(workers->tickets);
     if (workers->metrics) {
         mw_metrics_free(workers->metrics);
     }

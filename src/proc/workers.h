@@ -46,6 +46,8 @@ struct mw_workers_events {
     /* A worker that is led has answered a step, READY, FAULT, ADOPTED or SWITCHED, of the generation that it is brought to. */
     void (*on_step)(void *owner, struct mw_worker *worker, enum mw_order kind, const struct mw_value *message);
     void (*on_answer)(void *owner, struct mw_worker *worker, const struct mw_value *message);
+    /* It has judged certificates: RENEWED. */
+    void (*on_renewed)(void *owner, struct mw_worker *worker, const struct mw_value *message);
     /* It was started, and told what it is to serve; nothing was answered yet. */
     void (*on_start)(void *owner, struct mw_worker *worker);
     /* Its process has ended. Before it is started again. */
@@ -70,6 +72,7 @@ struct mw_workers {
     struct mw_beats *beats;
     struct mw_metrics *metrics;
     struct mw_admissions *admissions;
+    struct mw_tls_tickets *tickets;
     struct mw_timer look; /* at their pulses */
     double looked;
     struct mw_worker list[];

@@ -10,10 +10,11 @@ enum mw_order {
      * READY, ADOPT; when every one has ADOPTED, COMMIT, answered by SWITCHED. Any FAULT: ABORT to all, and the
      * generation was never there. A worker that was just started gets the same steps. */
 
-    /* { generation, born, name, listeners = { { address, kind = "stream" | "datagram" }, … } }. `born` is the generation
+    /* { generation, born, name, tls, listeners = { { address, kind = "stream" | "datagram", tls }, … } }. `born` is the generation
      * that has brought the service: an earlier one for a worker that was started since. Descriptors: the first is a memory
-     * file with the service's blob (read it by position: all workers share the descriptor's), then one listening (or
-     * bound) socket for each listener, in order. A service whose name is known replaces it at the COMMIT. */
+     * file with the service's blob (read it by position: all workers share the descriptor's), with `tls` another with its
+     * certificates and keys ({ options, files }, see script/tls_settings.h), then one listening (or bound) socket for each
+     * listener, in order. A service whose name is known replaces it at the COMMIT. */
     MW_ORDER_SERVICE = 1,
     /* { generation, partial }: those were all. Unless partial, services that were not named end at the COMMIT. */
     MW_ORDER_PREPARE,
@@ -35,6 +36,9 @@ enum mw_order {
      * "canary" }, answered by { "old": { "accepted", "errors" }, "new": … } as counted so far, and { id = 0, command =
      * "reopen_log", to }, with the descriptor of the log when it is a file. */
     MW_ORDER_REQUEST,
+    /* { name, number }: certificates of a service were renewed, with a memory file as in SERVICE. New handshakes have
+     * them; connections stay as they are. Answered by RENEWED with the same number. */
+    MW_ORDER_RENEW,
     /* --- both ways --- */
     /* Bytes of the bus, see script/bus.h; goes to all other workers. */
     MW_ORDER_PUBLISH,
@@ -44,6 +48,7 @@ enum mw_order {
     MW_ORDER_ADOPTED,  /* { generation } */
     MW_ORDER_SWITCHED, /* { generation, moved, kept, ended }: connections */
     MW_ORDER_ANSWER,   /* { id, text }: a JSON value */
+    MW_ORDER_RENEWED,  /* { name, number, fault }: what was sent cannot be used when there is a fault, the old ones stay */
     /* --- probe to supervisor: one, and it exits --- */
     /* { fault = text } or { daemon = { … }, services = { { name, listeners, workers, blob }, … }, files = { path, … } } */
     MW_ORDER_PROBED,

@@ -30,6 +30,8 @@
 #include "script/l_stream_send_file.h"
 #include "script/l_task.h"
 #include "script/l_terminal.h"
+#include "script/l_tls.h"
+#include "script/l_tls_options.h"
 #include "script/l_waiters.h"
 #include "script/sched.h"
 #include "script/service.h"
@@ -132,6 +134,7 @@ static int open_core(lua_State *L) {
     mw_l_crypto_open(L);
     mw_l_folder_open(L);
     mw_l_config_open(L);
+    mw_l_tls_options_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }
@@ -145,6 +148,7 @@ void mw_core_open(lua_State *L) {
     mw_l_dgram_open(L);
     mw_l_job_open(L);
     mw_l_scratch_open(L);
+    mw_l_tls_open(L);
     luaL_requiref(L, "moonwire.core", open_core, 0);
     lua_pop(L, 1);
 }

@@ -57,9 +57,6 @@ static bool is_datagram(const struct mw_address *address) {
 }
 
 static const char *why_not_to_listen(const struct mw_address *address, struct mw_addr *addr) {
-    if (address->scheme == MW_SCHEME_TLS) {
-        return "nothing listens on tls:// yet; write tcp://";
-    }
     if (address->scheme != MW_SCHEME_FD && !mw_addr_resolve(addr, address)) {
         return "give a numeric address, or * for all";
     }
@@ -88,7 +85,7 @@ static int config_address(lua_State *L) {
     lua_setfield(L, -2, "name");
     lua_pushstring(L, is_datagram(&address) ? "datagram" : "stream");
     lua_setfield(L, -2, "kind");
-    if (address.scheme == MW_SCHEME_TCP || address.scheme == MW_SCHEME_UDP) {
+    if (address.scheme != MW_SCHEME_UNIX && !is_fd) {
         lua_pushinteger(L, address.port);
         lua_setfield(L, -2, "port");
     }

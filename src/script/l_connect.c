@@ -5,10 +5,14 @@
 #include "script/fault.h"
 #include "script/l_dgram.h"
 #include "script/l_stream.h"
+#include "script/l_tls.h"
+#include "script/l_tls_options.h"
 #include "script/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char TYPE[] = "moonwire.connecting";
@@ -19,25 +23,50 @@ struct connecting {
     struct mw_connector *connector; /* NULL once it answered */
     struct mw_task *task;
     struct mw_l_profile *profile;
+    struct mw_tls_settings *tls; /* NULL: in clear */
+    char *host; /* that the connection is to */
     int fd; /* -1: none, or taken */
     struct mw_addr peer;
     struct mw_fault fault;
 };
 
-static const char *const known_options[] = {"timeout", "local_address", "nodelay", "keepalive", "attempt_delay",
+static const char *const known_options[] = {"timeout", "local_address", "nodelay", "keepalive", "attempt_delay", "tls",
                                             MW_L_PROFILE_OPTIONS, NULL};
 
 /* The socket is the stream's from here on; it belongs to the running task. */
-static int push_connected(lua_State *L, int *fd, const struct mw_addr *peer, struct mw_l_profile *profile) {
+static struct mw_l_stream *push_connected(lua_State *L, struct connecting *connecting) {
     struct mw_l_stream *stream = mw_l_stream_push(L);
-    struct mw_stream *transport = mw_stream_new(mw_sched_of(L)->net, *fd, &mw_plain_ops, NULL);
+    struct mw_stream *transport = mw_stream_new(mw_sched_of(L)->net, connecting->fd, &mw_plain_ops, NULL);
     if (!transport) {
-        return luaL_error(L, "not enough memory");
+        luaL_error(L, "not enough memory");
+        return NULL;
     }
-    *fd = -1;
-    mw_l_stream_hold(stream, transport, peer, profile);
+    connecting->fd = -1;
+    mw_l_stream_hold(stream, transport, &connecting->peer, connecting->profile);
+    stream->origin = MW_L_STREAM_CONNECTED;
+    stream->host = connecting->host;
+    connecting->host = NULL;
     mw_task_own(L, &stream->resource);
-    return 1;
+    return stream;
+}
+
+/* Pushes the name that the server has to prove: that of the address, unless the options say otherwise. */
+static const char *push_server_name(lua_State *L, const struct mw_l_stream *stream) {
+    if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") == LUA_TTABLE && lua_getfield(L, -1, "name") == LUA_TSTRING) {
+        return lua_tostring(L, -1);
+    }
+    return lua_pushstring(L, stream->host);
+}
+
+/* The stream, or the handshake that comes before it. */
+static int give(lua_State *L, struct connecting *connecting) {
+    const struct mw_l_stream *stream = push_connected(L, connecting);
+    if (!connecting->tls) {
+        return 1;
+    }
+    lua_replace(L, 1);
+    const char *name = push_server_name(L, stream);
+    return mw_l_tls_begin(L, connecting->tls, false, name);
 }
 
 static void on_connected(void *context, int fd, const struct mw_addr *peer, const struct mw_fault *fault) {
@@ -68,7 +97,7 @@ static int connected(lua_State *L, int status, lua_KContext index) {
     if (connecting->fd < 0) {
         return mw_push_fault(L, &connecting->fault);
     }
-    return push_connected(L, &connecting->fd, &connecting->peer, connecting->profile);
+    return give(L, connecting);
 }
 
 static int connecting_gc(lua_State *L) {
@@ -83,6 +112,10 @@ static int connecting_gc(lua_State *L) {
         mw_l_profile_release(connecting->profile);
         connecting->profile = NULL;
     }
+    mw_tls_settings_release(connecting->tls);
+    connecting->tls = NULL;
+    free(connecting->host);
+    connecting->host = NULL;
     return 0;
 }
 
@@ -101,14 +134,45 @@ static void read_options(lua_State *L, struct mw_connector_options *options) {
 }
 
 /* An open descriptor that another program handed over. */
-static int adopt(lua_State *L, int fd, struct mw_l_profile *profile) {
-    struct mw_addr peer = {.length = sizeof peer.storage};
-    if (getpeername(fd, &peer.any, &peer.length) != 0) {
+static int adopt(lua_State *L, int fd, struct connecting *connecting) {
+    struct mw_addr *peer = &connecting->peer;
+    peer->length = sizeof peer->storage;
+    if (getpeername(fd, &peer->any, &peer->length) != 0) {
         return mw_push_errno(L, errno, "connect", lua_tostring(L, 1));
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return push_connected(L, &fd, &peer, profile);
+    connecting->fd = fd;
+    return give(L, connecting);
+}
+
+/* What is said of TLS, as far as the address asks for it. False and the fault: it cannot be used. */
+static bool read_tls(lua_State *L, struct connecting *connecting, bool wanted) {
+    bool said = lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL;
+    luaL_argcheck(L, wanted || !said, 2, "option 'tls' goes with a tls:// address; see also conn:start_tls");
+    if (!wanted) {
+        lua_settop(L, 3);
+        return true;
+    }
+    if (!said) {
+        lua_settop(L, 3);
+        lua_pushnil(L);
+    } else if (lua_istable(L, -1)) {
+        int type = lua_getfield(L, -1, "name");
+        luaL_argcheck(L, type == LUA_TNIL || (type == LUA_TSTRING && lua_rawlen(L, -1) > 0), 2,
+                      "option 'tls.name': the name of the server expected");
+        lua_pop(L, 1);
+    }
+    connecting->tls = mw_l_tls_settings(L, 2, -1, false, true, NULL, &connecting->fault);
+    lua_settop(L, 3);
+    return connecting->tls != NULL;
+}
+
+/* What TLS will ask the server to prove. False when memory is out. */
+static bool remember_host(struct connecting *connecting, const struct mw_address *target) {
+    bool has_host = target->scheme == MW_SCHEME_TCP || target->scheme == MW_SCHEME_TLS;
+    connecting->host = has_host ? strdup(target->host) : NULL;
+    return connecting->host || !has_host;
 }
 
 static bool needs_resolver(const struct mw_address *target) {
@@ -121,7 +185,6 @@ int mw_l_connect(lua_State *L) {
     struct mw_state *state = mw_state_of(L);
     struct mw_resolver *resolver = NULL;
     mw_check_address(L, 1, &options.target);
-    luaL_argcheck(L, options.target.scheme != MW_SCHEME_TLS, 1, "tls connections are not available");
     if (options.target.scheme == MW_SCHEME_UDP) {
         return mw_l_connect_datagram(L);
     }
@@ -134,8 +197,14 @@ int mw_l_connect(lua_State *L) {
     *connecting = (struct connecting){.fd = -1, .task = task};
     luaL_setmetatable(L, TYPE);
     connecting->profile = mw_l_profile_options(L, 2, &mw_l_profile_default);
+    if (!remember_host(connecting, &options.target)) {
+        return luaL_error(L, "not enough memory");
+    }
+    if (!read_tls(L, connecting, options.target.scheme == MW_SCHEME_TLS)) {
+        return mw_push_fault(L, &connecting->fault);
+    }
     if (options.target.scheme == MW_SCHEME_FD) {
-        return adopt(L, options.target.fd, connecting->profile);
+        return adopt(L, options.target.fd, connecting);
     }
     if (needs_resolver(&options.target)) {
         resolver = mw_state_resolver(state, &connecting->fault);

@@ -34,6 +34,7 @@ static int start_connection(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
     arrival->task = mw_l_handler_new_task(L, handler->group, stream, 3);
     mw_l_stream_hold(stream, arrival->transport, arrival->peer, handler->profile);
+    stream->origin = MW_L_STREAM_ACCEPTED;
     arrival->transport = NULL;
     return 0;
 }

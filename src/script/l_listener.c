@@ -1,8 +1,11 @@
 #include "script/l_listener_internal.h"
 
+#include "base/log.h"
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_main.h"
+#include "script/l_tls_options.h"
+#include "script/service.h"
 #include "script/task_internal.h"
 
 #include <string.h>
@@ -16,32 +19,37 @@ static struct mw_l_listener *check_listener(lua_State *L) {
 
 /* --- a connection becomes a stream --- */
 
-static struct mw_l_stream *push_stream(lua_State *L, struct mw_l_listener *listener, int *fd,
-                                       const struct mw_addr *peer) {
-    struct mw_l_stream *stream = mw_l_stream_push(L);
-    struct mw_stream *transport = mw_stream_new(listener->handler.sched->net, *fd, &mw_plain_ops, NULL);
-    if (!transport) {
-        luaL_error(L, "not enough memory");
-        return NULL;
-    }
-    *fd = -1;
-    mw_l_stream_hold(stream, transport, peer, listener->handler.profile);
-    return stream;
+static struct mw_stream *new_transport(struct mw_l_listener *listener, int fd) {
+    return mw_stream_new(listener->handler.sched->net, fd, &mw_plain_ops, NULL);
 }
 
-static bool serve_connection(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
-    struct mw_stream *transport = mw_stream_new(listener->handler.sched->net, fd, &mw_plain_ops, NULL);
+void mw_l_listener_serve(struct mw_l_listener *listener, struct mw_stream *transport, const struct mw_addr *peer) {
+    if (listener->defers) {
+        mw_l_listener_defer(listener, transport, peer);
+        return;
+    }
+    struct mw_task *task = mw_l_handler_start(&listener->handler, transport, peer);
+    if (task) {
+        mw_task_ready(task, 2);
+    }
+}
+
+/* To its handler, or into the handshake. */
+static bool receive(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
+    struct mw_stream *transport = new_transport(listener, fd);
     if (!transport) {
         close(fd);
+<<<<<<< HEAD
     } else if (listener->http) {
         mw_http_accept(listener->http, transport, peer, false);
     } else if (listener->defers) {
         mw_l_listener_defer(listener, transport, peer);
+=======
+    } else if (listener->tls) {
+        mw_l_listener_enter(listener, transport, peer);
+>>>>>>> 242766d (tls: options, listeners, connections, start_tls for scripts; certificates in the config and their way to workers)
     } else {
-        struct mw_task *task = mw_l_handler_start(&listener->handler, transport, peer);
-        if (task) {
-            mw_task_ready(task, 2);
-        }
+        mw_l_listener_serve(listener, transport, peer);
     }
     return true;
 }
@@ -59,7 +67,8 @@ static bool hand_over(struct mw_l_listener *listener, int fd, const struct mw_ad
 
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
     struct mw_l_listener *listener = owner;
-    return listener->handler.group ? serve_connection(listener, fd, peer) : hand_over(listener, fd, peer);
+    bool received = listener->handler.group || listener->tls;
+    return received ? receive(listener, fd, peer) : hand_over(listener, fd, peer);
 }
 
 static const struct mw_listener_events events = {.on_accept = on_accept};
@@ -77,6 +86,9 @@ static void close_listener(struct mw_l_listener *listener) {
     listener->listener = NULL;
     mw_task_disown(&listener->resource);
     mw_l_listener_forget_deferred(listener);
+    mw_l_listener_forget_newcomers(listener);
+    mw_tls_settings_release(listener->tls);
+    listener->tls = NULL;
     mw_l_profile_release(listener->handler.profile);
     if (listener->fd >= 0) {
         close(listener->fd);
@@ -102,7 +114,7 @@ static void close_resource(struct mw_resource *resource) {
 
 static struct mw_listener_options read_options(lua_State *L, int index) {
     static const char *const known[] = {"backlog", "mode",       "reuse_port",         "v6_only",
-                                        "nodelay", "keepalive",  "defer", MW_L_PROFILE_OPTIONS, NULL};
+                                        "nodelay", "keepalive",  "defer", "tls", MW_L_PROFILE_OPTIONS, NULL};
     struct mw_listener_options options = mw_listener_defaults;
     if (mw_check_options(L, index, known)) {
         options.backlog = (int)mw_option_integer(L, index, "backlog", 1, 65535, 0);
@@ -115,15 +127,26 @@ static struct mw_listener_options read_options(lua_State *L, int index) {
     return options;
 }
 
-/* Opens the socket and pushes its userdata; or pushes nil, err, code and
- * returns NULL. `options` is the index of the options table. */
-static struct mw_l_listener *open_listener(lua_State *L, int options) {
-    struct mw_address address;
-    struct mw_fault fault;
-    mw_check_address(L, 1, &address);
-    luaL_argcheck(L, address.scheme != MW_SCHEME_UDP, 1, "a udp address has no connections; use net.datagram");
-    luaL_argcheck(L, address.scheme != MW_SCHEME_TLS, 1, "tls listeners are not available");
-    struct mw_listener_options chosen = read_options(L, options);
+/* What the listener says of TLS, or without a word, when its address asks for it, what the service's config says of it, or
+ * a development certificate. False: it could not be used. */
+static bool read_tls(lua_State *L, int options, bool wanted, struct mw_tls_settings **settings, struct mw_fault *fault) {
+    const struct mw_service *service = mw_sched_of(L)->provider;
+    if (!mw_l_tls_option(L, options, true, settings, fault) || *settings || !wanted) {
+        return !fault->code;
+    }
+    if (service && service->tls) {
+        *settings = mw_tls_settings_hold(service->tls);
+        return true;
+    }
+    mw_log(MW_LOG_WARN, "service %s: %s has a development certificate, which nobody trusts: say tls = { certificate = … }",
+           mw_sched_of(L)->name, lua_tostring(L, 1));
+    lua_pushliteral(L, "auto");
+    *settings = mw_l_tls_settings(L, options, -1, true, false, NULL, fault);
+    lua_pop(L, 1);
+    return *settings != NULL;
+}
+
+static struct mw_l_listener *push_listener(lua_State *L) {
     struct mw_l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
     *listener = (struct mw_l_listener){
         .handler = {.sched = mw_sched_of(L), .function = LUA_NOREF, .context = LUA_NOREF},
@@ -133,25 +156,65 @@ static struct mw_l_listener *open_listener(lua_State *L, int options) {
     };
     mw_list_init(&listener->resource.node);
     mw_list_init(&listener->deferred);
+    mw_list_init(&listener->newcomers);
+    mw_list_init(&listener->entered);
     luaL_setmetatable(L, TYPE);
-    struct mw_l_profile *profile = mw_l_profile_options(L, options, &mw_l_profile_default);
+    return listener;
+}
+
+/* Gives up what a listener was to have that could not be opened. */
+static struct mw_l_listener *refuse(lua_State *L, struct mw_l_listener *listener, const struct mw_fault *fault) {
+    if (listener->handler.profile) {
+        mw_l_profile_release(listener->handler.profile);
+    }
+    mw_tls_settings_release(listener->tls);
+    listener->tls = NULL;
+    mw_push_fault(L, fault);
+    return NULL;
+}
+
+/* With the settings of TLS, held; by them its connections begin, or may in mid-stream. */
+static void take_tls(lua_State *L, struct mw_l_listener *listener, struct mw_tls_settings *settings, bool at_once) {
+    if (settings) {
+        listener->tls = settings;
+        listener->handler.profile = mw_l_profile_with_tls(L, listener->handler.profile, settings);
+    }
+    if (settings && at_once) {
+        mw_l_listener_prepare_entrance(listener, settings);
+    } else {
+        mw_tls_settings_release(settings);
+        listener->tls = NULL;
+    }
+}
+
+/* Opens the socket and pushes its userdata; or pushes nil, err, code and
+ * returns NULL. `options` is the index of the options table. */
+static struct mw_l_listener *open_listener(lua_State *L, int options) {
+    struct mw_address address;
+    struct mw_fault fault = {.code = NULL};
+    struct mw_tls_settings *settings;
+    mw_check_address(L, 1, &address);
+    luaL_argcheck(L, address.scheme != MW_SCHEME_UDP, 1, "a udp address has no connections; use net.datagram");
+    struct mw_listener_options chosen = read_options(L, options);
+    struct mw_l_listener *listener = push_listener(L);
+    listener->handler.profile = mw_l_profile_options(L, options, &mw_l_profile_default);
+    if (!read_tls(L, options, address.scheme == MW_SCHEME_TLS, &settings, &fault)) {
+        return refuse(L, listener, &fault);
+    }
+    take_tls(L, listener, settings, address.scheme == MW_SCHEME_TLS);
     int fd = mw_listener_open(&address, &chosen, &fault);
-    if (fd >= 0) {
-        listener->listener = mw_listener_new(listener->handler.sched->net, fd, &events, listener);
+    if (fd < 0) {
+        return refuse(L, listener, &fault);
     }
-    if (listener->listener) {
-        listener->handler.profile = profile;
-        listener->handler.sched->listeners++;
-        mw_task_own(L, &listener->resource);
-        return listener;
-    }
-    mw_l_profile_release(profile);
-    if (fd >= 0) {
+    listener->listener = mw_listener_new(listener->handler.sched->net, fd, &events, listener);
+    if (!listener->listener) {
         close(fd);
         mw_fault_format(&fault, "memory", "listen: not enough memory");
+        return refuse(L, listener, &fault);
     }
-    mw_push_fault(L, &fault);
-    return NULL;
+    listener->handler.sched->listeners++;
+    mw_task_own(L, &listener->resource);
+    return listener;
 }
 
 int mw_l_listen(lua_State *L) {
@@ -228,8 +291,30 @@ static void abandon_accept(struct mw_task *task, void *subject) {
 
 static const struct mw_wait accept_wait = {.name = "accept", .abandon = abandon_accept};
 
+static bool has_connection(const struct mw_l_listener *listener) {
+    return listener->fd >= 0 || !mw_list_empty(&listener->entered);
+}
+
+/* The transport of the connection that waits; the socket stays where it is when memory is out. */
+static struct mw_stream *take_transport(struct mw_l_listener *listener, struct mw_addr *peer) {
+    if (listener->fd < 0) {
+        return mw_l_listener_take_entered(listener, peer);
+    }
+    struct mw_stream *transport = new_transport(listener, listener->fd);
+    *peer = listener->peer;
+    listener->fd = transport ? -1 : listener->fd;
+    return transport;
+}
+
 static int take_connection(lua_State *L, struct mw_l_listener *listener) {
-    struct mw_l_stream *stream = push_stream(L, listener, &listener->fd, &listener->peer);
+    struct mw_addr peer;
+    struct mw_l_stream *stream = mw_l_stream_push(L);
+    struct mw_stream *transport = take_transport(listener, &peer);
+    if (!transport) {
+        return luaL_error(L, "not enough memory");
+    }
+    mw_l_stream_hold(stream, transport, &peer, listener->handler.profile);
+    stream->origin = MW_L_STREAM_ACCEPTED;
     mw_task_own(L, &stream->resource);
     return 1;
 }
@@ -241,7 +326,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
     if (mw_task_outcome(L) == MW_TIMED_OUT) {
         return mw_push_word(L, "timeout");
     }
-    return listener->fd >= 0 ? take_connection(L, listener) : mw_push_word(L, "closed");
+    return has_connection(listener) ? take_connection(L, listener) : mw_push_word(L, "closed");
 }
 
 static int listener_accept(lua_State *L) {
@@ -251,7 +336,7 @@ static int listener_accept(lua_State *L) {
     if (!listener->listener) {
         return mw_push_word(L, "closed");
     }
-    if (listener->fd >= 0) {
+    if (has_connection(listener)) {
         return take_connection(L, listener);
     }
     if (listener->acceptor) {

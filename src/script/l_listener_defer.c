@@ -69,6 +69,11 @@ void mw_l_listener_defer(struct mw_l_listener *listener, struct mw_stream *trans
     }
     mw_stream_set_marks(transport, &listener->handler.profile->marks);
     mw_stream_set_owner(transport, &events, deferred);
+    size_t unread;
+    mw_stream_unread(transport, &unread);
+    if (unread > 0) { /* came with the end of the handshake */
+        on_readable(deferred);
+    }
 }
 
 void mw_l_listener_forget_deferred(struct mw_l_listener *listener) {

@@ -5,6 +5,7 @@
 #include "script/l_checkpoint.h"
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
+#include "script/l_tls.h"
 #include "script/sched.h"
 
 #include <stdio.h>
@@ -52,7 +53,12 @@ static void wake(struct mw_task **waiter) {
 static struct mw_stream *detach(struct mw_l_stream *stream) {
     struct mw_stream *transport = stream->stream;
     if (transport) {
+        if (stream->reader && stream->reader->wait == &mw_l_tls_wait) {
+            mw_tls_cancel(transport);
+        }
         stream->stream = NULL;
+        free(stream->host);
+        stream->host = NULL;
         mw_task_disown(&stream->resource);
         wake(&stream->reader);
         wake(&stream->writer);
@@ -122,6 +128,9 @@ void mw_l_stream_pass(struct mw_l_stream *from, struct mw_l_stream *to) {
     struct mw_addr peer;
     mw_endpoint_unpack(&peer, &from->peer);
     mw_l_stream_hold(to, from->stream, from->peer.family ? &peer : NULL, from->profile);
+    to->origin = from->origin;
+    to->host = from->host;
+    from->host = NULL;
     detach(from);
 }
 
@@ -249,6 +258,8 @@ static const luaL_Reg methods[] = {
     {"write", mw_l_stream_write},
     {"try_write", mw_l_stream_try_write},
     {"flush", mw_l_stream_flush},
+    {"start_tls", mw_l_stream_start_tls},
+    {"tls", mw_l_stream_tls},
     {"send_file", mw_l_stream_send_file},
     {"shutdown_write", mw_l_stream_shutdown_write},
     {"close", stream_close},

@@ -10,9 +10,11 @@
 struct mw_l_profile {
     struct mw_stream_marks marks;
     double read_timeout, write_timeout; /* seconds for one call; MW_TIMER_NEVER: none */
+    struct mw_tls_settings *tls; /* of a server that begins TLS in mid-stream, held; NULL: none */
     unsigned references;
 };
 
+<<<<<<< HEAD
 /* What else has a say in a stream: the protocol that has lent it to its task. */
 struct mw_l_stream;
 struct mw_l_stream_role {
@@ -23,6 +25,10 @@ struct mw_l_stream_role {
     /* What the log calls the present exchange. */
     uint64_t (*id)(struct mw_l_stream *stream);
 };
+=======
+/* Who has opened a connection to whom. */
+enum mw_l_stream_origin { MW_L_STREAM_OTHER, MW_L_STREAM_ACCEPTED, MW_L_STREAM_CONNECTED };
+>>>>>>> 242766d (tls: options, listeners, connections, start_tls for scripts; certificates in the config and their way to workers)
 
 struct mw_l_stream {
     const void *type;         /* tells our userdata from others */
@@ -32,6 +38,8 @@ struct mw_l_stream {
     struct mw_resource resource;
     double read_due; /* when the present read times out */
     bool is_of_child; /* a pipe to a process: the collector closes it without a word */
+    uint8_t origin;   /* enum mw_l_stream_origin */
+    char *host;       /* what a client has connected to; NULL: nothing, or no longer known */
     struct mw_endpoint peer;
     struct mw_task *task;             /* that serves it as a connection; NULL: none */
     struct mw_checkpoint *checkpoint; /* see l_checkpoint; NULL: there never was one */
@@ -74,6 +82,8 @@ int mw_l_stream_push_fault(lua_State *L, const struct mw_l_stream *stream, const
  * `base`: one more reference to it, or a new one. */
 #define MW_L_PROFILE_OPTIONS "read_timeout", "write_timeout", "input_mark", "high_mark", "low_mark", "queue_limit"
 struct mw_l_profile *mw_l_profile_options(lua_State *L, int index, struct mw_l_profile *base);
+/* The same settings with what a server says of TLS, which is held; `base` is released. Raises when memory is out. */
+struct mw_l_profile *mw_l_profile_with_tls(lua_State *L, struct mw_l_profile *base, struct mw_tls_settings *tls);
 void mw_l_profile_release(struct mw_l_profile *profile);
 extern struct mw_l_profile mw_l_profile_default;
 

@@ -17,6 +17,7 @@ struct mw_service {
     int resume, handoff, adopt;  /* registry references of the other functions, LUA_NOREF: none */
     bool defers;                 /* a connection has no task until its first bytes */
     bool is_ready, is_serving;
+    struct mw_tls_settings *tls; /* what the config says of TLS, for connections that begin it in mid-stream; NULL: nothing */
     double drain;                /* seconds that stop and what is left may take */
     int *datagrams;              /* bound sockets, its own, until the script takes them; `datagram_count` */
     size_t datagram_count;

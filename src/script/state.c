@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "net/tls_tickets.h"
 #include "script/blocking.h"
 #include "script/bounded.h"
 #include "script/bus.h"
@@ -270,6 +271,7 @@ void mw_state_free(struct mw_state *state) {
     }
     mw_metrics_free(state->own_metrics);
     mw_bus_free(state->own_bus);
+    mw_tls_tickets_free(state->own_tickets);
     free(state);
 }
 
@@ -292,4 +294,11 @@ struct mw_bus *mw_state_bus(struct mw_state *state) {
         state->sched.bus = state->own_bus = mw_bus_new();
     }
     return state->sched.bus;
+}
+
+struct mw_tls_tickets *mw_state_tickets(struct mw_state *state) {
+    if (!state->sched.tickets) {
+        state->sched.tickets = state->own_tickets = mw_tls_tickets_new();
+    }
+    return state->sched.tickets;
 }

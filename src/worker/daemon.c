@@ -157,6 +157,7 @@ static void obey(struct mw_daemon *daemon, enum mw_order kind, const struct mw_v
     case MW_ORDER_COMMIT: mw_generation_commit(daemon, order); break;
     case MW_ORDER_ABORT: mw_generation_abort(daemon); break;
     case MW_ORDER_ROLLBACK: mw_generation_roll_back(daemon, order); break;
+    case MW_ORDER_RENEW: mw_generation_renew(daemon, order, descriptors, count); break;
     case MW_ORDER_STOP: stop(daemon, mw_value_number(order, "drain", 0)); break;
     case MW_ORDER_REQUEST: answer(daemon, order, descriptors, count); break;
     default: mw_log(MW_LOG_ERROR, "worker %d: unknown order %d", daemon->place->worker, (int)kind);

@@ -6,6 +6,7 @@
 
 #include "net/admission.h"
 #include "net/channel.h"
+#include "net/entrance.h"
 #include "net/listener.h"
 #include "net/net.h"
 #include "net/stream.h"
@@ -14,6 +15,8 @@
 #include "script/guard.h"
 #include "script/memory.h"
 #include "script/service.h"
+#include "script/tls_refusals.h"
+#include "script/tls_settings.h"
 #include "worker/daemon.h"
 
 #include <lauxlib.h>
@@ -41,6 +44,7 @@ struct mw_door {
     struct mw_listener *listener; /* NULL until it opens */
     int fd;                       /* the listener's, once there is one */
     bool stays;                   /* during a switch: the new generation has it, too */
+    bool tls;                     /* connections begin with a handshake */
     char address[MW_ADDR_TEXT];   /* as in the config */
 };
 
@@ -60,6 +64,7 @@ struct mw_instance {
     size_t blob_size;
     struct mw_value config;
     struct mw_list doors; /* of mw_door: what it listens on, for the switch */
+    struct mw_tls_settings *tls; /* held; NULL: it has no certificates */
     struct mw_timer limit; /* when a retired one is ended whatever it does */
     double begun;
     double idle, total; /* seconds that a connection may be silent, and last */
@@ -76,6 +81,10 @@ struct mw_host {
     double share; /* of new connections that the canary gets */
     struct mw_list doors, guests;
     size_t connections; /* guests */
+    struct mw_tls_settings *tls; /* of new connections, held; NULL: none has TLS */
+    struct mw_entrance entrance;
+    struct mw_tls_refusals refusals; /* of handshakes */
+    uint64_t handshakes;             /* that were completed */
     struct mw_admission *admission;
     uint64_t accepted, refused[MW_ADMISSION_VERDICTS];
     struct {
@@ -102,6 +111,9 @@ struct mw_guest {
     double speak_by; /* when it must have sent its first bytes; 0: it has, or need not */
     uint64_t id;
     struct mw_endpoint peer;
+    struct mw_entering *entering; /* on its way in; NULL: it is through, or there was no way */
+    bool enters;                  /* one of its entrance's events is still to come */
+    bool gone;                    /* but the transport is no more */
 };
 
 /* The generation that is being built. */
@@ -149,8 +161,13 @@ void mw_daemon_tell(struct mw_daemon *daemon, uint8_t kind, const struct mw_text
 
 /* --- instances (instance.c) --- */
 
-/* Begins to build one from the blob behind `memory`, a memory file. NULL and a fault. */
-struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, int memory, struct mw_fault *fault);
+/* Begins to build one from the blob behind `memory`, a memory file, and its certificates behind `keys`, another; -1: it
+ * has none. NULL and a fault. */
+struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, int memory, int keys,
+                                    struct mw_fault *fault);
+
+/* What a memory file says of TLS, held by the caller. NULL and a fault. */
+struct mw_tls_settings *mw_keys_read(const struct mw_host *host, int memory, struct mw_fault *fault);
 
 /* Accepting has ended for it: connections pass to `successor` (NULL: they have the drain time). What the config says
  * of the service's own drain time counts before `drain`. */
@@ -173,13 +190,24 @@ bool mw_host_set_rules(struct mw_host *host, const struct mw_instance *instance)
 void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance);
 void mw_host_close_doors(struct mw_host *host);
 
+/* What the instance says of TLS holds for new connections. */
+void mw_host_set_tls(struct mw_host *host, const struct mw_instance *instance);
+
+/* Certificates of a host have changed: a memory file as in SERVICE. Whoever serves has them from now on; nothing else changes.
+ * False and a fault: they cannot be used, and those before stay. */
+bool mw_host_renew(struct mw_host *host, int memory, struct mw_fault *fault);
+
 /* Accepting rests, or goes on. */
 void mw_host_drain(struct mw_host *host, bool drain);
 
 /* --- guests (guest.c) --- */
 
-/* A connection was accepted, and let in by the admission. */
-void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer);
+/* A connection was accepted, and let in by the admission; `tls`: with a handshake. */
+void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls);
+
+/* Events of a host's entrance: a guest is through, or refused. */
+void mw_guest_entered(void *owner, struct mw_stream *stream, const struct mw_addr *peer);
+void mw_guest_refused(void *owner, const struct mw_addr *peer, const struct mw_fault *fault);
 
 /* Those of a host that nobody serves yet close. */
 void mw_guests_turn_away(struct mw_host *host);
@@ -195,6 +223,9 @@ void mw_generation_adopt(struct mw_daemon *daemon, const struct mw_value *order)
 void mw_generation_commit(struct mw_daemon *daemon, const struct mw_value *order);
 void mw_generation_abort(struct mw_daemon *daemon);
 void mw_generation_roll_back(struct mw_daemon *daemon, const struct mw_value *order);
+
+/* Certificates of a service were renewed; closes the descriptors. */
+void mw_generation_renew(struct mw_daemon *daemon, const struct mw_value *order, const int *descriptors, int count);
 
 /* An instance is ready, or has failed (`message`). */
 void mw_generation_note(struct mw_daemon *daemon, struct mw_instance *instance, const char *message);

@@ -112,6 +112,7 @@ static bool add_socket(struct mw_instance *instance, const struct mw_value *list
         if (door) {
             door->host = instance->host;
             door->fd = fd;
+            door->tls = mw_value_boolean(listener, "tls", false);
             mw_value_string(listener, "address", door->address, sizeof door->address);
             mw_list_append(&instance->doors, &door->node);
             return true;
@@ -150,19 +151,21 @@ void mw_generation_add(struct mw_daemon *daemon, const struct mw_value *order, c
     if (!host) {
         host = mw_host_new(daemon, name);
     }
-    if (!host || host->building || count < 1) {
+    int own = mw_value_boolean(order, "tls", false) ? 2 : 1; /* descriptors that are no listeners */
+    if (!host || host->building || count < own) {
         set_fault(daemon, name, host ? "it was named twice" : "not enough memory");
         close_all(descriptors, count);
         return;
     }
     int64_t born = mw_value_integer(order, "born", daemon->build.generation);
-    struct mw_instance *instance = mw_instance_new(host, born, descriptors[0], &fault);
-    close(descriptors[0]);
+    int keys = own == 2 ? descriptors[1] : -1;
+    struct mw_instance *instance = mw_instance_new(host, born, descriptors[0], keys, &fault);
+    close_all(descriptors, own);
     host->building = instance;
     if (!instance) {
         set_fault(daemon, name, fault.message);
-        close_all(descriptors + 1, count - 1);
-    } else if (!add_sockets(instance, order, descriptors + 1, count - 1)) {
+        close_all(descriptors + own, count - own);
+    } else if (!add_sockets(instance, order, descriptors + own, count - own)) {
         set_fault(daemon, name, "not enough memory");
     }
 }
@@ -254,10 +257,33 @@ static void switch_to(struct mw_host *host, struct mw_instance *instance, double
     if (!mw_host_set_rules(host, instance)) {
         mw_log(MW_LOG_ERROR, "service %s: limits and networks are still the old ones: not enough memory", host->name);
     }
+    mw_host_set_tls(host, instance);
     mw_host_set_doors(host, instance);
     mw_service_serve(&instance->service);
     retire_others(host, instance, drain);
 }
+
+/* --- certificates --- */
+
+void mw_generation_renew(struct mw_daemon *daemon, const struct mw_value *order, const int *descriptors, int count) {
+    char name[MW_SERVICE_NAME];
+    struct mw_fault fault = {.code = NULL};
+    struct mw_host *host = mw_host_find(daemon, mw_value_string(order, "name", name, sizeof name));
+    bool used = host && count == 1 && mw_host_renew(host, descriptors[0], &fault);
+    close_all(descriptors, count);
+    struct mw_text text = {.bytes = NULL};
+    size_t table = mw_message_open(&text);
+    mw_message_put_string(&text, "name", name);
+    mw_message_put_integer(&text, "number", mw_value_integer(order, "number", 0));
+    if (!used) {
+        mw_message_put_string(&text, "fault", fault.code ? fault.message : "no such service");
+    }
+    mw_message_close(&text, table);
+    mw_daemon_tell(daemon, MW_ORDER_RENEWED, &text);
+    mw_text_free(&text);
+}
+
+/* --- the switch, in part --- */
 
 static void begin_canary(struct mw_host *host, double share) {
     host->canary = host->building;

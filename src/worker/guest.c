@@ -24,7 +24,10 @@ static void on_gone(struct mw_stream_witness *witness) {
     mw_admission_leave(host->admission, &guest->peer);
     mw_list_remove(&guest->node);
     mw_timer_remove(mw_daemon_timers(host->daemon), &guest->timer);
-    free(guest);
+    guest->gone = true;
+    if (!guest->enters) {
+        free(guest);
+    }
 }
 
 /* --- limits of time --- */
@@ -50,6 +53,11 @@ static void dismiss(struct mw_guest *guest) {
     struct mw_l_stream *stream = mw_l_stream_of(guest->transport);
     if (stream) {
         mw_l_stream_close(stream);
+    } else if (guest->entering) {
+        struct mw_entering *entering = guest->entering;
+        guest->entering = NULL;
+        guest->enters = false;
+        mw_entering_cancel(entering);
     } else if (mw_http_dismiss(guest->transport)) {
         return; /* it rested between two requests */
     } else if (guest->speak_by > 0) {
@@ -104,13 +112,19 @@ static void await_first_bytes(struct mw_guest *guest, const struct mw_instance *
     guest->speak_by = mw_loop_now(guest->host->daemon->loop) + profile->read_timeout;
     mw_stream_set_marks(guest->transport, &mw_stream_default_marks);
     mw_stream_set_owner(guest->transport, &silent, guest);
+    watch(guest);
+    size_t unread;
+    mw_stream_unread(guest->transport, &unread);
+    if (unread > 0) { /* came with the end of a handshake */
+        on_readable(guest);
+    }
 }
 
 void mw_guests_turn_away(struct mw_host *host) {
     for (struct mw_list *node = host->guests.next, *next; node != &host->guests; node = next) {
         struct mw_guest *guest = mw_list_owner(node, struct mw_guest, node);
         next = node->next;
-        if (guest->speak_by > 0) {
+        if (guest->speak_by > 0 || guest->entering) {
             dismiss(guest);
         }
     }
@@ -141,24 +155,70 @@ static struct mw_guest *new_guest(struct mw_host *host, const struct mw_instance
     return guest;
 }
 
-void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer) {
-    struct mw_instance *instance = mw_host_pick(host);
-    struct mw_guest *guest = instance ? new_guest(host, instance, fd, peer) : NULL;
-    if (!guest) {
-        struct mw_endpoint endpoint;
-        mw_endpoint_pack(&endpoint, peer);
-        mw_admission_leave(host->admission, &endpoint);
-        close(fd);
-        return;
-    }
+/* It is through all that comes before. */
+static void welcome(struct mw_guest *guest, struct mw_instance *instance) {
     if (instance->service.defers) {
         await_first_bytes(guest, instance);
-        watch(guest);
         return;
     }
     watch(guest);
     struct mw_task *task = hand_over(guest, instance);
     if (task) {
         mw_task_ready(task, 2);
+    }
+}
+
+void mw_guest_entered(void *owner, struct mw_stream *stream, const struct mw_addr *peer) {
+    struct mw_guest *guest = owner;
+    struct mw_instance *instance = mw_host_pick(guest->host);
+    (void)peer;
+    guest->entering = NULL;
+    guest->enters = false;
+    guest->host->handshakes++;
+    if (instance) {
+        welcome(guest, instance);
+    } else {
+        mw_stream_close(stream, 0);
+    }
+}
+
+void mw_guest_refused(void *owner, const struct mw_addr *peer, const struct mw_fault *fault) {
+    struct mw_guest *guest = owner;
+    struct mw_host *host = guest->host;
+    guest->entering = NULL;
+    guest->enters = false;
+    mw_tls_refusals_note(&host->refusals, mw_loop_now(host->daemon->loop), host->name, peer, fault);
+    if (guest->gone) {
+        free(guest);
+    }
+}
+
+/* The entrance may have told how it ended before it returns, and the guest be no more: then it returns NULL. */
+static void enter(struct mw_guest *guest) {
+    struct mw_host *host = guest->host;
+    struct mw_addr peer;
+    mw_endpoint_unpack(&peer, &guest->peer);
+    guest->enters = true;
+    watch(guest);
+    host->entrance.tls = mw_tls_settings_context(host->tls, mw_loop_now(host->daemon->loop));
+    struct mw_entering *entering = mw_entrance_take(&host->entrance, guest->transport, &peer, guest);
+    if (entering) {
+        guest->entering = entering;
+    }
+}
+
+void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls) {
+    struct mw_instance *instance = mw_host_pick(host);
+    bool possible = instance && (!tls || host->tls);
+    struct mw_guest *guest = possible ? new_guest(host, instance, fd, peer) : NULL;
+    if (!guest) {
+        struct mw_endpoint endpoint;
+        mw_endpoint_pack(&endpoint, peer);
+        mw_admission_leave(host->admission, &endpoint);
+        close(fd);
+    } else if (tls) {
+        enter(guest);
+    } else {
+        welcome(guest, instance);
     }
 }

@@ -48,6 +48,7 @@ struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name) {
 
 void mw_host_free(struct mw_host *host) {
     mw_host_close_doors(host);
+    mw_tls_settings_release(host->tls);
     mw_list_remove(&host->node);
     mw_admission_free(host->admission);
     free(host);
@@ -84,11 +85,12 @@ static void log_refusal(struct mw_host *host, enum mw_admission_verdict verdict,
 }
 
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
-    struct mw_host *host = ((struct mw_door *)owner)->host;
+    const struct mw_door *door = owner;
+    struct mw_host *host = door->host;
     double now = mw_loop_now(host->daemon->loop);
     enum mw_admission_verdict verdict = mw_admission_enter(host->admission, peer, now);
     if (verdict == MW_ADMITTED) {
-        mw_guest_enter(host, fd, peer);
+        mw_guest_enter(host, fd, peer, door->tls);
         return true;
     }
     host->refused[verdict]++;
@@ -140,6 +142,33 @@ bool mw_host_set_rules(struct mw_host *host, const struct mw_instance *instance)
         free(rules.allow);
     }
     return done;
+}
+
+/* --- certificates --- */
+
+void mw_host_set_tls(struct mw_host *host, const struct mw_instance *instance) {
+    mw_tls_settings_release(host->tls);
+    host->tls = instance->tls ? mw_tls_settings_hold(instance->tls) : NULL;
+    unsigned inside = host->entrance.inside;
+    host->entrance = (struct mw_entrance){.on_entered = mw_guest_entered, .on_refused = mw_guest_refused};
+    host->entrance.inside = inside;
+    if (host->tls) {
+        host->entrance.timeout = host->tls->handshake_timeout;
+        host->entrance.most = host->tls->handshakes;
+    }
+}
+
+bool mw_host_renew(struct mw_host *host, int memory, struct mw_fault *fault) {
+    struct mw_tls_settings *newer = mw_keys_read(host, memory, fault);
+    if (!newer) {
+        return false;
+    }
+    if (host->tls) {
+        mw_tls_settings_renew(host->tls, newer);
+    } else {
+        mw_tls_settings_release(newer);
+    }
+    return true;
 }
 
 /* --- doors --- */
@@ -204,6 +233,7 @@ void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance) {
         next = node->next;
         if (same) {
             same->stays = true;
+            same->tls = door->tls;
         } else {
             mw_list_remove(&door->node);
             mw_list_append(&new, &door->node);

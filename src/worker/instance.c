@@ -57,14 +57,20 @@ static void on_limit(struct mw_timer *timer) {
     end(mw_list_owner(timer, struct mw_instance, limit));
 }
 
-static bool map_blob(struct mw_instance *instance, int memory, struct mw_fault *fault) {
+/* Maps all of a memory file; NULL and errno. */
+static void *map_memory(int memory, size_t *size) {
     struct stat status;
-    if (fstat(memory, &status) == 0 && status.st_size > 0) {
-        instance->blob_size = (size_t)status.st_size;
-        instance->blob = mmap(NULL, instance->blob_size, PROT_READ, MAP_SHARED, memory, 0);
+    if (fstat(memory, &status) != 0 || status.st_size <= 0) {
+        return NULL;
     }
-    if (!instance->blob || instance->blob == MAP_FAILED) {
-        instance->blob = NULL;
+    *size = (size_t)status.st_size;
+    void *bytes = mmap(NULL, *size, PROT_READ, MAP_SHARED, memory, 0);
+    return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+static bool map_blob(struct mw_instance *instance, int memory, struct mw_fault *fault) {
+    instance->blob = map_memory(memory, &instance->blob_size);
+    if (!instance->blob) {
         mw_fault_set(fault, errno, "read what the config says of service", instance->host->name);
         return false;
     }
@@ -73,6 +79,25 @@ static bool map_blob(struct mw_instance *instance, int memory, struct mw_fault *
         return false;
     }
     return true;
+}
+
+struct mw_tls_settings *mw_keys_read(const struct mw_host *host, int memory, struct mw_fault *fault) {
+    size_t size;
+    void *bytes = map_memory(memory, &size);
+    if (!bytes) {
+        mw_fault_set(fault, errno, "read the certificates of service", host->name);
+        return NULL;
+    }
+    struct mw_tls_settings *settings = mw_tls_settings_read(bytes, size, host->daemon->place->tickets, fault);
+    munmap(bytes, size);
+    return settings;
+}
+
+static bool read_keys(struct mw_instance *instance, int memory, struct mw_fault *fault) {
+    if (memory >= 0) {
+        instance->tls = instance->service.tls = mw_keys_read(instance->host, memory, fault);
+    }
+    return memory < 0 || instance->tls;
 }
 
 /* Protected: a light userdata of the instance → the table for the main task. */
@@ -118,6 +143,7 @@ static bool start(struct mw_instance *instance, struct mw_fault *fault) {
     state->sched.name = instance->host->name;
     state->sched.metrics = daemon->place->metrics;
     state->sched.bus = daemon->bus;
+    state->sched.tickets = daemon->place->tickets;
     set_limits(instance, state);
     mw_guard_add(daemon->guard, &state->sched);
     lua_State *L = state->sched.L;
@@ -134,7 +160,8 @@ static bool start(struct mw_instance *instance, struct mw_fault *fault) {
     return true;
 }
 
-struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, int memory, struct mw_fault *fault) {
+struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, int memory, int keys,
+                                    struct mw_fault *fault) {
     struct mw_instance *instance = calloc(1, sizeof *instance);
     if (!instance) {
         mw_fault_format(fault, "memory", "service %s: not enough memory", host->name);
@@ -150,7 +177,7 @@ struct mw_instance *mw_instance_new(struct mw_host *host, int64_t generation, in
     mw_list_init(&instance->doors);
     mw_timer_init(&instance->limit, on_limit);
     mw_list_append(&host->instances, &instance->node);
-    if (!map_blob(instance, memory, fault) || !start(instance, fault)) {
+    if (!map_blob(instance, memory, fault) || !read_keys(instance, keys, fault) || !start(instance, fault)) {
         mw_instance_free(instance);
         return NULL;
     }
@@ -201,6 +228,7 @@ void mw_instance_free(struct mw_instance *instance) {
         free(door);
     }
     mw_timer_remove(mw_daemon_timers(host->daemon), &instance->limit);
+    mw_tls_settings_release(instance->tls);
     if (instance->blob) {
         munmap(instance->blob, instance->blob_size);
     }

@@ -7,10 +7,10 @@ local listener = {}
 local EXPECTED <const> = 'an address (such as "tcp://127.0.0.1:7000") or a table with one'
 
 local FOR <const> = { -- which listeners an option is for
-  backlog = { tcp = true, unix = true },
-  nodelay = { tcp = true },
-  keepalive = { tcp = true },
-  v6_only = { tcp = true, udp = true },
+  backlog = { tcp = true, tls = true, unix = true },
+  nodelay = { tcp = true, tls = true },
+  keepalive = { tcp = true, tls = true },
+  v6_only = { tcp = true, tls = true, udp = true },
   mode = { unix = true },
 }
 
@@ -79,6 +79,7 @@ local function read_one(value, at)
   end
   check_use(given, at)
   local result = { address = given.address.text, kind = given.address.read.kind }
+  result.tls = given.address.read.scheme == "tls" or nil
   for _, field in ipairs(listener.fields) do
     local schemes, name = FOR[field.name], field.name
     if schemes and schemes[given.address.read.scheme] then

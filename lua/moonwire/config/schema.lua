@@ -4,6 +4,7 @@ local kind = require "moonwire.config.kind"
 local listener = require "moonwire.config.listener"
 local network = require "moonwire.config.network"
 local plain = require "moonwire.config.plain"
+local tls = require "moonwire.config.tls"
 
 local schema = {}
 
@@ -147,6 +148,7 @@ schema.service = {
     why = "how many run it, or the numbers of those; without it all" },
   { name = "drain", kind = kind.duration(0, 7 * DAY), example = "30s",
     why = "instead of the daemon's" },
+  { name = "tls", kind = tls.kind, why = "certificates of its tls:// listeners, and for conn:start_tls" },
   { name = "limits", kind = kind.options(limits), default = {}, why = "what it may use" },
   { name = "allow", kind = kind.list(network.kind, "networks"), default = {},
     why = "networks that may connect; when there are any, no others" },
