@@ -10,6 +10,22 @@ local task = require "moonwire.task"
 
 local service = {}
 
+-- What connections have as options. Certificates are the config's to name: workers may not read keys.
+local function stream_options(provider, options)
+  local all = {}
+  for key, value in pairs(provider.options or {}) do
+    all[key] = value
+  end
+  if all.tls then
+    log.warn("the script's option 'tls' is not used: the config has tls = …")
+    all.tls = nil
+  end
+  for key, value in pairs(options.options or {}) do
+    all[key] = value
+  end
+  return all
+end
+
 -- The script's table, started. Raises what the script does.
 local function start(options, ctx)
   local chunk = assert(script.load(options))
@@ -17,10 +33,7 @@ local function start(options, ctx)
   if not provider then
     error(("%s returned no handler for connections"):format(options.script), 0)
   end
-  for key, value in pairs(options.options or {}) do
-    provider.options = provider.options or {}
-    provider.options[key] = value
-  end
+  provider.options = stream_options(provider, options)
   if provider.start then
     provider.start(ctx)
   end

@@ -135,12 +135,13 @@ static bool says_nothing(lua_State *L) {
         return lua_isnil(L, 2);
     }
     bool nothing = true;
+    int top = lua_gettop(L);
     lua_pushnil(L);
     while (nothing && lua_next(L, 2)) {
         lua_pop(L, 1);
         nothing = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "role") == 0;
     }
-    lua_settop(L, 2);
+    lua_settop(L, top);
     return nothing;
 }
 
