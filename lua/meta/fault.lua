@@ -22,6 +22,9 @@
 ---| "unsupported" # of a type that is not taken
 ---| "descriptors" # no more files can be opened
 ---| "limit" # only of join and wait: the task has used more than it may
+---| "certificate" # the peer's convinces nobody here, or ours nobody there
+---| "protocol" # the peer does not keep to it
+---| "tls" # anything else that TLS refused; err says what
 ---| "memory" # none left
 ---| "system" # anything else; err says what
 ---| "error" # a task raised an error; err says which

@@ -143,6 +143,43 @@ function stream:abort() end
 ---@return moonwire.stream stream itself
 function stream:keep() end
 
+--- Of a server; a client has the role beside moonwire.tls_client_options.
+---@class moonwire.start_tls_options: moonwire.tls_server_options
+---@field role? "server"|"client" default: who has opened the connection is the client
+
+--- Makes the rest of the conversation one of TLS, after both sides have agreed on that in
+--- clear. Waits for the handshake; when that fails the stream is closed. A server without
+--- options has the certificates of its listener's `tls`, or of the config. What the peer
+--- sent before the handshake is refused, "protocol": it came in clear.
+---@param options? moonwire.start_tls_options|moonwire.tls_client_options|"auto"
+---@return moonwire.stream? stream itself
+---@return string? err
+---@return moonwire.code? code "certificate", "protocol", "tls", "timeout", "reset", "closed", "busy", "not_found", "invalid"
+function stream:start_tls(options) end
+
+---@class moonwire.certificate
+---@field subject string "CN=www.example.org,O=Example" (RFC 4514)
+---@field issuer string
+---@field names string[] host names and addresses that it is for
+---@field serial string hexadecimal
+---@field not_before integer? seconds since 1970
+---@field not_after integer? seconds since 1970
+---@field fingerprint string SHA-256, hexadecimal
+---@field pem string
+
+---@class moonwire.tls_facts
+---@field version string "TLSv1.3"
+---@field cipher string "TLS_AES_256_GCM_SHA384"
+---@field protocol? string that ALPN has agreed on
+---@field server_name? string that the client has asked for
+---@field resumed boolean the handshake went on from an earlier session
+---@field verified boolean the peer's certificate was checked, and is good
+---@field certificate? moonwire.certificate of the peer
+
+--- What TLS has agreed on; nil for a connection in clear, or a closed one.
+---@return moonwire.tls_facts?
+function stream:tls() end
+
 --- Says where the conversation stands, so that a reload can move the connection to
 --- the new code: `service.resume(conn, state, ctx)` goes on there. Call it right before
 --- the wait that begins the next exchange: it holds for the next wait of this task, and

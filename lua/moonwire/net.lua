@@ -11,7 +11,40 @@ local net = {}
 ---@field low_mark? integer queued bytes at which it goes on; default 16384
 ---@field queue_limit? integer bytes that a queue above high_mark may grow to; default 4194304
 
+--- A certificate with its key: names of files (PEM), or the texts.
+---@class moonwire.tls_pair
+---@field certificate? string the certificate, and behind it those that lead to an authority
+---@field key? string
+---@field certificate_pem? string
+---@field key_pem? string
+---@field staple? string file: an OCSP response (DER)
+
+---@class moonwire.tls_server_options: moonwire.tls_pair
+---@field certificates? moonwire.tls_pair[] more, chosen by the name that a client asks for
+---@field authorities? string file: who signs the certificates of clients (PEM)
+---@field authorities_pem? string the text instead of the file
+---@field verify? "none"|"optional"|"required" whether clients must show a certificate; default "none"
+---@field protocols? string[] for ALPN, the best first
+---@field least_version? 1.2|1.3 default 1.2
+---@field handshake_timeout? number|false seconds; default 10
+---@field handshakes? integer at a time; default 1000
+
+---@class moonwire.tls_client_options
+---@field name? string of the server, to ask for and to check; default: the host of the address
+---@field authorities? string file: who is trusted (PEM); default: the authorities of the system
+---@field authorities_pem? string the text instead of the file
+---@field verify? "required"|"none" default "required"
+---@field certificate? string file: shown to a server that asks for one (PEM)
+---@field key? string file: its key (PEM)
+---@field certificate_pem? string the text instead of the file
+---@field key_pem? string the text instead of the file
+---@field protocols? string[] for ALPN, the best first
+---@field least_version? 1.2|1.3 default 1.2
+---@field handshake_timeout? number|false seconds; default 10
+
 ---@class moonwire.listen_options: moonwire.stream_options
+--- Of a tls:// address, or for stream:start_tls; "auto" makes a certificate to try things out.
+---@field tls? moonwire.tls_server_options|"auto"
 ---@field backlog? integer connections that the kernel keeps until they are accepted; default 4096
 ---@field reuse_port? boolean several sockets may listen there; default false
 ---@field v6_only? boolean an IPv6 socket takes no IPv4; default false
@@ -25,6 +58,7 @@ local net = {}
 ---@field defer? boolean
 
 ---@class moonwire.connect_options: moonwire.stream_options
+---@field tls? moonwire.tls_client_options of a tls:// address
 ---@field timeout? number|false seconds for name and connection; default 10
 ---@field local_address? string numeric address to connect from: "127.0.0.2:0"
 ---@field attempt_delay? number seconds until the next address is tried too (RFC 8305); default 0.25
@@ -32,11 +66,11 @@ local net = {}
 ---@field keepalive? boolean default false
 
 --- Opens a listener whose connections are accepted one by one: listener:accept().
----@param address string "tcp://127.0.0.1:7000", "tcp://[::]:7000", "unix:///run/x", "unix://@name", "fd://3"
+---@param address string "tcp://127.0.0.1:7000", "tls://[::]:443", "unix:///run/x", "unix://@name", "fd://3"
 ---@param options? moonwire.listen_options
 ---@return moonwire.listener? listener
 ---@return string? err
----@return moonwire.code? code "in_use", "denied", "unavailable", "invalid", "descriptors"
+---@return moonwire.code? code "in_use", "denied", "unavailable", "invalid", "descriptors", "not_found"
 net.listen = core.net.listen
 
 --- Serves an address: every connection is a task that runs the handler. The
@@ -52,11 +86,11 @@ net.serve = core.net.serve
 --- Connects to a server. All addresses of a name are tried, families by turns,
 --- the next one beside the one that does not answer (RFC 8305). A udp:// address
 --- gives a datagram socket, see net.connect_datagram.
----@param address string "tcp://host:25", "udp://host:53", "unix:///run/x.sock", "fd://3"
+---@param address string "tcp://host:25", "tls://host:443", "udp://host:53", "unix:///run/x.sock", "fd://3"
 ---@param options? moonwire.connect_options
 ---@return moonwire.stream|moonwire.datagram? stream closes with the task that opened it
 ---@return string? err
----@return moonwire.code? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"
+---@return moonwire.code? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors", "certificate", "protocol", "tls", "reset"
 net.connect = core.net.connect
 
 ---@class moonwire.datagram_options

@@ -216,22 +216,22 @@ describe("our client", function()
   it("refuses an authority that it does not know", function()
     local other = authority.new(here, "other")
     local err, code = refused { authorities = other.file }
-    assert.matches("^tls 127%.0%.0%.1:%d+: ", err)
+    assert.matches("^tls handshake 127%.0%.0%.1:%d+: ", err)
     assert.matches("issuer", err)
-    assert.equal("untrusted", code)
+    assert.equal("certificate", code)
   end)
 
   it("refuses another name", function()
     local err, code = refused { name = "example.test" }
-    assert.matches("^tls 127%.0%.0%.1:%d+: .*name", err)
-    assert.equal("untrusted", code)
+    assert.matches("^tls handshake 127%.0%.0%.1:%d+: .*name", err)
+    assert.equal("certificate", code)
   end)
 
   it("refuses a certificate that has expired", function()
     local old = ca:issue { "localhost", "127.0.0.1", file = "old", days = -1 }
     local err, code = refused({}, pair_of(old))
     assert.matches("expired", err)
-    assert.equal("untrusted", code)
+    assert.equal("certificate", code)
   end)
 
   it("takes any when it is told to", function()
@@ -246,7 +246,7 @@ describe("our client", function()
     local listener <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn) conn:write("220 hello\r\n") end))
     local conn, err, code = connect("tls://" .. listener:local_address())
     assert.is_nil(conn)
-    assert.matches("^tls 127%.0%.0%.1:%d+: ", err)
+    assert.matches("^tls handshake 127%.0%.0%.1:%d+: ", err)
     assert.equal("protocol", code)
   end)
 

@@ -306,7 +306,7 @@ static bool map_memory(struct mw_workers *workers) {
     workers->beats = beats;
     workers->metrics = mw_metrics_new(workers->count);
     workers->admissions = workers->metrics ? mw_admissions_new(workers->count) : NULL;
-    workers->tickets = workers->admissions ? mw_tls_tickets_new() : NULL;
+    workers->tickets = workers->admissions ? mw_tls_tickets_new(MW_TLS_TICKETS_INTERVAL) : NULL;
     return workers->tickets != NULL;
 }
 

@@ -46,14 +46,17 @@ static void abandon(struct mw_task *task, void *subject) {
 
 const struct mw_wait mw_l_tls_wait = {.name = "handshake", .abandon = abandon, .sends = true};
 
-/* "tls 10.0.0.1:443: certificate has expired"; everyday words stay themselves. */
+/* With the peer: "tls handshake 10.0.0.1:443: certificate has expired"; everyday words stay themselves. */
 static int push_fault(lua_State *L, const struct mw_l_stream *stream, const struct mw_fault *fault) {
+    static const char operation[] = "tls handshake: ";
     char name[MW_ADDR_TEXT];
     if (mw_fault_everyday(fault->code)) {
         return mw_push_word(L, fault->code);
     }
     struct mw_fault whole;
-    mw_fault_format(&whole, fault->code, "tls %s: %s", mw_l_stream_name(stream, name, sizeof name), fault->message);
+    bool has_operation = strncmp(fault->message, operation, sizeof operation - 1) == 0;
+    mw_fault_format(&whole, fault->code, "tls handshake %s: %s", mw_l_stream_name(stream, name, sizeof name),
+                    fault->message + (has_operation ? sizeof operation - 1 : 0));
     return mw_push_fault(L, &whole);
 }
 
@@ -89,6 +92,7 @@ static int begin(lua_State *L, int index, bool server, const char *name) {
     struct mw_task *task = mw_task_begin_wait(L, MW_TIMER_NEVER);
     struct mw_tls_handshake wish = {
         .server_name = server ? NULL : name,
+        .port = server ? 0 : stream->peer.port,
         .timeout = handshake->settings->handshake_timeout,
         .on_done = on_done,
         .owner = handshake,

@@ -71,6 +71,21 @@ static void copy_file(const struct reading *reading, const char *key) {
     lua_setfield(reading->L, -2, key);
 }
 
+static int refuse_key(const struct reading *reading, const char *key, const char *const known[], const char *extra) {
+    luaL_Buffer buffer;
+    luaL_buffinit(reading->L, &buffer);
+    luaL_addstring(&buffer, extra ? extra : "");
+    luaL_addstring(&buffer, extra ? ", " : "");
+    for (; *known; known++) {
+        luaL_addstring(&buffer, *known);
+        luaL_addstring(&buffer, known[1] ? ", " : "");
+    }
+    luaL_pushresult(&buffer);
+    return luaL_argerror(reading->L, reading->argument,
+                         lua_pushfstring(reading->L, "unknown option '%s.%s' (known: %s)", reading->path, key,
+                                         lua_tostring(reading->L, -1)));
+}
+
 static void check_keys(const struct reading *reading, const char *const known[], const char *extra) {
     lua_State *L = reading->L;
     lua_pushnil(L);
@@ -82,7 +97,7 @@ static void check_keys(const struct reading *reading, const char *const known[],
             found = strcmp(key, *one) == 0;
         }
         if (!found) {
-            luaL_argerror(L, reading->argument, lua_pushfstring(L, "unknown option '%s.%s'", reading->path, key));
+            refuse_key(reading, key, known, extra);
         }
     }
 }

@@ -298,7 +298,7 @@ struct mw_bus *mw_state_bus(struct mw_state *state) {
 
 struct mw_tls_tickets *mw_state_tickets(struct mw_state *state) {
     if (!state->sched.tickets) {
-        state->sched.tickets = state->own_tickets = mw_tls_tickets_new();
+        state->sched.tickets = state->own_tickets = mw_tls_tickets_new(MW_TLS_TICKETS_INTERVAL);
     }
     return state->sched.tickets;
 }

@@ -11,7 +11,7 @@
 
 static const double LOOK_SECONDS = 2;
 
-enum { PAIRS_MOST = 256, PROTOCOLS_MOST = 32, PROTOCOL_MOST = 256 };
+enum { PAIRS_MOST = 256, PROTOCOLS_MOST = 32, PROTOCOL_MOST = 256, SESSIONS_MOST = 256 };
 
 /* --- the files that options name --- */
 
@@ -119,6 +119,7 @@ static struct mw_tls_context *make_context(const struct mw_tls_settings *setting
         .verify = verify_of(&options, settings->server),
         .least_version = (int)mw_value_integer(&options, "least_version", 12),
         .tickets = settings->tickets,
+        .sessions = settings->server ? 0 : SESSIONS_MOST,
     };
     rules.authorities = text_of(making, &options, "authorities", "authorities_pem", &rules.authorities_size, &name);
     fill_pairs(making, &rules, &options);
