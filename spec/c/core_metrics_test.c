@@ -101,6 +101,19 @@ static void generations_of_a_service_add_up(void **state) {
     assert_value("moonwire_connections{service=\"chat\"}", 4);
 }
 
+static void a_service_without_tls_has_no_handshakes(void **state) {
+    (void)state;
+    struct mw_service_numbers services[] = {
+        {.name = "echo", .generation = 1, .handshakes = 5, .failed_handshakes = 2}, {.name = "chat", .generation = 1},
+    };
+    update(services, 2);
+    services[0].handshakes = 7;
+    update(services, 2);
+    assert_value("moonwire_handshakes_total{service=\"echo\",result=\"completed\"}", 7);
+    assert_value("moonwire_handshakes_total{service=\"echo\",result=\"failed\"}", 2);
+    assert_null(mw_metric_find(metrics, "moonwire_handshakes_total", "service=\"chat\",result=\"failed\""));
+}
+
 static void what_ended_keeps_its_counters_only(void **state) {
     (void)state;
     struct mw_service_numbers services[] = {
@@ -175,6 +188,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(tells_of_the_worker),
         TEST(generations_of_a_service_add_up),
+        TEST(a_service_without_tls_has_no_handshakes),
         TEST(what_ended_keeps_its_counters_only),
         TEST(counts_may_begin_anew),
         TEST(many_services_are_remembered),

@@ -111,6 +111,15 @@ static void add_refused(struct mw_core_metrics *core, const char *service, const
     }
 }
 
+/* A service without TLS has no such series. */
+static void add_handshakes(struct mw_core_metrics *core, const char *service, const char *result, double count) {
+    char labels[MW_METRIC_LABELS];
+    memcpy(labels, service, sizeof labels);
+    if (count > 0 && mw_metric_label(labels, "result", result, strlen(result))) {
+        add(core->metrics, "moonwire_handshakes_total", "Handshakes of TLS.", labels, count);
+    }
+}
+
 /* The series of a service are the sum of its generations. Gauges begin at 0, see forget_gauges. */
 static void update_service(struct mw_core_metrics *core, const char *labels, const struct mw_service_numbers *now,
                            const struct mw_service_numbers *before) {
@@ -125,6 +134,8 @@ static void update_service(struct mw_core_metrics *core, const char *labels, con
         since(now->received, before->received));
     add(metrics, "moonwire_sent_bytes_total", "Bytes that were sent.", labels, since(now->sent, before->sent));
     add_refused(core, labels, now, before);
+    add_handshakes(core, labels, "completed", since(now->handshakes, before->handshakes));
+    add_handshakes(core, labels, "failed", since(now->failed_handshakes, before->failed_handshakes));
 }
 
 static void forget_gauges(struct mw_core_metrics *core, const char *labels) {

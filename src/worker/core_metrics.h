@@ -30,6 +30,7 @@ struct mw_service_numbers {
     uint64_t connections, tasks, memory; /* now; memory of Lua, in bytes */
     uint64_t accepted, errors, received, sent; /* so far; the last two in bytes */
     uint64_t refused[MW_REFUSED_RATE + 1]; /* so far, by enum mw_admission_verdict */
+    uint64_t handshakes, failed_handshakes; /* of TLS, so far: those that were completed, and those that came to nothing */
 };
 
 /* Brings the metrics up to date; `services` are all there are, each generation on its own. One that is not among them

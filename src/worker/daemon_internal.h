@@ -52,6 +52,7 @@ struct mw_door {
 struct mw_host_counts {
     uint64_t received, sent; /* bytes */
     uint64_t refused[MW_ADMISSION_VERDICTS];
+    uint64_t handshakes, failed_handshakes;
 };
 
 struct mw_instance {

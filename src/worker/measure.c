@@ -24,6 +24,8 @@ static size_t count_instances(const struct mw_daemon *daemon) {
 void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts) {
     counts->received = host->received;
     counts->sent = host->sent;
+    counts->handshakes = host->handshakes;
+    counts->failed_handshakes = host->refusals.total;
     for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
         counts->refused[verdict] = host->refused[verdict];
     }
@@ -63,6 +65,8 @@ static void fill(struct mw_service_numbers *numbers, const struct mw_instance *i
         mw_host_count(host, &counts);
         numbers->received = counts.received - instance->before.received;
         numbers->sent = counts.sent - instance->before.sent;
+        numbers->handshakes = counts.handshakes - instance->before.handshakes;
+        numbers->failed_handshakes = counts.failed_handshakes - instance->before.failed_handshakes;
         for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
             numbers->refused[verdict] = counts.refused[verdict] - instance->before.refused[verdict];
         }
