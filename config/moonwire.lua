@@ -82,9 +82,9 @@
 --  -- What its connections may take to end, instead of the daemon's `drain`.
 --  drain = "30s",
 --
---  -- Certificates of tls:// addresses, and for conn:start_tls; `tls = "auto"` makes one to try things out. Files are
---  -- seen from the folder of this one, read before the daemon gives up its rights, and again when they have changed;
---  -- or say what is in them: credential("tls.key").
+--  -- Certificates of tls:// addresses, and for conn:start_tls; `tls = "auto"` makes one to try things out.
+--  -- Files are seen from the folder of this one, read before the daemon gives up its rights, and again when
+--  -- they have changed; or say what is in them: credential("tls.key").
 --  tls = {
 --    certificate = "tls/fullchain.pem", -- and behind it those that lead to an authority
 --    key = "tls/key.pem", -- which root alone need be able to read

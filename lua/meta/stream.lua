@@ -154,7 +154,7 @@ function stream:keep() end
 ---@param options? moonwire.start_tls_options|moonwire.tls_client_options|"auto"
 ---@return moonwire.stream? stream itself
 ---@return string? err
----@return moonwire.code? code "certificate", "protocol", "tls", "timeout", "reset", "closed", "busy", "not_found", "invalid"
+---@return moonwire.code? code "certificate", "protocol", "tls", "timeout", "reset", "closed", "busy"
 function stream:start_tls(options) end
 
 ---@class moonwire.certificate

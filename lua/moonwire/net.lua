@@ -90,7 +90,8 @@ net.serve = core.net.serve
 ---@param options? moonwire.connect_options
 ---@return moonwire.stream|moonwire.datagram? stream closes with the task that opened it
 ---@return string? err
----@return moonwire.code? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors", "certificate", "protocol", "tls", "reset"
+---@return moonwire.code? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"; of
+---  TLS "certificate", "protocol", "tls", "reset"
 net.connect = core.net.connect
 
 ---@class moonwire.datagram_options

@@ -91,8 +91,8 @@ local function check_functions(service, fields)
   end
 end
 
--- What the supervisor needs to know of certificates, or nil and the fault. They are judged with the rights that the
--- process began with: keys are for root.
+-- What the supervisor needs to know of certificates, or nil and the fault. They are judged with the rights
+-- that the process began with: keys are for root.
 local function judge_certificates(service)
   local options = service.tls
   if not options.automatic then
@@ -110,7 +110,8 @@ local function judge_certificates(service)
   return { options = options, files = {}, automatic = true }
 end
 
--- What has to be read before rights are given up: the text of the script, or nil and the fault; and certificates.
+-- What has to be read before rights are given up: the text of the script, or nil and the fault; and
+-- certificates.
 local function read_service(service)
   local text, fault = read_script(service)
   if text and service.tls then

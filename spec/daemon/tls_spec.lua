@@ -25,6 +25,8 @@ local SERVICE <const> = [[
 service "%s" { script = "%s.lua", listen = "tls://127.0.0.1:0", tls = %s }
 ]]
 
+local TLS <const> = '{ certificate = "%s/www.pem", key = "%s/www.key" }'
+
 -- A certificate as the two files of a name in the folder `place`; only its owner may read the key.
 local function put(place, name, pair)
   place:write(name .. ".pem", pair.pem)
@@ -40,7 +42,7 @@ end
 local function start(options)
   local place = folder.new()
   put(place, "www", issue "first.test")
-  local tls = options.tls or ('{ certificate = "%s/www.pem", key = "%s/www.key" }'):format(place.path, place.path)
+  local tls = options.tls or TLS:format(place.path, place.path)
   local d = daemon.start {
     scripts = { ["count.lua"] = options.script or daemon.COUNTER:format "old" }, workers = options.workers,
     config = options.config or SERVICE:format("count", "count", tls),
@@ -99,14 +101,15 @@ describe("a daemon with certificates", function()
     local function check(tls)
       place:write("count.lua", daemon.COUNTER)
       place:write("moonwire.lua", SERVICE:format("count", "count", tls))
-      local status, output, errors = process.run { moonwire.binary, "check", "-c", place.path .. "/moonwire.lua" }
+      local config = place.path .. "/moonwire.lua"
+      local status, output, errors = process.run { moonwire.binary, "check", "-c", config }
       return status, output .. errors
     end
     local status, said = check '{ certificate = "www.pem", key = "www.key" }'
     assert.equal(0, status, said)
     status, said = check '{ certificate = "www.pem", key = "none.key" }'
     assert.equal(1, status)
-    assert.matches('moonwire%.lua:1: service "count": tls: read [^ ]*none%.key: no such file or directory', said)
+    assert.matches('moonwire%.lua:1: service "count": tls: read [^ ]*none%.key: no such file', said)
     place:write("bad.pem", "nothing")
     status, said = check '{ certificate = "bad.pem", key = "www.key" }'
     assert.equal(1, status)
@@ -162,8 +165,8 @@ describe("a daemon with certificates", function()
     put(place, "www", issue "first.test")
     local d <close> = daemon.start {
       scripts = { ["count.lua"] = daemon.COUNTER },
-      config = ('service "count" { script = "count.lua", listen = "tls://127.0.0.1:0", limits = { idle = 0.1 }, '
-        .. 'tls = { certificate = "%s/www.pem", key = "%s/www.key" } }'):format(place.path, place.path),
+      config = ('service "count" { script = "count.lua", listen = "tls://127.0.0.1:0", '
+        .. 'limits = { idle = 0.1 }, tls = { certificate = "%s/www.pem", key = "%s/www.key" } }'):format(place.path, place.path),
     }
     local begun = core.now()
     local conn <close> = assert(net.connect("tcp://" .. d:address("count", "tls"):match "//(.*)"))

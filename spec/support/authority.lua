@@ -37,7 +37,8 @@ end
 ---@return spec.authority
 function authority.new(here, name)
   name = name or "ca"
-  local self = setmetatable({ folder = here, name = name, file = here.path .. "/" .. name .. ".pem" }, Authority)
+  local file = here.path .. "/" .. name .. ".pem"
+  local self = setmetatable({ folder = here, name = name, file = file }, Authority)
   openssl("req", "-x509", "-new", KEY[1], KEY[2], KEY[3], KEY[4], KEY[5], "-days", "10",
     "-subj", "/CN=Spec " .. name, "-keyout", here.path .. "/" .. name .. ".key", "-out", self.file,
     "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
@@ -62,8 +63,8 @@ function Authority:issue(options)
     "-keyout", file .. ".key", "-out", file .. ".csr",
     "-addext", "subjectAltName=" .. alternatives(options), "-addext", "basicConstraints=critical,CA:FALSE",
     "-addext", "extendedKeyUsage=serverAuth,clientAuth")
-  openssl("x509", "-req", "-in", file .. ".csr", "-CA", self.file, "-CAkey", self.folder.path .. "/" .. self.name .. ".key",
-    "-days", tostring(options.days or 5), "-copy_extensions", "copyall", "-out", file .. ".pem")
+  local key = self.folder.path .. "/" .. self.name .. ".key"
+  openssl("x509", "-req", "-in", file .. ".csr", "-CA", self.file, "-CAkey", key, "-days", tostring(options.days or 5), "-copy_extensions", "copyall", "-out", file .. ".pem")
   local name = file:sub(#self.folder.path + 2)
   return {
     certificate = file .. ".pem", key = file .. ".key",
@@ -78,9 +79,10 @@ function Authority:staple(pair)
   local here = self.folder.path .. "/"
   local serial = openssl("x509", "-in", pair.certificate, "-noout", "-serial"):match "=(%x+)"
   self.folder:write("index.txt", ("V\t301231235959Z\t\t%s\tunknown\t/CN=any\n"):format(serial))
-  openssl("ocsp", "-issuer", self.file, "-cert", pair.certificate, "-no_nonce", "-reqout", here .. "request.der")
-  openssl("ocsp", "-index", here .. "index.txt", "-rsigner", self.file, "-rkey", here .. self.name .. ".key",
-    "-CA", self.file, "-reqin", here .. "request.der", "-respout", here .. "staple.der", "-ndays", "5", "-no_nonce")
+  openssl("ocsp", "-issuer", self.file, "-cert", pair.certificate, "-no_nonce",
+    "-reqout", here .. "request.der")
+  openssl("ocsp", "-index", here .. "index.txt", "-rsigner", self.file,
+    "-rkey", here .. self.name .. ".key", "-CA", self.file, "-reqin", here .. "request.der", "-respout", here .. "staple.der", "-ndays", "5", "-no_nonce")
   return here .. "staple.der"
 end
 

@@ -106,7 +106,8 @@ describe("a server of Python", function()
       local server <close>, port = python.serve(with({ version = version, count = 3 }, pair_of(www)))
       local resumed = {}
       for i = 1, 3 do
-        local conn <close> = assert(net.connect("tls://localhost:" .. port, { tls = { authorities = ca.file } }))
+        local options = { tls = { authorities = ca.file } }
+        local conn <close> = assert(net.connect("tls://localhost:" .. port, options))
         conn:write("hello\n")
         assert.equal("hello", conn:read_line())
         assert.equal("TLSv" .. version, conn:tls().version)
@@ -155,8 +156,9 @@ describe("openssl s_client", function()
 
   it("cannot renegotiate", function()
     local listener <close>, port = serve()
-    local client <close> = process.start { "openssl", "s_client", "-connect", "127.0.0.1:" .. port, "-tls1_2",
-      stdin = "stream" }
+    local client <close> = process.start {
+      "openssl", "s_client", "-connect", "127.0.0.1:" .. port, "-tls1_2", stdin = "stream",
+    }
     condition.wait_until(function() return client:output():find "Verify return code" end)
     client.stdin:write("R\n")
     condition.wait_until(function() return (client:output() .. client:errors()):find "RENEGOTIATING.-\n.*%w" end)

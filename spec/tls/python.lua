@@ -17,7 +17,8 @@ end
 ---@param wish table
 ---@return table[]
 function python.visit(wish)
-  local status, output, errors = process.run { "python3", "spec/fixtures/tls.py", "client", json.encode(wish) }
+  local words = { "python3", "spec/fixtures/tls.py", "client", json.encode(wish) }
+  local status, output, errors = process.run(words)
   if status ~= 0 then
     error("tls.py: " .. errors, 2)
   end

@@ -103,7 +103,9 @@ describe("a tls:// connection", function()
 
   it("has a name that it asks for: that of the address, or another", function()
     local names = {}
-    local listener <close>, address = serve(function(conn) names[#names + 1] = conn:tls().server_name or "none" end)
+    local listener <close>, address = serve(function(conn)
+      names[#names + 1] = conn:tls().server_name or "none"
+    end)
     local port = address:match ":(%d+)$"
     assert(connect("tls://localhost:" .. port)):read_all()
     assert(connect(address, { name = "localhost" })):read_all()
@@ -191,7 +193,8 @@ describe("several certificates", function()
     local pairs_of = {
       pair_of(www), pair_of(ca:issue { "one.test" }), pair_of(ca:issue { "*.two.test", file = "two" }),
     }
-    local listener <close> = assert(net.serve("tls://127.0.0.1:0", echo, { tls = { certificates = pairs_of } }))
+    local options = { tls = { certificates = pairs_of } }
+    local listener <close> = assert(net.serve("tls://127.0.0.1:0", echo, options))
     local address = "tls://" .. listener:local_address()
     for name, subject in pairs {
       ["one.test"] = "CN=one.test", ["a.two.test"] = "CN=*.two.test", localhost = "CN=localhost",
@@ -243,7 +246,9 @@ describe("our client", function()
   end)
 
   it("ends clearly where nobody speaks TLS", function()
-    local listener <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn) conn:write("220 hello\r\n") end))
+    local listener <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      conn:write("220 hello\r\n")
+    end))
     local conn, err, code = connect("tls://" .. listener:local_address())
     assert.is_nil(conn)
     assert.matches("^tls handshake 127%.0%.0%.1:%d+: ", err)
@@ -279,7 +284,8 @@ describe("a server that asks for certificates", function()
   local function greeting(verify, client)
     local listener <close>, address = serve(function(conn)
       local facts = conn:tls()
-      conn:write(facts.certificate and facts.certificate.subject or "nobody", " ", tostring(facts.verified), "\n")
+      local subject = facts.certificate and facts.certificate.subject or "nobody"
+      conn:write(subject, " ", tostring(facts.verified), "\n")
     end, { authorities = ca.file, verify = verify })
     local conn <close>, err = connect(address, client)
     assert.is_not_nil(listener)

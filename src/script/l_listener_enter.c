@@ -93,14 +93,23 @@ struct mw_stream *mw_l_listener_take_entered(struct mw_l_listener *listener, str
     return transport;
 }
 
-void mw_l_listener_forget_newcomers(struct mw_l_listener *listener) {
-    struct mw_addr peer;
-    while (!mw_list_empty(&listener->newcomers)) {
-        struct newcomer *newcomer = mw_list_owner(listener->newcomers.next, struct newcomer, node);
+static void dismiss(struct newcomer *newcomer) {
+    if (newcomer->entering) {
         mw_entering_cancel(newcomer->entering);
-        forget(newcomer);
+    } else {
+        mw_stream_close(newcomer->transport, 0);
     }
-    for (struct mw_stream *transport; (transport = mw_l_listener_take_entered(listener, &peer));) {
-        mw_stream_close(transport, 0);
+    forget(newcomer);
+}
+
+static void dismiss_all(struct mw_list *newcomers) {
+    for (struct mw_list *node = newcomers->next, *next; node != newcomers; node = next) {
+        next = node->next;
+        dismiss(mw_list_owner(node, struct newcomer, node));
     }
+}
+
+void mw_l_listener_forget_newcomers(struct mw_l_listener *listener) {
+    dismiss_all(&listener->newcomers);
+    dismiss_all(&listener->entered);
 }

@@ -65,7 +65,10 @@ static void *map_memory(int memory, size_t *size) {
     }
     *size = (size_t)status.st_size;
     void *bytes = mmap(NULL, *size, PROT_READ, MAP_SHARED, memory, 0);
-    return bytes == MAP_FAILED ? NULL : bytes;
+    if (bytes == MAP_FAILED) {
+        return NULL;
+    }
+    return bytes;
 }
 
 static bool map_blob(struct mw_instance *instance, int memory, struct mw_fault *fault) {

@@ -104,8 +104,32 @@ local function plain_pair(given)
   return plain
 end
 
---- A kind of option: read into the options that a TLS context is made of, see src/script/tls_settings.h; "auto" into
---- { automatic = true }.
+local function check(given, at)
+  if not given.certificate and #given.certificates == 0 then
+    at:fail('%s: a server needs a certificate and its key; add both, or say tls = "auto" to try things out',
+      at.key)
+  elseif given.verify ~= "none" and not given.authorities then
+    at:fail("%s: says nothing without authorities; add authorities = FILE", at:below("verify").key)
+  end
+end
+
+local function to_plain(given)
+  local plain = {
+    pairs = {}, verify = given.verify, least_version = given.least_version, handshakes = given.handshakes,
+    protocols = #given.protocols > 0 and given.protocols or nil, handshake_timeout = given.handshake_timeout,
+  }
+  set(plain, "authorities", given.authorities)
+  if given.certificate then
+    plain.pairs[1] = plain_pair(given)
+  end
+  for _, one in ipairs(given.certificates) do
+    plain.pairs[#plain.pairs + 1] = plain_pair(one)
+  end
+  return plain
+end
+
+--- A kind of option: read into the options that a TLS context is made of, see src/script/tls_settings.h;
+--- "auto" into { automatic = true }.
 ---@type moonwire.config.kind
 tls.kind = {
   expected = EXPECTED,
@@ -117,23 +141,8 @@ tls.kind = {
       at:expect(EXPECTED, value)
     end
     local given = check_pair(options.read(value, at), at)
-    local plain = { pairs = {} }
-    if given.certificate then
-      plain.pairs[1] = plain_pair(given)
-    end
-    for _, one in ipairs(given.certificates) do
-      plain.pairs[#plain.pairs + 1] = plain_pair(one)
-    end
-    if #plain.pairs == 0 then
-      at:fail('%s: a server needs a certificate and its key; add both, or say tls = "auto" to try things out', at.key)
-    elseif given.verify ~= "none" and not given.authorities then
-      at:fail("%s: says nothing without authorities; add authorities = FILE", at:below("verify").key)
-    end
-    set(plain, "authorities", given.authorities)
-    plain.verify, plain.least_version = given.verify, given.least_version
-    plain.protocols = #given.protocols > 0 and given.protocols or nil
-    plain.handshake_timeout, plain.handshakes = given.handshake_timeout, given.handshakes
-    return plain
+    check(given, at)
+    return to_plain(given)
   end,
 }
 
