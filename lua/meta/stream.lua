@@ -160,10 +160,11 @@ function stream:start_tls(options) end
 ---@class moonwire.certificate
 ---@field subject string "CN=www.example.org,O=Example" (RFC 4514)
 ---@field issuer string
+---@field common_name? string of the subject
 ---@field names string[] host names and addresses that it is for
 ---@field serial string hexadecimal
----@field not_before integer? seconds since 1970
----@field not_after integer? seconds since 1970
+---@field not_before integer seconds since 1970
+---@field not_after integer seconds since 1970
 ---@field fingerprint string SHA-256, hexadecimal
 ---@field pem string
 

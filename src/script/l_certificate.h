@@ -4,8 +4,8 @@
 
 #include <lua.h>
 
-/* Pushes { subject, issuer, names, serial, not_before, not_after, fingerprint, pem } of an X509. Raises when memory is
- * out. */
-void mw_l_certificate_push(lua_State *L, void *certificate);
+/* Pushes { subject, issuer, common_name, names, serial, not_before, not_after, fingerprint, pem } of an X509. Raises when
+ * memory is out. */
+void mw_l_certificate_push(lua_State *L, void *x509);
 
 #endif

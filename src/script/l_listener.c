@@ -24,6 +24,10 @@ static struct mw_stream *new_transport(struct mw_l_listener *listener, int fd) {
 }
 
 void mw_l_listener_serve(struct mw_l_listener *listener, struct mw_stream *transport, const struct mw_addr *peer) {
+    if (listener->http) {
+        mw_http_accept(listener->http, transport, peer, listener->tls != NULL);
+        return;
+    }
     if (listener->defers) {
         mw_l_listener_defer(listener, transport, peer);
         return;
@@ -39,15 +43,8 @@ static bool receive(struct mw_l_listener *listener, int fd, const struct mw_addr
     struct mw_stream *transport = new_transport(listener, fd);
     if (!transport) {
         close(fd);
-<<<<<<< HEAD
-    } else if (listener->http) {
-        mw_http_accept(listener->http, transport, peer, false);
-    } else if (listener->defers) {
-        mw_l_listener_defer(listener, transport, peer);
-=======
     } else if (listener->tls) {
         mw_l_listener_enter(listener, transport, peer);
->>>>>>> 242766d (tls: options, listeners, connections, start_tls for scripts; certificates in the config and their way to workers)
     } else {
         mw_l_listener_serve(listener, transport, peer);
     }
@@ -131,8 +128,11 @@ static struct mw_listener_options read_options(lua_State *L, int index) {
  * a development certificate. False: it could not be used. */
 static bool read_tls(lua_State *L, int options, bool wanted, struct mw_tls_settings **settings, struct mw_fault *fault) {
     const struct mw_service *service = mw_sched_of(L)->provider;
-    if (!mw_l_tls_option(L, options, true, settings, fault) || *settings || !wanted) {
-        return !fault->code;
+    if (!mw_l_tls_option(L, options, true, settings, fault)) {
+        return false;
+    }
+    if (*settings || !wanted) {
+        return true;
     }
     if (service && service->tls) {
         *settings = mw_tls_settings_hold(service->tls);

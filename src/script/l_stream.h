@@ -14,7 +14,6 @@ struct mw_l_profile {
     unsigned references;
 };
 
-<<<<<<< HEAD
 /* What else has a say in a stream: the protocol that has lent it to its task. */
 struct mw_l_stream;
 struct mw_l_stream_role {
@@ -25,10 +24,9 @@ struct mw_l_stream_role {
     /* What the log calls the present exchange. */
     uint64_t (*id)(struct mw_l_stream *stream);
 };
-=======
+
 /* Who has opened a connection to whom. */
 enum mw_l_stream_origin { MW_L_STREAM_OTHER, MW_L_STREAM_ACCEPTED, MW_L_STREAM_CONNECTED };
->>>>>>> 242766d (tls: options, listeners, connections, start_tls for scripts; certificates in the config and their way to workers)
 
 struct mw_l_stream {
     const void *type;         /* tells our userdata from others */

@@ -98,9 +98,10 @@ static int begin(lua_State *L, int index, bool server, const char *name) {
         .owner = handshake,
     };
     struct mw_tls_context *context = mw_tls_settings_context(handshake->settings, mw_loop_now(sched->loop));
+    struct mw_fault fault;
     handshake->task = task;
-    if (!mw_tls_start(stream->stream, context, &wish, &handshake->fault)) {
-        return push_fault(L, stream, &handshake->fault);
+    if (!mw_tls_start(stream->stream, context, &wish, &fault)) {
+        return push_fault(L, stream, &fault);
     }
     handshake->stream = stream;
     stream->reader = stream->writer = task;

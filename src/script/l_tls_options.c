@@ -1,17 +1,17 @@
 #include "script/l_tls_options.h"
 
-#include "base/log.h"
+#include "net/tls_development.h"
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_data.h"
 #include "script/state.h"
-#include "script/tls_develop.h"
 
 #include <string.h>
 
 static const char CACHE[] = "moonwire.tls.settings";
 static const char TYPE[] = "moonwire.tls.options";
 static const char AUTO[] = "moonwire.tls.auto";
+static const char DEVELOPMENT[] = "moonwire.tls.development";
 
 enum { CACHED_MOST = 32 };
 
@@ -245,26 +245,44 @@ static void push_plain(const struct reading *reading, bool server, const char *e
 
 /* --- a development certificate: one for all listeners of a state --- */
 
+static int development_gc(lua_State *L) {
+    mw_tls_development_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+/* In a userdata: whatever raises, the collector frees it. NULL and the fault: nothing is pushed. */
+static const struct mw_tls_development *push_development(lua_State *L, struct mw_fault *fault) {
+    struct mw_tls_development *made = lua_newuserdatauv(L, sizeof *made, 0);
+    *made = (struct mw_tls_development){.key = NULL};
+    luaL_setmetatable(L, DEVELOPMENT);
+    if (mw_tls_development_make(made, fault)) {
+        return made;
+    }
+    lua_pop(L, 1);
+    return NULL;
+}
+
 static bool push_auto(lua_State *L, struct mw_fault *fault) {
     if (lua_getfield(L, LUA_REGISTRYINDEX, AUTO) == LUA_TTABLE) {
         return true;
     }
-    struct mw_tls_development made;
     lua_pop(L, 1);
-    if (!mw_tls_develop(&made, fault)) {
+    const struct mw_tls_development *made = push_development(L, fault);
+    if (!made) {
         return false;
     }
     lua_createtable(L, 0, 1);
     lua_createtable(L, 1, 0);
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, made.certificate);
+    lua_pushlstring(L, made->certificate, made->certificate_size);
     lua_setfield(L, -2, "certificate_pem");
-    lua_pushstring(L, made.key);
+    lua_pushlstring(L, made->key, made->key_size);
     lua_setfield(L, -2, "key_pem");
     lua_rawseti(L, -2, 1);
     lua_setfield(L, -2, "pairs");
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, AUTO);
+    lua_remove(L, -2);
     return true;
 }
 
@@ -413,12 +431,12 @@ static int tls_judge(lua_State *L) {
 /* develop() → certificate, key: PEM texts of a development certificate | nil, why, code */
 static int tls_develop(lua_State *L) {
     struct mw_fault fault;
-    struct mw_tls_development made;
-    if (!mw_tls_develop(&made, &fault)) {
+    const struct mw_tls_development *made = push_development(L, &fault);
+    if (!made) {
         return mw_push_fault(L, &fault);
     }
-    lua_pushstring(L, made.certificate);
-    lua_pushstring(L, made.key);
+    lua_pushlstring(L, made->certificate, made->certificate_size);
+    lua_pushlstring(L, made->key, made->key_size);
     return 2;
 }
 
@@ -426,6 +444,8 @@ void mw_l_tls_options_open(lua_State *L) {
     static const luaL_Reg functions[] = {{"judge", tls_judge}, {"develop", tls_develop}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", settings_gc}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{NULL, NULL}};
+    static const luaL_Reg of_development[] = {{"__gc", development_gc}, {NULL, NULL}};
     mw_new_type(L, TYPE, methods, metamethods);
+    mw_new_type(L, DEVELOPMENT, methods, of_development);
     mw_set_functions(L, "tls", functions);
 }

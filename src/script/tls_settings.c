@@ -106,7 +106,6 @@ static enum mw_tls_verify verify_of(const struct mw_value *options, bool server)
 static struct mw_tls_context *make_context(const struct mw_tls_settings *settings, const struct mw_tls_files *files,
                                            struct mw_fault *fault) {
     struct mw_value options;
-    const char *name;
     struct making *making = calloc(1, sizeof *making);
     if (!making || !mw_message_read(&options, settings->options.bytes, settings->options.size)) {
         mw_fault_set(fault, making ? EINVAL : ENOMEM, "read", "options of TLS");
@@ -121,7 +120,8 @@ static struct mw_tls_context *make_context(const struct mw_tls_settings *setting
         .tickets = settings->tickets,
         .sessions = settings->server ? 0 : SESSIONS_MOST,
     };
-    rules.authorities = text_of(making, &options, "authorities", "authorities_pem", &rules.authorities_size, &name);
+    rules.authorities = text_of(making, &options, "authorities", "authorities_pem", &rules.authorities_size,
+                                &rules.authorities_name);
     fill_pairs(making, &rules, &options);
     fill_protocols(making, &rules, &options);
     struct mw_tls_context *context = mw_tls_context_new(&rules, fault);

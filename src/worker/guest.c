@@ -84,7 +84,7 @@ static struct mw_task *hand_over(struct mw_guest *guest, struct mw_instance *ins
     struct mw_addr peer;
     mw_endpoint_unpack(&peer, &guest->peer);
     instance->accepted++;
-    return mw_service_accept(&instance->service, guest->transport, &peer, false);
+    return mw_service_accept(&instance->service, guest->transport, &peer, mw_tls_is_on(guest->transport));
 }
 
 /* The peer has spoken, or has left without a word. The task reads before this returns,
