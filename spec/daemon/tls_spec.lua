@@ -271,7 +271,9 @@ describe("session tickets", function()
     it("of TLS " .. version .. " are good at every worker, over reloads and after a worker's death", function()
       local d <close>, place = start { workers = 2 }
       local port = math.tointeger(tonumber(d:address("count", "tls"):match ":(%d+)$"))
-      local client <close> = python.start { port = port, ca = ca.file, version = version, visits = 12, rounds = 3 }
+      local client <close> = python.start {
+        port = port, ca = ca.file, name = "first.test", version = version, visits = 12, rounds = 3,
+      }
       local function await(count)
         condition.wait_until(function() return #python.found(client) == count end, 10)
       end
@@ -283,7 +285,7 @@ describe("session tickets", function()
       client.stdin:write("go on\n")
       await(36)
       for i, visit in ipairs(python.found(client)) do
-        assert.equal("old 1 hello", visit.line)
+        assert.equal("old 1 hello", visit.line, visit.error)
         assert.equal(i > 1, visit.resumed)
       end
       place:remove()
