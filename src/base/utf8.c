@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 static int is_continuation(const char *text) {
     return ((unsigned char)*text & 0xC0) == 0x80;
 }
@@ -37,4 +39,52 @@ size_t mw_utf8_write(uint32_t point, char *text) {
     }
     text[0] = (char)(marks[length] | point);
     return length;
+}
+
+/* How many bytes of ASCII the text begins with: whole words of them, and then what is left. */
+static size_t ascii_run(const char *bytes, size_t size) {
+    size_t at = 0;
+    uint64_t word[2];
+    while (size - at >= sizeof word) {
+        memcpy(word, bytes + at, sizeof word);
+        if ((word[0] | word[1]) & 0x8080808080808080U) {
+            break;
+        }
+        at += sizeof word;
+    }
+    while (at < size && (unsigned char)bytes[at] < 0x80) {
+        at++;
+    }
+    return at;
+}
+
+/* The first byte of a character that is not ASCII: what must follow. */
+static bool begin_character(struct mw_utf8_check *check, unsigned char first) {
+    if (first < 0xC2 || first > 0xF4) {
+        return false;
+    }
+    check->missing = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    check->low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    check->high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    return true;
+}
+
+bool mw_utf8_check_add(struct mw_utf8_check *check, const char *bytes, size_t size) {
+    for (size_t at = 0; at < size; at++) {
+        if (check->missing == 0) {
+            at += ascii_run(bytes + at, size - at);
+            if (at < size && !begin_character(check, (unsigned char)bytes[at])) {
+                return false;
+            }
+            continue;
+        }
+        unsigned char byte = (unsigned char)bytes[at];
+        if (byte < check->low || byte > check->high) {
+            return false;
+        }
+        check->missing--;
+        check->low = 0x80;
+        check->high = 0xBF;
+    }
+    return true;
 }
