@@ -33,6 +33,7 @@
 #include "script/l_tls.h"
 #include "script/l_tls_options.h"
 #include "script/l_waiters.h"
+#include "script/l_websocket.h"
 #include "script/sched.h"
 #include "script/service.h"
 
@@ -135,6 +136,7 @@ static int open_core(lua_State *L) {
     mw_l_folder_open(L);
     mw_l_config_open(L);
     mw_l_tls_options_open(L);
+    mw_l_websocket_open(L);
     mw_set_functions(L, "net", net_functions);
     return 1;
 }

@@ -21,10 +21,9 @@ static struct mw_checkpoint *claim(lua_State *L, struct mw_l_stream *stream) {
     return stream->checkpoint;
 }
 
-int mw_l_stream_checkpoint(lua_State *L) {
-    struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+int mw_l_checkpoint_make(lua_State *L, struct mw_l_stream *stream, int index, const struct mw_rider_type *type,
+                         void *rider) {
     const struct mw_task *task = mw_sched_of(L)->running;
-    lua_settop(L, 2);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
     }
@@ -34,13 +33,31 @@ int mw_l_stream_checkpoint(lua_State *L) {
     struct mw_fault fault;
     struct mw_checkpoint *checkpoint = claim(L, stream);
     checkpoint->resumes = task->resumes - 1; /* holds for no wait, should this raise */
-    if (!mw_data_encode(L, 2, "state", &checkpoint->state, &fault)) {
+    if (!mw_data_encode(L, index, "state", &checkpoint->state, &fault)) {
         return luaL_error(L, "%s", fault.message);
     }
     checkpoint->resumes = task->resumes;
     checkpoint->position = mw_stream_position(stream->stream);
+    checkpoint->type = type;
+    checkpoint->rider = rider;
     lua_pushboolean(L, 1);
     return 1;
+}
+
+int mw_l_stream_checkpoint(lua_State *L) {
+    struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+    lua_settop(L, 2);
+    return mw_l_checkpoint_make(L, stream, 2, NULL, NULL);
+}
+
+bool mw_l_checkpoint_renew(struct mw_l_stream *stream, const struct mw_task *task, bool first) {
+    struct mw_checkpoint *checkpoint = stream->checkpoint;
+    if (!checkpoint || checkpoint->resumes != task->resumes - !first) {
+        return false;
+    }
+    checkpoint->resumes = task->resumes;
+    checkpoint->position = mw_stream_position(stream->stream);
+    return true;
 }
 
 const struct mw_checkpoint *mw_l_checkpoint_of(const struct mw_task *task) {

@@ -10,8 +10,9 @@
 
 struct moving {
     const struct mw_service *to;
-    const struct mw_text *state;
+    const struct mw_checkpoint *checkpoint;
     struct mw_l_stream *stream; /* of the new task */
+    void *rider; /* on it; NULL: none */
     struct mw_task *task;       /* set on success */
 };
 
@@ -19,23 +20,33 @@ struct moving {
 static int prepare(lua_State *L) {
     struct moving *moving = lua_touserdata(L, 1);
     const struct mw_l_handler *handler = &moving->to->connect;
+    const struct mw_checkpoint *checkpoint = moving->checkpoint;
     moving->stream = mw_l_stream_push(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, moving->to->resume);
     lua_pushvalue(L, -2);
-    mw_data_push(L, moving->state->bytes, moving->state->size);
+    if (checkpoint->type) {
+        moving->rider = checkpoint->type->push(L, checkpoint->rider);
+        lua_remove(L, -2);
+    }
+    mw_data_push(L, checkpoint->state.bytes, checkpoint->state.size);
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
     moving->task = mw_l_handler_new_task(L, handler->group, moving->stream, 3);
     return 0;
 }
 
 static bool pass(struct mw_task *task, const struct mw_service *to, const struct mw_checkpoint *checkpoint) {
-    struct moving moving = {.to = to, .state = &checkpoint->state};
+    struct moving moving = {.to = to, .checkpoint = checkpoint};
+    const struct mw_rider_type *type = checkpoint->type;
+    void *rider = checkpoint->rider;
     mw_task_protected(to->connect.sched, prepare, &moving);
     if (!moving.task) {
         return false;
     }
     mw_task_unqueue(task);
     mw_l_stream_pass(task->connection, moving.stream);
+    if (type) {
+        type->pass(rider, moving.rider);
+    }
     mw_task_drop(task, "moved", NULL);
     mw_task_ready(moving.task, 3);
     to->connect.sched->came++;
