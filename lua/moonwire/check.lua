@@ -109,11 +109,17 @@ end
 
 -- What is wrong with an option; nil: nothing.
 local function problem_of(key, value, kind)
-  if kind == "integer" and math.type(value) == "integer" and value > 0 and value <= INTEGER_MOST then
+  if kind == "any" then
+    return nil
+  elseif kind == "integer" and math.type(value) == "integer" and value > 0 and value <= INTEGER_MOST then
     return nil
   elseif kind == "integer" then
     local expected = ("an integer from 1 to %d"):format(INTEGER_MOST)
     return ("option '%s': %s expected, got %s"):format(key, expected, describe(value))
+  elseif kind == "seconds" and (value == false or is_seconds(value)) then
+    return nil
+  elseif kind == "seconds" then
+    return ("option '%s': seconds, not negative, or false expected, got %s"):format(key, describe(value))
   elseif type(kind) == "table" and not kind[value] then
     return ("option '%s': one of %s expected, got %s"):format(key, sorted_names(kind), tostring(value))
   elseif type(kind) == "string" and type(value) ~= kind then
@@ -123,7 +129,8 @@ end
 
 --- A table of options, or nil.
 ---@param options any
---- For each option its type, where "integer" is one from 1 to 2^30, or a table whose keys it may be.
+--- For each option its type, where "integer" is one from 1 to 2^30 and "seconds" a duration or false, "any" what the
+--- caller judges itself, or a table whose keys it may be.
 ---@param known table<string, string|table>
 ---@param position integer of the argument
 ---@param name string the function

@@ -217,6 +217,7 @@ void mw_l_websocket_open(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"wrap", mw_l_websocket_wrap},
         {"parse_response", mw_l_websocket_parse_response},
+        {"is_field", mw_l_websocket_is_field},
         {NULL, NULL},
     };
     mw_new_type(L, TYPE, methods, metamethods);

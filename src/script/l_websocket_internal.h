@@ -193,5 +193,6 @@ void mw_ws_park(struct mw_l_websocket *ws, const struct mw_task *task, bool firs
 /* --- l_websocket_wrap.c --- */
 int mw_l_websocket_wrap(lua_State *L);
 int mw_l_websocket_parse_response(lua_State *L);
+int mw_l_websocket_is_field(lua_State *L);
 
 #endif

@@ -91,3 +91,12 @@ int mw_l_websocket_parse_response(lua_State *L) {
     mw_l_http_push_fields(L, bytes, head.fields, head.size);
     return 2;
 }
+
+/* is_field(name, value) → whether they can be sent as a field of a head */
+int mw_l_websocket_is_field(lua_State *L) {
+    size_t name_size, value_size;
+    const char *name = luaL_checklstring(L, 1, &name_size);
+    const char *value = luaL_checklstring(L, 2, &value_size);
+    lua_pushboolean(L, mw_http1_is_token(name, name_size) && mw_http1_is_value(value, value_size));
+    return 1;
+}
