@@ -260,6 +260,9 @@ static int hand_over(lua_State *L, struct mw_http_request *request) {
     struct mw_http_connection *connection = request->connection;
     struct mw_l_stream *stream = mw_l_stream_push(L);
     struct mw_sched *sched = task->sched;
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, task); /* the handler may forget it, which is open until it returns */
+    task->anchors = true;
     request->stream.role = NULL;
     mw_l_stream_pass(&request->stream, stream);
     mw_list_append(&task->owned, &stream->resource.node);

@@ -101,11 +101,15 @@ static void recycle(struct mw_task *task) {
     if (task->kept_traceback) {
         mw_sched_forget_traceback(task);
     }
+    if (task->anchors) {
+        lua_pushnil(sched->L);
+        lua_rawsetp(sched->L, LUA_REGISTRYINDEX, task);
+    }
     lua_settop(task->thread, 0);
     mw_timer_clear(&task->timer);
     task->home = NULL;
     task->connection = NULL;
-    task->cancelled = task->expired = task->dying = task->lingers = task->lends = false;
+    task->cancelled = task->expired = task->dying = task->lingers = task->lends = task->anchors = false;
     task->state = MW_TASK_FREE;
     sched->tasks--;
     if (sched->spares < SPARE_LIMIT && !task->hookless) {

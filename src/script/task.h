@@ -64,6 +64,7 @@ struct mw_task {
     bool lingers : 1;   /* has returned or died, and awaits the end of its children */
     bool kept_traceback : 1; /* see mw_sched_keep_traceback */
     bool hookless : 1; /* an error raised in a hook may have left its thread without hooks: not to be reused */
+    bool anchors : 1;   /* the registry has a value of its under its address */
     bool lends : 1;     /* what it opens and spawns belongs to the service and outlives it */
 };
 
