@@ -226,7 +226,10 @@ local function judge(head, key, options)
   return settings
 end
 
+-- The connection is closed unless it becomes a WebSocket, whatever is raised meanwhile.
 local function shake_hands(conn, parts, options)
+  local ws
+  local _ <close> = setmetatable({}, { __close = function() return not ws and conn:close() end })
   local key = handshake.new_key()
   local ok, err, code = conn:write(compose(parts, key, options))
   local head
@@ -234,15 +237,14 @@ local function shake_hands(conn, parts, options)
     head, err, code = conn:read_until("\r\n\r\n", HEAD_MOST)
   end
   if not head then
-    conn:close()
     return nil, err, code
   end
   local settings, why = judge(head, key, options)
   if not settings then
-    conn:close()
     return nil, ("connect %s:%s: %s"):format(parts.host, parts.port, why), "invalid"
   end
-  return core.websocket.wrap(conn, settings)
+  ws, err, code = core.websocket.wrap(conn, settings)
+  return ws, err, code
 end
 
 local function connect(parts, options)

@@ -56,6 +56,13 @@ static enum mw_ws_event not_text(struct mw_l_websocket *ws, struct mw_ws_glance 
 
 /* --- control frames --- */
 
+void mw_ws_answer_ping(struct mw_l_websocket *ws, struct mw_ws_glance *glance) {
+    if (glance->was_pinged && ws->state == MW_WS_OPEN) {
+        glance->was_pinged = false;
+        mw_ws_queue_control(ws, MW_WSFRAME_PONG, glance->pong, glance->pong_size);
+    }
+}
+
 static enum mw_ws_event take_close(lua_State *L, struct mw_l_websocket *ws, struct mw_ws_glance *glance,
                                    const char *payload, size_t size) {
     unsigned code;
@@ -66,6 +73,7 @@ static enum mw_ws_event take_close(lua_State *L, struct mw_l_websocket *ws, stru
     }
     lua_pushlstring(L, size > 2 ? payload + 2 : "", size > 2 ? size - 2 : 0);
     lua_setiuservalue(L, 1, MW_WS_REASON);
+    mw_ws_answer_ping(ws, glance);
     mw_ws_queue_close(ws, code, "", 0);
     mw_ws_end(ws, code);
     return MW_WS_END;

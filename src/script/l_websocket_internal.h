@@ -110,6 +110,9 @@ struct mw_ws_glance {
 /* The WebSocket is at index 1. */
 enum mw_ws_event mw_ws_advance(lua_State *L, struct mw_l_websocket *ws, struct mw_ws_glance *glance);
 
+/* Queues the pong that is owed, if one is. */
+void mw_ws_answer_ping(struct mw_l_websocket *ws, struct mw_ws_glance *glance);
+
 /* --- l_websocket_read.c --- */
 int mw_l_websocket_receive(lua_State *L);
 int mw_l_websocket_receive_some(lua_State *L);

@@ -123,9 +123,7 @@ static int look(lua_State *L, const struct reading *reading, bool first) {
         return give_fault(L, reading, mw_push_word(L, "busy"));
     }
     enum mw_ws_event event = mw_ws_advance(L, ws, &glance);
-    if (glance.was_pinged && ws->state == MW_WS_OPEN) {
-        mw_ws_queue_control(ws, MW_WSFRAME_PONG, glance.pong, glance.pong_size);
-    }
+    mw_ws_answer_ping(ws, &glance);
     switch (event) {
     case MW_WS_MESSAGE: return give_message(L, reading, ws, &glance);
     case MW_WS_END: return give_end(L, reading, ws);
