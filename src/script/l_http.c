@@ -3,6 +3,7 @@
 
 #include "script/check.h"
 #include "script/l_http_date.h"
+#include "script/l_http_client.h"
 #include "script/l_listener.h"
 
 #include <math.h>
@@ -189,5 +190,7 @@ void mw_l_http_open(lua_State *L) {
     lua_getfield(L, -1, "http");
     mw_http_request_open(L);
     mw_http_response_open(L);
+    mw_l_http_reply_open(L);
+    mw_l_http_link_open(L);
     lua_pop(L, 1);
 }

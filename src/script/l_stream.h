@@ -35,7 +35,7 @@ struct mw_l_stream {
     struct mw_l_profile *profile;
     struct mw_resource resource;
     double read_due; /* when the present read times out */
-    bool is_of_child; /* a pipe to a process: the collector closes it without a word */
+    bool is_of_child; /* a pipe to a process, or a pool's: the collector closes it without a word */
     uint8_t origin;   /* enum mw_l_stream_origin */
     char *host;       /* what a client has connected to; NULL: nothing, or no longer known */
     struct mw_endpoint peer;

@@ -8,13 +8,25 @@
 
 static const char TYPE[] = "moonwire.waiters";
 
-struct waiters {
+struct mw_waiters {
     struct mw_list tasks; /* mw_task.node */
     struct mw_wait wait;  /* with the name that status shows */
 };
 
-static struct waiters *check_waiters(lua_State *L) {
-    return luaL_checkudata(L, 1, TYPE);
+struct mw_waiters *mw_waiters_check(lua_State *L, int index) {
+    return luaL_checkudata(L, index, TYPE);
+}
+
+bool mw_waiters_wake_one(struct mw_waiters *waiters) {
+    if (mw_list_empty(&waiters->tasks)) {
+        return false;
+    }
+    mw_task_ready(mw_list_owner(waiters->tasks.next, struct mw_task, node), 0);
+    return true;
+}
+
+static struct mw_waiters *check_waiters(lua_State *L) {
+    return mw_waiters_check(L, 1);
 }
 
 static void stop_waiting(struct mw_task *task, void *subject) {
@@ -24,8 +36,8 @@ static void stop_waiting(struct mw_task *task, void *subject) {
 
 static int waiters_new(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
-    struct waiters *waiters = lua_newuserdatauv(L, sizeof *waiters, 1);
-    *waiters = (struct waiters){.wait = {.name = name, .abandon = stop_waiting}};
+    struct mw_waiters *waiters = lua_newuserdatauv(L, sizeof *waiters, 1);
+    *waiters = (struct mw_waiters){.wait = {.name = name, .abandon = stop_waiting}};
     mw_list_init(&waiters->tasks);
     lua_pushvalue(L, 1); /* keeps the name alive */
     lua_setiuservalue(L, -2, 1);
@@ -43,7 +55,7 @@ static int woken(lua_State *L, int status, lua_KContext top) {
 
 /* wait([seconds]) → what wake was called with | nil, "timeout", "timeout" */
 static int waiters_wait(lua_State *L) {
-    struct waiters *waiters = check_waiters(L);
+    struct mw_waiters *waiters = check_waiters(L);
     double seconds = lua_isnoneornil(L, 2) ? MW_TIMER_NEVER : mw_check_seconds(L, 2);
     struct mw_task *task = mw_task_begin_wait(L, seconds);
     mw_list_append(&waiters->tasks, &task->node);
@@ -64,7 +76,7 @@ static void wake(lua_State *L, struct mw_task *task, int count) {
 
 /* wake(...) → whether somebody waited: the first gets the values */
 static int waiters_wake(lua_State *L) {
-    struct waiters *waiters = check_waiters(L);
+    struct mw_waiters *waiters = check_waiters(L);
     bool waiting = !mw_list_empty(&waiters->tasks);
     if (waiting) {
         wake(L, mw_list_owner(waiters->tasks.next, struct mw_task, node), lua_gettop(L) - 1);
@@ -75,7 +87,7 @@ static int waiters_wake(lua_State *L) {
 
 /* wake_all(...) → how many waited */
 static int waiters_wake_all(lua_State *L) {
-    struct waiters *waiters = check_waiters(L);
+    struct mw_waiters *waiters = check_waiters(L);
     int values = lua_gettop(L) - 1;
     lua_Integer count = 0;
     for (; !mw_list_empty(&waiters->tasks); count++) {
@@ -86,7 +98,7 @@ static int waiters_wake_all(lua_State *L) {
 }
 
 static int waiters_count(lua_State *L) {
-    const struct waiters *waiters = check_waiters(L);
+    const struct mw_waiters *waiters = check_waiters(L);
     lua_Integer count = 0;
     for (const struct mw_list *node = waiters->tasks.next; node != &waiters->tasks; node = node->next) {
         count++;
