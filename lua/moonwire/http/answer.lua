@@ -1,7 +1,10 @@
 --- What a client gets: status, fields and body. Scripts get it from moonwire.http.client.
 local check = require "moonwire.check"
 local core = require "moonwire.core"
+local download = require "moonwire.http.download"
+local events = require "moonwire.http.events"
 local exchange = require "moonwire.http.exchange"
+local file = require "moonwire.file"
 local json = require "moonwire.json"
 
 --- The answer of a server. `body` is there unless the option `stream` was given.
@@ -219,6 +222,31 @@ function Answer:json()
     return nil, err, code
   end
   return json.decode(data)
+end
+
+--- Writes the rest of the body to a file, as it comes.
+---@param path string
+---@return integer? bytes
+---@return string? err
+---@return moonwire.code? code as of read_some and file.open; "full"
+function Answer:save(path)
+  check.object(self, Answer, "save")
+  check.type(path, "string", 1, "save")
+  local opened, err, code = file.open(path, "write")
+  if not opened then
+    return nil, err, code
+  end
+  local bytes
+  bytes, err, code = download.write(self, opened)
+  opened:close()
+  return bytes, err, code
+end
+
+--- Iterates over the events of a body of the type text/event-stream. Raises faults.
+---@return fun(): moonwire.http.event?
+function Answer:events()
+  check.object(self, Answer, "events")
+  return events.of(self)
 end
 
 -- --- fields

@@ -3,6 +3,8 @@ local Answer = require "moonwire.http.answer"
 local check = require "moonwire.check"
 local cookie_jar = require "moonwire.http.cookie_jar"
 local dial = require "moonwire.http.dial"
+local download = require "moonwire.http.download"
+local events = require "moonwire.http.events"
 local exchange = require "moonwire.http.exchange"
 local plan = require "moonwire.http.plan"
 local Pool = require "moonwire.http.pool"
@@ -215,15 +217,7 @@ function Client:request(options)
 end
 
 local function with(options, method, address, body)
-  local all = {}
-  for key, value in next, options or {} do
-    all[key] = value
-  end
-  all.method, all.url = method, address
-  if body ~= nil then
-    all.body = body
-  end
-  return all
+  return settings.merge(options, { method = method, url = address, body = body })
 end
 
 --- Asks for what a URL names.
@@ -258,6 +252,33 @@ end
 function Client:post(address, body, options)
   check.object(self, Client, "post")
   return request(self, with(options, "POST", address, body), "post")
+end
+
+--- Downloads a file. What an earlier attempt has left in path.part is gone on with, if the server still has the
+--- same version of it.
+---@param address string
+---@param path string
+---@param options? moonwire.http.request_options
+---@return moonwire.http.downloaded? done
+---@return string? err
+---@return moonwire.code? code as of http.get and file.open; "full"
+function Client:download(address, path, options)
+  check.object(self, Client, "download")
+  check.type(path, "string", 2, "download")
+  return download.to_file(self, address, path, options)
+end
+
+---@class moonwire.http.events_options: moonwire.http.request_options
+---@field last_id? string only what came after the event of this id
+
+--- Iterates over the events of a URL (text/event-stream), and connects again when the connection ends. Ends when
+--- the server answers with anything but 200 and events.
+---@param address string
+---@param options? moonwire.http.events_options
+---@return fun(): moonwire.http.event?
+function Client:events(address, options)
+  check.object(self, Client, "events")
+  return events.follow(self, address, options)
 end
 
 --- Closes the connections that rest.
@@ -315,6 +336,26 @@ end
 ---@return moonwire.code? code as of http.get
 function client.post(address, body, options)
   return request(default(), with(options, "POST", address, body), "post")
+end
+
+--- Downloads a file, as a client's download.
+---@param address string
+---@param path string
+---@param options? moonwire.http.request_options
+---@return moonwire.http.downloaded? done
+---@return string? err
+---@return moonwire.code? code as of http.get and file.open; "full"
+function client.download(address, path, options)
+  check.type(path, "string", 2, "download")
+  return download.to_file(default(), address, path, options)
+end
+
+--- Iterates over the events of a URL, as a client's events.
+---@param address string
+---@param options? moonwire.http.events_options
+---@return fun(): moonwire.http.event?
+function client.events(address, options)
+  return events.follow(default(), address, options)
 end
 
 --- A jar for cookies, for client.new.

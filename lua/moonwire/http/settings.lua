@@ -87,6 +87,21 @@ function settings.of_client(options)
   return not problem and chosen or nil, problem
 end
 
+--- Options with others in their place; nothing of the caller's is changed.
+---@param options? table
+---@param own table
+---@return table
+function settings.merge(options, own)
+  local all = {}
+  for key, value in next, options or {} do
+    all[key] = value
+  end
+  for key, value in next, own do
+    all[key] = value
+  end
+  return all
+end
+
 --- What holds for one request.
 ---@param client table of of_client
 ---@param options table
