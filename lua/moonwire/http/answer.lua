@@ -44,6 +44,7 @@ local function leave(answer)
   answer.link = nil
   exchange.stop(answer.state)
   local whole, keeps = answer.reply:is_whole()
+  answer.trailing = not answer.length and answer.reply:trailers() or nil
   answer.reply:leave()
   if whole and keeps and not answer.state.upload.stopped then
     answer.pool:give(answer.key, link)
@@ -58,7 +59,7 @@ function Answer.new(reply, state, link, pool, key)
   local status, reason, version = reply:status()
   local answer = setmetatable({ reply = reply, state = state, link = link, pool = pool, key = key, status = status,
     reason = reason, version = version, length = reply:length(), data = "" }, Answer)
-  if reply:is_whole() then
+  if status ~= 101 and reply:is_whole() then
     leave(answer)
   end
   return answer
@@ -274,7 +275,7 @@ end
 ---@return table<string, string>
 function Answer:trailers()
   check.object(self, Answer, "trailers")
-  return self.reply:trailers()
+  return self.trailing or {}
 end
 
 -- --- other protocols

@@ -30,7 +30,7 @@ local function is_stale(reused, stream, code)
 end
 
 local function connect(self, way, key)
-  local link, stream, code = self.pool:take(key, self.settings.connect_timeout or nil)
+  local link, stream, code = self.pool:take(key, way.timeout or nil)
   if not link then
     return nil, stream, code
   elseif stream then
@@ -181,7 +181,7 @@ end
 ---@field upgrade? string another protocol to change to: see answer:upgrade
 ---@field on_interim? fun(status: integer, reply: table) called for answers from 100 to 199
 
----@class moonwire.http.request: moonwire.http.request_options
+---@class moonwire.http.call: moonwire.http.request_options
 ---@field url string
 ---@field method? string default "GET"
 
@@ -207,7 +207,7 @@ function client.new(options)
 end
 
 --- Sends a request and returns the answer, whatever its status is.
----@param options moonwire.http.request
+---@param options moonwire.http.call
 ---@return moonwire.http.answer? answer
 ---@return string? err
 ---@return moonwire.code? code as of http.get
@@ -299,7 +299,7 @@ local function default()
 end
 
 --- Sends a request with the settings that all have in common.
----@param options moonwire.http.request
+---@param options moonwire.http.call
 ---@return moonwire.http.answer? answer
 ---@return string? err
 ---@return moonwire.code? code as of http.get
@@ -356,6 +356,13 @@ end
 ---@return fun(): moonwire.http.event?
 function client.events(address, options)
   return events.follow(default(), address, options)
+end
+
+--- Closes the connections that rest, of requests without a client of their own.
+function client.close()
+  if shared then
+    shared:close()
+  end
 end
 
 --- A jar for cookies, for client.new.

@@ -15,7 +15,8 @@ end
 -- A name covers itself and all below it; "*" covers everything.
 local function is_exempt(to, names)
   for _, name in ipairs(names) do
-    local host, port = name:lower():match("^%.?(.-):?(%d*)$")
+    local host, port = name:lower():match("^%.?([^:]*):?(%d*)$")
+    host, port = host or name:lower(), port or ""
     local covered = name == "*" or to.host == host or to.host:sub(-#host - 1) == "." .. host
     if covered and (port == "" or tonumber(port) == to.port) then
       return true

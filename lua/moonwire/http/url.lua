@@ -67,13 +67,18 @@ local function read_port(text, scheme, digits)
   return port
 end
 
+-- The colons of an IPv6 address are within brackets.
+local function split_port(text)
+  if text:find("^%[") then
+    return text:match("^(%b[]):?(%d*)$")
+  end
+  return text:match("^([^:]*):?(%d*)$")
+end
+
 -- user:password@host:port
 local function read_authority(text, authority, parts)
   local userinfo, place = authority:match("^(.*)@([^@]*)$")
-  local host, digits = (place or authority):match("^(.-):?(%d*)$")
-  if (place or authority):find("^%[") then
-    host, digits = (place or authority):match("^(%b[]):?(%d*)$")
-  end
+  local host, digits = split_port(place or authority)
   if not host then
     return refuse(text, "no host")
   end
