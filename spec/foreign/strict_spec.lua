@@ -141,8 +141,8 @@ end
 local function start_haproxy()
   local port = free_port()
   servers.behind = moonwire.serve(LENIENT)
-  local config = here:write("haproxy.cfg", fill(HAPROXY, { port = port, behind = servers.behind.port }) .. "\n")
-  start("haproxy", port, { "haproxy", "-db", "-f", config })
+  local config = fill(HAPROXY, { port = port, behind = servers.behind.port }) .. "\n"
+  start("haproxy", port, { "haproxy", "-db", "-f", here:write("haproxy.cfg", config) })
 end
 
 setup(function()

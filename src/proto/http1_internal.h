@@ -90,12 +90,13 @@ static inline bool mw_http1_is_name(const char *name, const char *lower, size_t 
         return mw_http1_fold_4(name) == mw_http1_fold_4(lower) &&
                mw_http1_fold_4(name + size - 4) == mw_http1_fold_4(lower + size - 4);
     }
-    for (size_t at = 0; at + 8 < size; at += 8) {
+    const size_t last = size - 8;
+    for (size_t at = 0; at < last; at += 8) {
         if (mw_http1_fold_8(name + at) != mw_http1_fold_8(lower + at)) {
             return false;
         }
     }
-    return mw_http1_fold_8(name + size - 8) == mw_http1_fold_8(lower + size - 8);
+    return mw_http1_fold_8(name + last) == mw_http1_fold_8(lower + last);
 }
 
 /* Fields that were seen: bits of parser.seen. */

@@ -74,27 +74,26 @@ size_t mw_http1_decode_path(char *path, const char *bytes, size_t size) {
     return length ? resolve(path, length) : 0;
 }
 
-/* The dots of the segment at `at`, written as they are or escaped; none when it has anything else. Behind it
- * in
- * `*next`; NULL: a bad escape. */
-static int count_dots(const char *at, const char *end, const char **next) {
+/* What a segment is that is more than dots, or has a bad escape. */
+enum { MORE_THAN_DOTS = -1, BAD_ESCAPE = -2 };
+
+/* The dots that the segment at `*at` is made of, written as they are or escaped; `*at` moves behind it. */
+static int count_dots(const char **at, const char *end) {
     int dots = 0;
     bool only = true;
-    for (; at < end && *at != '/'; at++) {
-        int byte = *at;
+    for (; *at < end && **at != '/'; (*at)++) {
+        int byte = (unsigned char)**at;
         if (byte == '%') {
-            byte = escaped(at, end);
+            byte = escaped(*at, end);
             if (byte <= 0) {
-                *next = NULL;
-                return 0;
+                return BAD_ESCAPE;
             }
-            at += 2;
+            *at += 2;
         }
         dots++;
         only = only && byte == '.';
     }
-    *next = at;
-    return only ? dots : -1;
+    return only ? dots : MORE_THAN_DOTS;
 }
 
 /* Goes down with each segment and up with each "..", which must find one. */
@@ -102,13 +101,14 @@ bool mw_http1_is_path(const char *bytes, size_t size) {
     const char *end = bytes + size, *at = bytes;
     size_t depth = 0;
     while (at < end) {
-        int dots = count_dots(at + 1, end, &at);
-        if (!at || (dots == 2 && depth == 0)) {
+        at++;
+        int dots = count_dots(&at, end);
+        if (dots == BAD_ESCAPE || (dots == 2 && depth == 0)) {
             return false;
         }
         if (dots == 2) {
             depth--;
-        } else if (dots < 0 || dots > 2) {
+        } else if (dots == MORE_THAN_DOTS || dots > 2) {
             depth++;
         }
     }

@@ -97,7 +97,7 @@ enum mw_proxyhdr_result mw_proxyhdr_parse_1(struct mw_proxyhdr *header, const ch
         return mw_proxyhdr_refuse(header, "a PROXY header that does not end with CRLF");
     }
     if (!feed) {
-        return looked < LINE_MAX ? MW_PROXYHDR_MORE
+        return size < LINE_MAX ? MW_PROXYHDR_MORE
                                  : mw_proxyhdr_refuse(header, "a PROXY header that is too long");
     }
     header->size = (uint16_t)(feed + 1 - bytes);

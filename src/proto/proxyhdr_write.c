@@ -70,8 +70,9 @@ static in_port_t port_of(const struct mw_addr *addr) {
 static size_t write_1(char *header, const struct pair *pair) {
     char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
     if (!is_internet(pair->family)) {
-        memcpy(header, "PROXY UNKNOWN\r\n", 15);
-        return 15;
+        static const char unknown[] = "PROXY UNKNOWN\r\n";
+        memcpy(header, unknown, sizeof unknown - 1);
+        return sizeof unknown - 1;
     }
     inet_ntop(pair->family, host_of(&pair->from), from, sizeof from);
     inet_ntop(pair->family, host_of(&pair->to), to, sizeof to);
