@@ -160,7 +160,8 @@ static size_t run_folder(const char *kind, const char *target, size_t length) {
 
 int main(int count, char **arguments) {
     const char *slash = strrchr(arguments[0], '/'), *target = slash ? slash + 1 : arguments[0];
-    size_t length = strcspn(target, "_");
+    const char *suffix = strrchr(target, '_');
+    size_t length = suffix ? (size_t)(suffix - target) : strlen(target);
     unsigned long mutations = count > 1 ? strtoul(arguments[1], NULL, 10) : MUTATIONS;
     printf("1..3\n");
     run((const uint8_t *)"", 0);
