@@ -49,6 +49,13 @@ struct mw_task *mw_l_handler_start(const struct mw_l_handler *handler, struct mw
     return arrival.task;
 }
 
+void mw_l_handler_count_left(struct mw_sched *sched) {
+    if (--sched->connections == 0 && sched->main_drains) {
+        sched->main_drains = false;
+        mw_task_ready(sched->main, 0);
+    }
+}
+
 void mw_l_handler_left(struct mw_task *task, bool ok) {
     struct mw_sched *sched = task->sched;
     struct mw_l_stream *stream = task->connection;
@@ -57,8 +64,5 @@ void mw_l_handler_left(struct mw_task *task, bool ok) {
         return;
     }
     stream->task = NULL;
-    if (--sched->connections == 0 && sched->main_drains) {
-        sched->main_drains = false;
-        mw_task_ready(sched->main, 0);
-    }
+    mw_l_handler_count_left(sched);
 }

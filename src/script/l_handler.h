@@ -25,4 +25,7 @@ struct mw_task *mw_l_handler_new_task(lua_State *L, struct mw_group *group, stru
 /* A task that serves a connection ends; `ok`: by returning. */
 void mw_l_handler_left(struct mw_task *task, bool ok);
 
+/* A connection of the state has ended or moved: whoever waits for the last one is told. */
+void mw_l_handler_count_left(struct mw_sched *sched);
+
 #endif

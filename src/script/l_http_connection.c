@@ -19,7 +19,7 @@ static void leave(struct mw_http_connection *connection) {
     connection->is_awake = false;
     server->count--;
     server->resting -= connection->transport != NULL;
-    server->handler.sched->connections--;
+    mw_l_handler_count_left(server->handler.sched);
 }
 
 static void enter(struct mw_http_connection *connection, struct mw_http_server *server) {
@@ -32,7 +32,6 @@ static void enter(struct mw_http_connection *connection, struct mw_http_server *
 
 void mw_http_connection_free(struct mw_http_connection *connection) {
     struct mw_http_server *server = connection->server;
-    struct mw_sched *sched = server->handler.sched;
     leave(connection);
     mw_timer_remove(timers_of(connection), &connection->timer);
     if (connection->fate) {
@@ -40,10 +39,6 @@ void mw_http_connection_free(struct mw_http_connection *connection) {
     }
     free(connection->head);
     free(connection);
-    if (sched->connections == 0 && sched->main_drains) {
-        sched->main_drains = false;
-        mw_task_ready(sched->main, 0);
-    }
     if (server->closing && server->count == 0) {
         mw_http_server_close(server);
     }

@@ -14,10 +14,12 @@ static void stop_waiting(struct mw_task *task, void *subject) {
 static const struct mw_wait main_wait = {.name = "main", .abandon = stop_waiting};
 
 static int noted(lua_State *L, int status, lua_KContext context) {
+    struct mw_sched *sched = mw_sched_of(L);
     (void)status;
     (void)context;
+    sched->main_noted = false;
     mw_task_outcome(L);
-    lua_pushboolean(L, mw_sched_of(L)->stopping);
+    lua_pushboolean(L, sched->stopping);
     return 1;
 }
 
@@ -114,6 +116,7 @@ bool mw_main_spawn(struct mw_sched *sched, const char *module) {
 void mw_main_note(struct mw_sched *sched) {
     if (sched->main_waits) {
         sched->main_waits = false;
+        sched->main_noted = true;
         mw_task_ready(sched->main, 0);
     }
 }
@@ -122,7 +125,7 @@ void mw_main_stop(struct mw_sched *sched) {
     sched->stopping = true;
     if (sched->main_waits) {
         mw_main_note(sched);
-    } else if (sched->main) {
+    } else if (sched->main && !sched->main_noted) {
         mw_task_cancel(sched->main);
     }
 }

@@ -39,6 +39,7 @@ struct mw_sched {
     struct mw_task *main; /* NULL before and after its life */
     const void *served;   /* userdata of the stream that was read last: known to be one */
     bool main_waits;      /* it waits for news */
+    bool main_noted;      /* it was woken with some, and has not run since */
     bool stopping;
     int exit_status;
     struct mw_preempt preempt;
