@@ -47,6 +47,7 @@ static void every_error_has_its_code(void **state) {
         {EINVAL, "invalid"},
         {EAFNOSUPPORT, "invalid"},
         {EPROTONOSUPPORT, "invalid"},
+        {EPROTO, "protocol"},
         {EISDIR, "invalid"},
         {ENOTDIR, "invalid"},
         {ENAMETOOLONG, "invalid"},

@@ -42,6 +42,7 @@ static const struct {
     {ENOEXEC, "invalid"},
     {EAFNOSUPPORT, "invalid"},
     {EPROTONOSUPPORT, "invalid"},
+    {EPROTO, "protocol"},
     {EISDIR, "invalid"},
     {ENOTDIR, "invalid"},
     {ENAMETOOLONG, "invalid"},

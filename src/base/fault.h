@@ -20,7 +20,7 @@ struct mw_fault {
  * EHOSTUNREACH, ENETDOWN, EHOSTDOWN), "descriptors" (EMFILE, ENFILE),
  * "memory" (ENOMEM, ENOBUFS), "busy" (EBUSY, EALREADY), "cancelled" ECANCELED, "too_large" EMSGSIZE,
  * "invalid" (EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, EISDIR, ENOTDIR, ENAMETOOLONG), "full" (ENOSPC,
- * EDQUOT); anything else "system". */
+ * EDQUOT), "protocol" EPROTO; anything else "system". */
 const char *mw_fault_code(int error);
 
 /* Whether the code is one of the everyday words (timeout, closed, eof, reset,

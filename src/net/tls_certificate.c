@@ -77,9 +77,11 @@ static char *read_ia5(const ASN1_STRING *string, const char *before) {
         return NULL;
     }
     memcpy(text, before, start);
-    const unsigned char *bytes = ASN1_STRING_get0_data(string);
-    for (int i = 0; i < size; i++) {
-        text[start + (size_t)i] = bytes[i] > ' ' && bytes[i] <= '~' ? (char)bytes[i] : '?';
+    memcpy(text + start, ASN1_STRING_get0_data(string), (size_t)size);
+    for (char *at = text + start; at < text + start + size; at++) {
+        if (*at <= ' ' || *at > '~') {
+            *at = '?';
+        }
     }
     text[start + (size_t)size] = '\0';
     return text;

@@ -164,12 +164,11 @@ static ssize_t write_clear(struct mw_tls *tls, const struct iovec *queue) {
     return sent;
 }
 
-static ssize_t handshake_write(struct mw_stream *stream, const struct iovec *pieces, int count) {
-    struct mw_tls *tls = stream->transport;
-    (void)count;
+/* What the stream waits for with output of its own: the end of the handshake. */
+static int answer(const struct mw_tls *tls) {
     switch (tls->phase->state) {
     case MW_TLS_CLEARING:
-        return write_clear(tls, pieces);
+        return MW_WANT_WRITE;
     case MW_TLS_SHAKING:
         return tls->phase->wants;
     case MW_TLS_FAILED:
@@ -179,8 +178,14 @@ static ssize_t handshake_write(struct mw_stream *stream, const struct iovec *pie
     }
 }
 
+static ssize_t handshake_write(struct mw_stream *stream, const struct iovec *pieces, int count) {
+    struct mw_tls *tls = stream->transport;
+    (void)count;
+    return tls->phase->state == MW_TLS_CLEARING ? write_clear(tls, pieces) : answer(tls);
+}
+
 static int handshake_shutdown(struct mw_stream *stream) {
-    return (int)handshake_write(stream, NULL, 0);
+    return answer(stream->transport);
 }
 
 static void handshake_close(struct mw_stream *stream) {

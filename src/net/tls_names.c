@@ -31,8 +31,11 @@ void mw_tls_names_free(struct mw_tls_names *names) {
 }
 
 static void lower(char *to, const char *from, size_t length) {
+    memcpy(to, from, length);
     for (size_t i = 0; i < length; i++) {
-        to[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] + 'a' - 'A') : from[i];
+        if (to[i] >= 'A' && to[i] <= 'Z') {
+            to[i] |= 'a' - 'A';
+        }
     }
     to[length] = '\0';
 }

@@ -1,82 +1,74 @@
 #include "net/tls_sessions.h"
 
-#include "base/list.h"
-
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 struct kept {
-    struct mw_list node; /* the one used last is the last */
+    char *key;
     SSL_SESSION *session;
-    char key[];
 };
 
 /* A client talks to few servers: a walk is as good as a table. */
 struct mw_tls_sessions {
-    struct mw_list list;
     unsigned count, most;
+    struct kept kept[]; /* the one used last is the last */
 };
 
 struct mw_tls_sessions *mw_tls_sessions_new(unsigned most) {
-    struct mw_tls_sessions *sessions = calloc(1, sizeof *sessions);
+    struct mw_tls_sessions *sessions = calloc(1, sizeof *sessions + most * sizeof *sessions->kept);
     if (sessions) {
-        mw_list_init(&sessions->list);
         sessions->most = most;
     }
     return sessions;
 }
 
-static struct kept *at(struct mw_list *node) {
-    return mw_list_owner(node, struct kept, node);
+/* Takes one out; the others keep their order. */
+static struct kept take(struct mw_tls_sessions *sessions, unsigned index) {
+    struct kept taken = sessions->kept[index];
+    sessions->count--;
+    memmove(sessions->kept + index, sessions->kept + index + 1, (sessions->count - index) * sizeof taken);
+    return taken;
 }
 
-static void forget(struct mw_tls_sessions *sessions, struct kept *kept) {
-    mw_list_remove(&kept->node);
-    SSL_SESSION_free(kept->session);
-    free(kept);
-    sessions->count--;
+static void drop(struct kept kept) {
+    SSL_SESSION_free(kept.session);
+    free(kept.key);
 }
 
 void mw_tls_sessions_free(struct mw_tls_sessions *sessions) {
-    if (!sessions) {
-        return;
-    }
-    while (!mw_list_empty(&sessions->list)) {
-        forget(sessions, at(sessions->list.next));
+    for (unsigned i = 0; sessions && i < sessions->count; i++) {
+        drop(sessions->kept[i]);
     }
     free(sessions);
 }
 
-static struct kept *find(struct mw_tls_sessions *sessions, const char *key) {
-    for (struct mw_list *node = sessions->list.previous; node != &sessions->list; node = node->previous) {
-        if (strcmp(at(node)->key, key) == 0) {
-            return at(node);
-        }
+/* Its index; `count` when there is none. */
+static unsigned find(const struct mw_tls_sessions *sessions, const char *key) {
+    unsigned index = 0;
+    while (index < sessions->count && strcmp(sessions->kept[index].key, key) != 0) {
+        index++;
     }
-    return NULL;
+    return index;
 }
 
 void mw_tls_sessions_keep(struct mw_tls_sessions *sessions, const char *key, SSL_SESSION *session) {
-    struct kept *kept = find(sessions, key);
-    if (kept) {
-        SSL_SESSION_free(kept->session);
-        kept->session = session;
+    unsigned index = find(sessions, key);
+    if (index < sessions->count) {
+        SSL_SESSION_free(sessions->kept[index].session);
+        sessions->kept[index].session = session;
         return;
     }
-    size_t size = strlen(key) + 1;
-    kept = malloc(sizeof *kept + size);
-    if (!kept) {
+    char *copy = strdup(key);
+    if (!copy) {
         SSL_SESSION_free(session);
         return;
     }
     if (sessions->count == sessions->most) {
-        forget(sessions, at(sessions->list.next));
+        drop(take(sessions, 0));
     }
-    memcpy(kept->key, key, size);
-    kept->session = session;
-    mw_list_append(&sessions->list, &kept->node);
-    sessions->count++;
+    sessions->kept[sessions->count++] = (struct kept){.key = copy, .session = session};
 }
 
 static bool is_over(const SSL_SESSION *session) {
@@ -84,15 +76,15 @@ static bool is_over(const SSL_SESSION *session) {
 }
 
 SSL_SESSION *mw_tls_sessions_find(struct mw_tls_sessions *sessions, const char *key) {
-    struct kept *kept = find(sessions, key);
-    if (!kept) {
+    unsigned index = find(sessions, key);
+    if (index == sessions->count) {
         return NULL;
     }
-    if (!SSL_SESSION_is_resumable(kept->session) || is_over(kept->session)) {
-        forget(sessions, kept);
+    struct kept kept = take(sessions, index);
+    if (!SSL_SESSION_is_resumable(kept.session) || is_over(kept.session)) {
+        drop(kept);
         return NULL;
     }
-    mw_list_remove(&kept->node);
-    mw_list_append(&sessions->list, &kept->node);
-    return kept->session;
+    sessions->kept[sessions->count++] = kept;
+    return kept.session;
 }

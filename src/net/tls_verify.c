@@ -10,7 +10,7 @@
 static void format_day(const ASN1_TIME *time, char text[16]) {
     struct tm parts;
     if (!ASN1_TIME_to_tm(time, &parts) || strftime(text, 16, "%Y-%m-%d", &parts) == 0) {
-        strcpy(text, "some day");
+        snprintf(text, 16, "some day");
     }
 }
 
