@@ -12,12 +12,15 @@ struct mw_entrance {
     struct mw_tls_context *tls;        /* NULL: none */
     const struct mw_network *proxies;  /* peers that must send a PROXY header; all others must not */
     size_t proxy_count;
+    bool proxies_local;                /* who comes by a Unix socket must send one, too */
     double timeout;                    /* seconds for all of it */
-    unsigned most;                     /* handshakes at a time in this entrance; 0: no limit. One more is refused */
+    unsigned most;                     /* connections at a time in this entrance; 0: no limit. One more is refused */
     unsigned inside;                   /* how many there are */
-    /* The connection is through; `peer` is what the PROXY header says, else the one it had. */
+    /* The connection is through; `peer` is what the PROXY header says, else the one it had. What came behind the header
+     * may be unread input already: no event tells of it. The stream has no owner. */
     void (*on_entered)(void *owner, struct mw_stream *stream, const struct mw_addr *peer);
-    /* It is not: the stream is closed already. For the log; `peer` as far as it is known. */
+    /* It is not: the stream is closed already. For the log; `peer` as far as it is known. Codes are those of
+     * mw_tls_start, and "busy" when there are too many; a PROXY header that is no good is "protocol". */
     void (*on_refused)(void *owner, const struct mw_addr *peer, const struct mw_fault *fault);
 };
 

@@ -62,6 +62,10 @@ int mw_stream_fd(const struct mw_stream *stream) {
     return stream->input.fd;
 }
 
+struct mw_loop *mw_stream_loop(const struct mw_stream *stream) {
+    return stream->net->loop;
+}
+
 const struct mw_stream_ops *mw_stream_transport(const struct mw_stream *stream) {
     return stream->ops;
 }

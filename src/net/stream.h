@@ -147,6 +147,7 @@ struct mw_stream_counters {
 
 void mw_stream_count(const struct mw_stream *stream, struct mw_stream_counters *counters);
 int mw_stream_fd(const struct mw_stream *stream);
+struct mw_loop *mw_stream_loop(const struct mw_stream *stream);
 const struct mw_stream_ops *mw_stream_transport(const struct mw_stream *stream);
 
 #endif
