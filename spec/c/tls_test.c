@@ -291,6 +291,42 @@ static void tls_goes_through_tls(void **state) {
     world_run_until(mw_stream_at_end(server.witness.stream));
 }
 
+/* Both layers may hold a rest that no descriptor shows. */
+static void tls_in_tls_leaves_no_rest_behind(void **state) {
+    (void)state;
+    open_sockets();
+    ends_shake_hands("localhost");
+    assert_int_equal(SSL_set_max_send_fragment(ssl_of(&client), 5000), 1);
+    for (size_t size = 60 * KIB; size < 140 * KIB; size += 193) {
+        send_all(&client, &server, size);
+    }
+}
+
+/* In memory nothing tells twice of the end. */
+static void an_end_in_mid_record_is_told_in_memory(void **state) {
+    (void)state;
+    char bytes[17] = "\x17\x03\x03\x40"; /* the head of a record of 16 KiB, and a little of it */
+    for (size_t size = 1; size <= 70 * KIB; size += 13 * KIB) {
+        open_memory();
+        send_all(&client, &server, 100);
+        assert_int_equal(witness_queue(&client.witness, 100, size), 0);
+        mw_net_flush(world.net);
+        struct mw_stream *stream = client.witness.stream;
+        struct mw_tls *tls = stream->transport;
+        struct iovec piece = {bytes, sizeof bytes};
+        while (mw_stream_pending(stream)) {
+            world_settle();
+        }
+        stream->transport = tls->lower_transport;
+        assert_int_equal(tls->lower->write(stream, &piece, 1), sizeof bytes);
+        tls->lower->shutdown_write(stream);
+        stream->transport = tls;
+        world_run_until(mw_stream_input_fault(server.witness.stream));
+        assert_int_equal(mw_stream_input_fault(server.witness.stream), ECONNRESET);
+        assert_int_equal(server.witness.received, 100 + size);
+    }
+}
+
 /* --- before and around the handshake --- */
 
 static void what_was_queued_leaves_in_clear_first(void **state) {
@@ -616,6 +652,8 @@ int main(void) {
         TEST(a_read_may_have_to_write_first),
         TEST(renegotiation_is_refused),
         TEST(tls_goes_through_tls),
+        TEST(tls_in_tls_leaves_no_rest_behind),
+        TEST(an_end_in_mid_record_is_told_in_memory),
         TEST(what_was_queued_leaves_in_clear_first),
         TEST(much_that_was_queued_leaves_in_clear_first),
         TEST(what_is_queued_meanwhile_leaves_behind_it),

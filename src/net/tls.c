@@ -53,16 +53,17 @@ static ssize_t pause_reading(struct mw_tls *tls, size_t got, int verdict) {
     return (ssize_t)got;
 }
 
-/* After a read that left something, only that is read: a peer that sends all the time must not keep the loop from
- * the others. */
-static ssize_t tls_read(struct mw_stream *stream, char *bytes, size_t size) {
-    struct mw_tls *tls = stream->transport;
-    size_t got = 0;
-    if (tls->fault) {
-        return -tls->fault;
+static void arm_lower(struct mw_tls *tls, int events) {
+    struct mw_stream *stream = tls->stream;
+    if (tls->lower->arm) {
+        stream->transport = tls->lower_transport;
+        tls->lower->arm(stream, events);
+        stream->transport = tls;
     }
-    tls->drained = tls->leftover && SSL_has_pending(tls->ssl);
-    tls->leftover = false;
+}
+
+static ssize_t read_records(struct mw_tls *tls, char *bytes, size_t size) {
+    size_t got = 0;
     ERR_clear_error();
     while (got < size) {
         size_t more;
@@ -78,16 +79,29 @@ static ssize_t tls_read(struct mw_stream *stream, char *bytes, size_t size) {
     return (ssize_t)got;
 }
 
+/* After a read that left something, only that is read: a peer that sends all the time must not keep the loop from
+ * the others. What the transport below has, it may have to show again. */
+static ssize_t tls_read(struct mw_stream *stream, char *bytes, size_t size) {
+    struct mw_tls *tls = stream->transport;
+    if (tls->fault) {
+        return -tls->fault;
+    }
+    bool rest = tls->leftover && !tls->lower_end && SSL_has_pending(tls->ssl);
+    tls->drained = rest;
+    tls->leftover = false;
+    ssize_t got = read_records(tls, bytes, size);
+    if (rest) {
+        arm_lower(tls, EV_READ);
+    }
+    return got;
+}
+
 static void tls_arm(struct mw_stream *stream, int events) {
     struct mw_tls *tls = stream->transport;
     if ((events & EV_READ) && (tls->leftover || SSL_has_pending(tls->ssl))) {
         come_back(tls);
     }
-    if (tls->lower->arm) {
-        stream->transport = tls->lower_transport;
-        tls->lower->arm(stream, events);
-        stream->transport = tls;
-    }
+    arm_lower(tls, events);
 }
 
 /* --- writing --- */
