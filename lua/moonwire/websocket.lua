@@ -21,7 +21,7 @@ local DEFLATE <const> = {
   peer_context = "boolean",
 }
 
----@class moonwire.websocket.deflate
+---@class moonwire.websocket_deflate
 ---@field level? integer 1 (fast) to 9 (small); default 6
 ---@field threshold? integer bytes of a message from which on it is compressed; default 32
 ---@field window? integer bits of the window that we compress with, 9 to 15; default 15
@@ -30,7 +30,7 @@ local DEFLATE <const> = {
 ---@field context? boolean
 ---@field peer_context? boolean let the peer keep its context: 40 KiB a connection; default true
 
----@class moonwire.websocket.limits
+---@class moonwire.websocket_limits
 ---@field max? integer bytes of a message at most; default 1048576; past it the peer gets 1009
 ---@field frames_max? integer frames of one message at most; default 100000
 --- Seconds of silence after which the peer is asked whether it is still there, while a task receives. Default 30;
@@ -39,17 +39,17 @@ local DEFLATE <const> = {
 ---@field ping_timeout? number|false seconds that it has for an answer; default 30
 ---@field close_timeout? number|false seconds that the peer has to close when we do; default 5
 
----@class moonwire.websocket.accept_options: moonwire.websocket.limits
+---@class moonwire.websocket_accept_options: moonwire.websocket_limits
 ---@field protocols? string[] subprotocols, the one liked best first
 --- Which pages of browsers may connect: those of the same host (default), any, these, or as the function says.
 ---@field origins? "same"|"any"|string[]|fun(origin: string, request: moonwire.http.request): any
----@field deflate? boolean|moonwire.websocket.deflate compress when the client can; default false
+---@field deflate? boolean|moonwire.websocket_deflate compress when the client can; default false
 
----@class moonwire.websocket.connect_options: moonwire.websocket.limits
+---@class moonwire.websocket_connect_options: moonwire.websocket_limits
 ---@field protocols? string[] subprotocols that are offered
 ---@field headers? table<string, string> fields of the request
 ---@field origin? string its Origin
----@field deflate? boolean|moonwire.websocket.deflate offer compression; default false
+---@field deflate? boolean|moonwire.websocket_deflate offer compression; default false
 ---@field timeout? number|false seconds for name, connection and handshake; default 10
 ---@field tls? table options of TLS, as of net.connect, for wss://
 
@@ -147,7 +147,7 @@ end
 --- page that may not, is answered with 400, 403 or 426.
 ---@param request moonwire.http.request
 ---@param response moonwire.http.response whose other fields were set before
----@param options? moonwire.websocket.accept_options
+---@param options? moonwire.websocket_accept_options
 ---@return moonwire.websocket? ws closes with the task of the request
 ---@return string? err
 ---@return moonwire.code? code "invalid", "denied", "closed", "reset"
@@ -275,7 +275,7 @@ end
 
 --- Connects to a server of WebSockets. Redirects are not followed.
 ---@param url string "ws://host:port/path?query", "wss://host/"
----@param options? moonwire.websocket.connect_options
+---@param options? moonwire.websocket_connect_options
 ---@return moonwire.websocket? ws closes with the task that opened it
 ---@return string? err
 ---@return moonwire.code? code as of net.connect; "invalid" when the answer is not the right one, "too_large", "eof"
@@ -298,13 +298,13 @@ end
 --- A message that is encoded once and can be sent to many with ws:send, ws:try_send and broadcast.
 ---@param message string
 ---@param kind? "text"|"binary" default "text"
----@return moonwire.websocket.frame
+---@return moonwire.websocket_frame
 websocket.frame = core.websocket.frame
 
 --- Sends one message to many WebSockets, encoded and compressed once, and waits for none of them: whoever is slow, or
 --- closed, is left out.
 ---@param sockets table WebSockets as its keys, or as its values
----@param message string|moonwire.websocket.frame
+---@param message string|moonwire.websocket_frame
 ---@param kind? "text"|"binary" default "text"
 ---@return integer count of those that it was queued for
 ---@return table<moonwire.websocket, string>? missed the others, with the code of try_send

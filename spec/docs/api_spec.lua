@@ -355,6 +355,7 @@ describe("the documentation of the API", function()
     local signer
     local process, metrics = require "moonwire.process", require "moonwire.metrics"
     local bus, compress = require "moonwire.bus", require "moonwire.compress"
+    local websocket = require "moonwire.websocket"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
 
@@ -436,6 +437,8 @@ describe("the documentation of the API", function()
         options.role = "server"
         a:start_tls(options)
       end,
+      websocket_accept_options = function(options) websocket.accept({}, {}, options) end,
+      websocket_connect_options = function(options) websocket.connect("ws://x/", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
     }
 

@@ -135,7 +135,7 @@ local function echo(ws)
 end
 
 --- A server whose handler gets the WebSocket of each connection; it echoes by default.
----@param options? moonwire.websocket.accept_options
+---@param options? moonwire.websocket_accept_options
 ---@param handler? fun(ws: moonwire.websocket)
 ---@return moonwire.listener
 function raw.serve(options, handler)

@@ -138,7 +138,7 @@ end
 
 --- What a server answers to the offers of a client: the first that it can take.
 ---@param list table of extension.parse
----@param option true|moonwire.websocket.deflate
+---@param option true|moonwire.websocket_deflate
 ---@return string? answer nil: none is taken
 ---@return table? agreed
 function extension.accept(list, option)
@@ -154,7 +154,7 @@ function extension.accept(list, option)
 end
 
 --- What a client offers.
----@param option true|moonwire.websocket.deflate
+---@param option true|moonwire.websocket_deflate
 ---@return string
 function extension.offer(option)
   local settings = settings_of(option)
@@ -182,7 +182,7 @@ end
 
 --- What the answer of a server means for the client that has offered `option`.
 ---@param list table of extension.parse
----@param option true|moonwire.websocket.deflate|nil
+---@param option true|moonwire.websocket_deflate|nil
 ---@return table|false? agreed false: nothing; nil: the answer is wrong
 ---@return string? why
 function extension.confirm(list, option)
