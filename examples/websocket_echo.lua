@@ -1,6 +1,8 @@
--- Says each message back, text or binary.
---   moonwire run examples/websocket_echo.lua --listen tcp://127.0.0.1:7000
---   python3 -m websockets ws://127.0.0.1:7000/
+-- examples/websocket_echo.lua — says each message back, text or binary, compressed for who wants that.
+--
+--   build/moonwire run examples/websocket_echo.lua --listen tcp://127.0.0.1:7020
+-- In another terminal:
+--   python3 -m websockets ws://127.0.0.1:7020/
 local server = require "moonwire.http.server"
 local websocket = require "moonwire.websocket"
 
