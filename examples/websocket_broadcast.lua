@@ -1,4 +1,4 @@
--- examples/websocket_broadcast.lua — a room for browsers: what one says all hear; who is too slow is let go.
+-- examples/websocket_broadcast.lua — a room for browsers: what one says all hear, but who is too slow.
 --
 --   build/moonwire run examples/websocket_broadcast.lua --listen tcp://127.0.0.1:7021
 -- Open http://127.0.0.1:7021/ in a browser, twice, or type in another terminal:

@@ -129,8 +129,8 @@ end
 
 --- A table of options, or nil.
 ---@param options any
---- For each option its type, where "integer" is one from 1 to 2^30 and "seconds" a duration or false, "any" what the
---- caller judges itself, or a table whose keys it may be.
+--- For each option its type, where "integer" is one from 1 to 2^30 and "seconds" a duration or false, "any"
+--- what the caller judges itself, or a table whose keys it may be.
 ---@param known table<string, string|table>
 ---@param position integer of the argument
 ---@param name string the function

@@ -26,7 +26,8 @@ describe("examples/websocket_broadcast.lua", function()
     assert.matches("^HTTP/1.1 200 .*new WebSocket%(", page)
     local _, other = process.run { "curl", "-si", room:translate "http://127.0.0.1:7021/other" }
     assert.matches("^HTTP/1.1 404 ", other)
-    local ws, err = websocket.connect(room:translate "ws://127.0.0.1:7021/room", { origin = "http://evil.example" })
+    local ws, err = websocket.connect(room:translate "ws://127.0.0.1:7021/room",
+      { origin = "http://evil.example" })
     assert.is_nil(ws)
     assert.matches("status 403$", err)
   end)

@@ -12,7 +12,8 @@ local AUTOBAHN <const> = "spec/foreign/websocket_autobahn.py"
 describe("WebSockets and python3-autobahn", function()
   it("talk to each other when we serve", function()
     local listener <close> = raw.serve { deflate = true, protocols = { "echo" } }
-    local _, output, errors = process.run { "/usr/bin/python3", AUTOBAHN, "talk", raw.url(listener), seconds = 30 }
+    local _, output, errors = process.run { "/usr/bin/python3", AUTOBAHN, "talk", raw.url(listener),
+      seconds = 30 }
     assert.equal("good\n", output, errors)
   end)
 
@@ -77,7 +78,8 @@ describe("WebSockets and Chromium", function()
     local home <close> = folder.new()
     local browser <close> = process.start {
       "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-      "--user-data-dir=" .. home.path, "http://" .. listener:local_address() .. "/", env = { HOME = home.path },
+      "--user-data-dir=" .. home.path, "http://" .. listener:local_address() .. "/",
+      env = { HOME = home.path },
     }
     local report = reports:pop(60)
     assert.is_truthy(report, browser:errors())
@@ -86,7 +88,8 @@ describe("WebSockets and Chromium", function()
       numbers[i] = "number " .. i
     end
     assert.equal(table.concat({
-      "protocol echo", "extensions permessage-deflate", "hello", "0 255 254", "long text true", "closed 3001 true",
+      "protocol echo", "extensions permessage-deflate", "hello", "0 255 254", "long text true",
+      "closed 3001 true",
       table.concat(numbers, ","), "closed 4000 that was all true", "refused 1006",
     }, "\n"), report)
   end)

@@ -32,7 +32,8 @@ describe("websocket.connect", function()
       local listener <close> = raw.serve { deflate = true }
       local ws <close> = assert(websocket.connect(raw.url(listener), { deflate = deflate }))
       assert.equal(deflate ~= false, ws:is_compressed())
-      for _, message in ipairs { "", "x", "hello", ("größe"):rep(20000), ("0123456789"):rep(100000), "hello" } do
+      for _, message in ipairs { "", "x", "hello", ("größe"):rep(20000), ("0123456789"):rep(100000),
+        "hello" } do
         assert.is_true(ws:send(message))
         local answer, kind = ws:receive()
         assert.is_true(answer == message)
@@ -53,13 +54,15 @@ describe("websocket.connect", function()
   it("sends what its options say", function()
     local listener <close>, requests = answering(GOOD .. "Sec-WebSocket-Protocol: v1\r\n\r\n")
     local ws = assert(websocket.connect(raw.url(listener):gsub("/$", "?a=b"), {
-      protocols = { "v2", "v1" }, origin = "http://here.example", headers = { Authorization = "Bearer x" }, deflate = true,
+      protocols = { "v2", "v1" }, origin = "http://here.example", headers = { Authorization = "Bearer x" },
+        deflate = true,
     }))
     local request = requests:pop(5) .. "\r\n"
     assert.equal("v1", ws:protocol())
     assert.is_false(ws:is_compressed())
     for _, line in ipairs {
-      "GET /?a=b HTTP/1.1", "Host: " .. listener:local_address(), "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+      "GET /?a=b HTTP/1.1", "Host: " .. listener:local_address(), "Upgrade: websocket",
+      "Sec-WebSocket-Version: 13",
       "Origin: http://here.example", "Sec-WebSocket-Protocol: v2, v1", "Authorization: Bearer x",
       "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
     } do
@@ -98,7 +101,8 @@ describe("websocket.connect", function()
     ["no upgrade"] = {
       "HTTP/1.1 101 Switching\r\nSec-WebSocket-Accept: %s\r\n\r\n", "an upgrade to something else",
     },
-    ["a subprotocol of its own"] = { GOOD .. "Sec-WebSocket-Protocol: x\r\n\r\n", "a subprotocol that was not offered" },
+    ["a subprotocol of its own"] = { GOOD .. "Sec-WebSocket-Protocol: x\r\n\r\n",
+      "a subprotocol that was not offered" },
     ["an extension of its own"] = {
       GOOD .. "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", "an extension that was not offered",
     },

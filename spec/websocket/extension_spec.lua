@@ -24,8 +24,10 @@ describe("permessage-deflate", function()
   end)
 
   it("agrees to all four parameters", function()
-    assert.equal(PMD .. "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; "
-      .. "client_max_window_bits=11", answer(PMD .. '; server_no_context_takeover ;client_no_context_takeover; '
+    assert.equal(PMD
+      .. "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; "
+      .. "client_max_window_bits=11", answer(PMD
+        .. '; server_no_context_takeover ;client_no_context_takeover; '
       .. 'server_max_window_bits="10"; client_max_window_bits = 11'))
     assert.same({ own_window = 10, peer_window = 15, own_context = false, peer_context = true },
       agreed(PMD .. "; server_max_window_bits=10; server_no_context_takeover"))
@@ -35,15 +37,18 @@ describe("permessage-deflate", function()
 
   it("asks for what its option says, as far as the client lets it", function()
     local option = { window = 12, peer_window = 9, context = false, peer_context = false }
-    assert.equal(PMD .. "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; "
+    assert.equal(PMD
+      .. "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; "
       .. "client_max_window_bits=9", answer(PMD .. "; client_max_window_bits", option))
     assert.equal(15, agreed(PMD, option).peer_window)
     assert.equal(9, agreed(PMD .. "; client_max_window_bits=15", option).peer_window)
   end)
 
   for _, parameters in ipairs {
-    "server_max_window_bits", "server_max_window_bits=7", "server_max_window_bits=16", "server_max_window_bits=010",
-    "server_max_window_bits=8", "client_max_window_bits=0", "client_max_window_bits=x", "client_max_window_bits=99",
+    "server_max_window_bits", "server_max_window_bits=7", "server_max_window_bits=16",
+    "server_max_window_bits=010",
+    "server_max_window_bits=8", "client_max_window_bits=0", "client_max_window_bits=x",
+    "client_max_window_bits=99",
     "server_no_context_takeover=1", "client_no_context_takeover=true", "unknown", "unknown=1",
   } do
     it("declines an offer with " .. parameters, function()
@@ -51,7 +56,8 @@ describe("permessage-deflate", function()
     end)
   end
 
-  for _, field in ipairs { PMD .. ";", PMD .. "; a; a", "a b", PMD .. "; x=", PMD .. '; x="1', "; x", PMD .. "; =1" } do
+  for _, field in ipairs { PMD .. ";", PMD .. "; a; a", "a b", PMD .. "; x=", PMD .. '; x="1', "; x", PMD
+    .. "; =1" } do
     it("knows that this is malformed: " .. field, function()
       assert.is_nil(extension.parse(field))
     end)
@@ -63,14 +69,17 @@ describe("permessage-deflate", function()
 
   it("offers what the option of a client says", function()
     assert.equal(PMD .. "; client_max_window_bits", extension.offer(true))
-    assert.equal(PMD .. "; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=10; "
-      .. "client_max_window_bits=9", extension.offer { context = false, peer_context = false, peer_window = 10, window = 9 })
+    assert.equal(PMD
+      .. "; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=10; "
+      .. "client_max_window_bits=9", extension.offer { context = false, peer_context = false,
+        peer_window = 10, window = 9 })
   end)
 
   it("takes the answer of a server that keeps to the offer", function()
     assert.is_false(confirm("", true))
     assert.is_false(confirm("", nil))
-    assert.same({ own_window = 15, peer_window = 15, own_context = true, peer_context = true }, confirm(PMD, true))
+    assert.same({ own_window = 15, peer_window = 15, own_context = true, peer_context = true }, confirm(PMD,
+      true))
     assert.same({ own_window = 10, peer_window = 9, own_context = false, peer_context = false },
       confirm(PMD .. "; client_max_window_bits=10; server_max_window_bits=9; client_no_context_takeover; "
         .. "server_no_context_takeover", true))

@@ -1,5 +1,5 @@
--- What peers may send and what not, frame by frame: the sections 1 to 7 and 9 of the Autobahn test suite's cases, each
--- sent at once, and byte by byte.
+-- What peers may send and what not, frame by frame: the sections 1 to 7 and 9 of the Autobahn test suite's
+-- cases, each sent at once, and byte by byte.
 local raw = require "spec.websocket.raw"
 local task = require "moonwire.task"
 
@@ -29,12 +29,14 @@ local GOOD <const> = {
   ["a pong and a ping"] = { frame(PONG, "x") .. frame(PING, "y"), "pong y" },
   ["a text in two frames"] = { part(TEXT, "frag") .. frame(MORE, "ment"), "text fragment" },
   ["a text whose fragments are empty"] = { part(TEXT) .. part(MORE) .. frame(MORE), "text" },
-  ["a text of which one fragment has bytes"] = { part(TEXT) .. part(MORE, "middle") .. frame(MORE), "text middle" },
+  ["a text of which one fragment has bytes"] = { part(TEXT) .. part(MORE, "middle") .. frame(MORE),
+    "text middle" },
   ["a ping between fragments"] = {
     part(TEXT, "a") .. frame(PING, "p") .. frame(MORE, "b"), "pong p", "text ab",
   },
   ["many fragments, pings and pongs between them"] = {
-    part(TEXT, "1") .. part(MORE, "2") .. frame(PONG, "-") .. part(MORE, "3") .. frame(PING, "ping") .. frame(MORE, "5"),
+    part(TEXT, "1") .. part(MORE, "2") .. frame(PONG, "-") .. part(MORE, "3") .. frame(PING, "ping")
+      .. frame(MORE, "5"),
     "pong ping", "text 1235",
   },
   ["binary bytes in fragments"] = { part(BINARY, "\xff") .. frame(MORE, "\xfe"), "binary \xff\xfe" },
@@ -47,7 +49,8 @@ local GOOD <const> = {
     frame(TEXT, "\xf4\x8f\xbf\xbf\xef\xbf\xbf\xed\x9f\xbf\xee\x80\x80"),
     "text \xf4\x8f\xbf\xbf\xef\xbf\xbf\xed\x9f\xbf\xee\x80\x80",
   },
-  ["characters that are nobody's"] = { frame(TEXT, "\xef\xbf\xbe\xef\xb7\x90"), "text \xef\xbf\xbe\xef\xb7\x90" },
+  ["characters that are nobody's"] = { frame(TEXT, "\xef\xbf\xbe\xef\xb7\x90"),
+    "text \xef\xbf\xbe\xef\xb7\x90" },
 }
 
 -- What is sent; the code of the close frame that answers it.
@@ -64,7 +67,8 @@ local BAD <const> = {
   ["a continuation of nothing"] = { frame(MORE, "x"), 1002 },
   ["a first fragment of nothing"] = { part(MORE, "x") .. frame(TEXT, "y"), 1002 },
   ["a text within a message"] = { part(TEXT, "x") .. frame(TEXT, "y"), 1002 },
-  ["a continuation behind a message"] = { part(TEXT, "x") .. frame(MORE, "y") .. frame(MORE, "z"), 1002, "text xy" },
+  ["a continuation behind a message"] = { part(TEXT, "x") .. frame(MORE, "y") .. frame(MORE, "z"), 1002,
+    "text xy" },
   ["a frame without a mask"] = { frame(TEXT, "x", { masked = false }), 1002 },
   ["16 bits for a short length"] = { frame(TEXT, "x", { length = "\x7e\0\1" }), 1002 },
   ["64 bits for a length of 16"] = { frame(TEXT, "x", { length = "\x7f\0\0\0\0\0\0\1\0" }), 1002 },
@@ -89,9 +93,12 @@ end
 
 -- Autobahn 6.3 to 6.20: none of these is UTF-8.
 local BAD_TEXTS <const> = {
-  "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited", "\xf4\x90\x80\x80", "\x80", "\xbf", "\x80\xbf", "\xc3",
-  "\xe1\x80", "\xf0\x90\x80", "\xfe", "\xff", "\xfe\xfe\xff\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf",
-  "\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xc0\x80",
+  "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited", "\xf4\x90\x80\x80", "\x80", "\xbf",
+  "\x80\xbf", "\xc3",
+  "\xe1\x80", "\xf0\x90\x80", "\xfe", "\xff", "\xfe\xfe\xff\xff", "\xc0\xaf", "\xe0\x80\xaf",
+  "\xf0\x80\x80\xaf",
+  "\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf",
+  "\xc0\x80",
   "\xed\xa0\x80", "\xed\xaf\xbf", "\xed\xbf\xbf", "\xed\xa0\x80\xed\xb0\x80", "abc\xc3(",
 }
 
@@ -167,7 +174,8 @@ describe("a WebSocket server", function()
     assert.same({ "close 1007 text that is not UTF-8" }, peer:read_rest())
   end)
 
-  for _, code in ipairs { 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4999 } do
+  for _, code in ipairs { 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
+    4999 } do
     it("answers a close with code " .. code, function()
       expect_end(listener, raw.close(code, "reason"), { "close " .. code }, 100)
       expect_end(listener, raw.close(code, ("x"):rep(123)) .. frame(TEXT, "late"), { "close " .. code }, 1)

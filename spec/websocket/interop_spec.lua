@@ -7,10 +7,12 @@ local websocket = require "moonwire.websocket"
 -- node finds its modules where Debian has them.
 local PEERS <const> = {
   ["python3-websockets"] = { "/usr/bin/python3", "spec/websocket/peer.py" },
-  ["ws of Node"] = { "node", "spec/websocket/peer.js", env = { NODE_PATH = "/usr/share/nodejs:/usr/lib/nodejs" } },
+  ["ws of Node"] = { "node", "spec/websocket/peer.js",
+    env = { NODE_PATH = "/usr/share/nodejs:/usr/lib/nodejs" } },
 }
 
-local MESSAGES <const> = { "", "hello", "größe κόσμε", ("x"):rep(126), ("y"):rep(65536), ("z"):rep(500000) }
+local MESSAGES <const> = { "", "hello", "größe κόσμε", ("x"):rep(126), ("y"):rep(65536),
+  ("z"):rep(500000) }
 
 local function command(peer, ...)
   local options = { env = peer.env, table.unpack(peer) }
@@ -31,7 +33,8 @@ for name, peer in pairs(PEERS) do
     it("talk to each other when they serve", function()
       local server <close> = process.start(command(peer, "serve"))
       local port = condition.wait_until(function() return server:output():match "%d+" end)
-      for _, deflate in ipairs { false, true, { context = false, peer_context = false }, { window = 10, peer_window = 10 } } do
+      for _, deflate in ipairs { false, true, { context = false, peer_context = false }, { window = 10,
+        peer_window = 10 } } do
         local ws <close> = assert(websocket.connect(("ws://127.0.0.1:%s/"):format(port), {
           deflate = deflate, protocols = { "echo" },
         }))

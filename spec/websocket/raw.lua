@@ -11,7 +11,8 @@ local websocket = require "moonwire.websocket"
 local raw = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 }
 
 local KEY <const> = "dGhlIHNhbXBsZSBub25jZQ=="
-local MASK <const> = "\x37\xfa\x21\x3d"
+local MASK <const>, NO_MASK <const> = "\x37\xfa\x21\x3d", "\0\0\0\0"
+local LONG <const> = 4096 -- a payload that is not worth masking here
 
 local function mask_bytes(bytes)
   local masked = {}
@@ -39,7 +40,11 @@ function raw.frame(opcode, payload, options)
   local masked = options.masked ~= false
   local first = (options.final == false and 0 or 0x80) | (options.reserved or 0) << 4 | opcode
   local second = length:byte() | (masked and 0x80 or 0)
-  return string.char(first, second) .. length:sub(2) .. (masked and MASK .. mask_bytes(payload) or payload)
+  local head = string.char(first, second) .. length:sub(2)
+  if masked and #payload < LONG then
+    return head .. MASK .. mask_bytes(payload)
+  end
+  return head .. (masked and NO_MASK or "") .. payload
 end
 
 --- A close frame.
@@ -101,11 +106,13 @@ function Peer:read()
   end
   local first, second = head:byte(1, 2)
   local size = second & 0x7F
-  size = size == 126 and string.unpack(">I2", self.conn:read(2)) or size == 127 and string.unpack(">I8", self.conn:read(8))
+  size = size == 126 and string.unpack(">I2", self.conn:read(2)) or size == 127 and string.unpack(">I8",
+    self.conn:read(8))
     or size
   assert(second & 0x80 == 0, "a server does not mask")
   return {
-    opcode = first & 0x0F, final = first & 0x80 ~= 0, reserved = first >> 4 & 7, payload = assert(self.conn:read(size)),
+    opcode = first & 0x0F, final = first & 0x80 ~= 0, reserved = first >> 4 & 7,
+      payload = assert(self.conn:read(size)),
   }
 end
 

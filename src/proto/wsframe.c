@@ -38,7 +38,8 @@ static const char *read_first(struct mw_wsframe *frame, unsigned char byte, cons
     return mw_wsframe_is_control(frame) && !frame->final ? "fragmented control frame" : NULL;
 }
 
-static const char *read_second(const struct mw_wsframe *frame, unsigned char byte, const struct mw_wsframe_rules *rules) {
+static const char *read_second(const struct mw_wsframe *frame, unsigned char byte,
+                               const struct mw_wsframe_rules *rules) {
     if (!(byte & MASKED) != !rules->masked) {
         return rules->masked ? "frame without a mask" : "masked frame";
     }

@@ -77,7 +77,7 @@ struct mw_wsmessage {
  * come now, with `*why`: a protocol error. The caller zeroes `message` behind a final frame. */
 bool mw_wsmessage_add(struct mw_wsmessage *message, const struct mw_wsframe *frame, const char **why);
 
-/* Applies the mask, which also takes it off, to the bytes of a payload from `offset` on. `to` is `from`, or elsewhere. */
+/* Applies the mask, which also takes it off, to the bytes of a payload from `offset` on. `to` may be `from`. */
 void mw_wsframe_mask(char *to, const char *from, size_t size, const unsigned char mask[4], uint64_t offset);
 
 /* Reads the payload of a close frame. The result is 0, or the code that the connection fails with (1002, 1007) and

@@ -138,7 +138,8 @@ static enum mw_ws_inflation inflation(enum mw_decoding result) {
 }
 
 /* The peer may end a stream of zlib's and begin another within a message (section 7.2.3.4 and 7.2.3.5). */
-enum mw_ws_inflation mw_ws_inflate(struct mw_l_websocket *ws, const char *bytes, size_t size, size_t most, size_t *used) {
+enum mw_ws_inflation mw_ws_inflate(struct mw_l_websocket *ws, const char *bytes, size_t size, size_t most,
+                                   size_t *used) {
     struct mw_ws_deflate *deflate = ws->deflate;
     struct mw_text *text = &ws->collected;
     enum mw_decoding result = MW_DECODING_MORE;

@@ -99,8 +99,8 @@ static enum mw_ws_event take_control(lua_State *L, struct mw_l_websocket *ws, st
 
 /* --- a message that is there whole --- */
 
-/* Pushes it. Taking the mask off changes bytes of the stream: should pushing raise, nothing of it can be read again, and
- * the WebSocket is over. */
+/* Pushes it. Taking the mask off changes bytes of the stream: should pushing raise, nothing of it can be read again,
+ * and the WebSocket is over. */
 static enum mw_ws_event take_whole(lua_State *L, struct mw_l_websocket *ws, struct mw_ws_glance *glance,
                                    const struct mw_wsframe *frame, char *bytes) {
     struct mw_utf8_check utf8 = {.missing = 0};
@@ -215,7 +215,8 @@ static enum mw_ws_event take_payload(struct mw_l_websocket *ws, struct mw_ws_gla
         used = part;
     } else {
         lend_buffer(ws);
-        event = ws->input.order.compressed ? decode(ws, glance, bytes, part, &used) : copy(ws, glance, bytes, part, &used);
+        bool is_coded = ws->input.order.compressed;
+        event = (is_coded ? decode : copy)(ws, glance, bytes, part, &used);
         if (event == MW_WS_FAILED) {
             return event;
         }

@@ -165,7 +165,8 @@ enum mw_ws_inflation { MW_WS_INFLATED, MW_WS_TOO_MUCH, MW_WS_BAD_DATA, MW_WS_NO_
 
 /* Decodes all of the bytes to the end of `collected`, which gets no larger than `most`, or stops at that: `*used` says
  * where. */
-enum mw_ws_inflation mw_ws_inflate(struct mw_l_websocket *ws, const char *bytes, size_t size, size_t most, size_t *used);
+enum mw_ws_inflation mw_ws_inflate(struct mw_l_websocket *ws, const char *bytes, size_t size, size_t most,
+                                   size_t *used);
 
 /* The message is whole. */
 enum mw_ws_inflation mw_ws_inflate_end(struct mw_l_websocket *ws, size_t most);

@@ -65,7 +65,8 @@ static int give_failure(lua_State *L, const struct reading *reading, const struc
     if (mw_fault_everyday(glance->code)) {
         return give_fault(L, reading, mw_push_word(L, glance->code));
     }
-    mw_fault_format(&fault, glance->code, "receive %s: %s", mw_l_stream_name(ws->stream, name, sizeof name), glance->why);
+    mw_l_stream_name(ws->stream, name, sizeof name);
+    mw_fault_format(&fault, glance->code, "receive %s: %s", name, glance->why);
     return give_fault(L, reading, mw_push_fault(L, &fault));
 }
 

@@ -53,7 +53,7 @@ static void read_protocol(lua_State *L, struct mw_l_websocket *ws) {
     }
 }
 
-/* wrap(stream, { role, protocol, deflate, … }) → WebSocket: the stream is its own from now on, behind the handshake */
+/* wrap(stream, { role, protocol, deflate, … }) → WebSocket: behind the handshake, the stream is its own from now on */
 int mw_l_websocket_wrap(lua_State *L) {
     static const char *const known[] = {"role", "protocol", "deflate", "max", "frames_max", "ping_interval",
                                         "ping_timeout", "close_timeout", NULL};

@@ -161,7 +161,8 @@ function extension.offer(option)
   local offer = { NAME }
   offer[#offer + 1] = not settings.context and "client_no_context_takeover" or nil
   offer[#offer + 1] = not settings.peer_context and "server_no_context_takeover" or nil
-  offer[#offer + 1] = settings.peer_window < WIDEST and "server_max_window_bits=" .. settings.peer_window or nil
+  offer[#offer + 1] = settings.peer_window < WIDEST and "server_max_window_bits=" .. settings.peer_window
+    or nil
   offer[#offer + 1] = settings.window < WIDEST and "client_max_window_bits=" .. settings.window
     or "client_max_window_bits"
   return table.concat(offer, "; ")

@@ -137,7 +137,8 @@ function handshake.parse_url(url)
   local scheme, rest = url:match("^(%a+)://([^#]*)$")
   scheme = scheme and scheme:lower()
   local authority, target = (rest or ""):match("^([^/?]+)(.*)$")
-  if (scheme ~= "ws" and scheme ~= "wss") or not authority or authority:find("[@%c ]") or target:find("[%c \x7f-\xff]") then
+  local is_good = authority and not authority:find("[@%c ]") and not target:find("[%c \x7f-\xff]")
+  if (scheme ~= "ws" and scheme ~= "wss") or not is_good then
     return nil
   end
   local host, port = authority:match("^(%[[%x:.]+%]):?(%d*)$")
