@@ -1,5 +1,4 @@
---- The client's side of a handshake: the connection, the request, and what is made of the answer. Not for
---- scripts.
+--- The side of the client in a handshake: request, answer, and what is made of it. Not for scripts.
 local core = require "moonwire.core"
 local extension = require "moonwire.websocket.extension"
 local handshake = require "moonwire.websocket.handshake"
