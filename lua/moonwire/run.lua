@@ -24,7 +24,7 @@ local function to_value(text)
   return math.tointeger(tonumber(text)) or tonumber(text) or text
 end
 
--- "limits.size=8" → config.limits.size = 8
+-- "limits.size=8" → config.limits.size = 8; "names.1=a" → config.names[1] = "a"
 local function set(config, setting)
   local path, value = setting:match("^([^=]+)=(.*)$")
   if not path then
@@ -36,7 +36,7 @@ local function set(config, setting)
       place[name] = type(place[name]) == "table" and place[name] or {}
       place = place[name]
     end
-    name = key
+    name = key:find("^[1-9]%d*$") and math.tointeger(tonumber(key)) or key
   end
   if not name then
     return nil, ("--set %s: a key expected before '='"):format(setting)

@@ -3,7 +3,9 @@
 
 #include "script/check.h"
 #include "script/l_http_date.h"
-#include "script/l_http_client.h"
+#include "script/l_http_link.h"
+#include "script/l_http_pass.h"
+#include "script/l_http_reply.h"
 #include "script/l_listener.h"
 
 #include <math.h>
@@ -192,5 +194,7 @@ void mw_l_http_open(lua_State *L) {
     mw_http_response_open(L);
     mw_l_http_reply_open(L);
     mw_l_http_link_open(L);
+    mw_l_http_pass_open(L);
+    mw_l_http_pump_open(L);
     lua_pop(L, 1);
 }

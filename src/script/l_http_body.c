@@ -73,8 +73,7 @@ static bool advance(struct mw_l_http_body *body) {
     return true;
 }
 
-/* `size` of the ready bytes are done with. */
-static void consume(struct mw_l_http_body *body, size_t size) {
+void mw_l_http_body_consume(struct mw_l_http_body *body, size_t size) {
     body->ready -= size;
     if (body->ready == 0) {
         size += body->behind;
@@ -90,7 +89,7 @@ bool mw_l_http_body_skip(struct mw_l_http_body *body) {
         if (body->ready == 0 && (!advance(body) || (body->ready == 0 && !body->ended))) {
             return false;
         }
-        consume(body, body->ready);
+        mw_l_http_body_consume(body, body->ready);
     }
     return true;
 }
@@ -145,8 +144,7 @@ static int push_bad(lua_State *L, const struct mw_l_http_body *body) {
     return mw_push_fault(L, &fault);
 }
 
-/* The connection has ended before the body, or with it. */
-static int push_end(lua_State *L, struct mw_l_http_body *body) {
+int mw_l_http_body_end(lua_State *L, struct mw_l_http_body *body) {
     int error = mw_stream_input_fault(body->stream->stream);
     if (error) {
         return mw_l_stream_push_fault(L, body->stream, "read body", error);
@@ -191,14 +189,14 @@ static double patience(lua_State *L, struct mw_l_http_body *body, bool first) {
     return due > now ? due - now : 0;
 }
 
-static int wait_for_more(lua_State *L, const struct reading *reading, struct mw_l_http_body *body, bool first) {
+int mw_l_http_body_wait(lua_State *L, struct mw_l_http_body *body, bool first, lua_KContext context, lua_KFunction k) {
     struct mw_task *task = mw_task_begin_wait(L, patience(L, body, first));
     size_t unread;
     tell_continue(body);
     mw_stream_unread(body->stream->stream, &unread);
     body->stream->reader = task;
     mw_stream_await_input(body->stream->stream, unread + 1);
-    return mw_task_wait(task, &wait_for_body, body->stream, 0, reading->k);
+    return mw_task_wait(task, &wait_for_body, body->stream, context, k);
 }
 
 static bool is_too_large(const struct mw_l_http_body *body) {
@@ -213,8 +211,7 @@ static int give_end(lua_State *L, const struct reading *reading) {
     return mw_push_word(L, "eof");
 }
 
-/* Whether nothing can be read now: the results that say why are pushed, their number in `*count`. */
-static bool is_over(lua_State *L, struct mw_l_http_body *body, int *count) {
+bool mw_l_http_body_look(lua_State *L, struct mw_l_http_body *body, int *count) {
     if (!body->stream || !body->stream->stream) {
         *count = mw_push_word(L, "closed");
     } else if (body->stream->reader) {
@@ -224,9 +221,9 @@ static bool is_over(lua_State *L, struct mw_l_http_body *body, int *count) {
     } else if (is_too_large(body)) {
         *count = mw_push_word(L, "too_large");
     } else {
-        return false;
+        return true;
     }
-    return true;
+    return false;
 }
 
 static int look(lua_State *L, const struct reading *reading, bool first) {
@@ -235,7 +232,7 @@ static int look(lua_State *L, const struct reading *reading, bool first) {
     uint64_t before;
     int count;
     do {
-        if (is_over(L, body, &count)) {
+        if (!mw_l_http_body_look(L, body, &count)) {
             return give_fault(L, reading, count);
         }
         before = mw_stream_position(body->stream->stream);
@@ -249,10 +246,10 @@ static int look(lua_State *L, const struct reading *reading, bool first) {
     }
     const struct mw_stream *transport = body->stream->stream;
     if (mw_stream_at_end(transport) || mw_stream_input_fault(transport)) {
-        count = push_end(L, body);
+        count = mw_l_http_body_end(L, body);
         return count ? give_fault(L, reading, count) : look(L, reading, first);
     }
-    return wait_for_more(L, reading, body, first);
+    return mw_l_http_body_wait(L, body, first, 0, reading->k);
 }
 
 static int look_again(lua_State *L, const struct reading *reading) {
@@ -281,7 +278,7 @@ static int take_some(lua_State *L, struct mw_l_http_body *body, size_t limit) {
         return 0;
     }
     lua_pushlstring(L, mw_stream_unread(body->stream->stream, &size), part);
-    consume(body, part);
+    mw_l_http_body_consume(body, part);
     return 1;
 }
 
@@ -295,12 +292,12 @@ static int take_all(lua_State *L, struct mw_l_http_body *body, size_t limit) {
     const char *bytes = mw_stream_unread(body->stream->stream, &size);
     if (body->ended && body->collected.size == 0) {
         lua_pushlstring(L, body->ready ? bytes : "", body->ready);
-        consume(body, body->ready);
+        mw_l_http_body_consume(body, body->ready);
         return 1;
     }
     if (body->ready) {
         mw_text_add(&body->collected, bytes, body->ready);
-        consume(body, body->ready);
+        mw_l_http_body_consume(body, body->ready);
     }
     if (body->collected.failed) {
         return luaL_error(L, "not enough memory");

@@ -40,6 +40,20 @@ static inline bool mw_l_http_body_is_read(const struct mw_l_http_body *body) {
     return body->ended && body->ready == 0;
 }
 
+/* For those who read it in C. Looks for data: its first `ready` bytes are the first unread ones of the stream then.
+ * False when nothing can be read: the results that say why are pushed, their number in `*count`. */
+bool mw_l_http_body_look(lua_State *L, struct mw_l_http_body *body, int *count);
+
+/* `size` of the ready bytes are done with. */
+void mw_l_http_body_consume(struct mw_l_http_body *body, size_t size);
+
+/* The running task waits for more of it and goes on with `k`: `return mw_l_http_body_wait(…)`. */
+int mw_l_http_body_wait(lua_State *L, struct mw_l_http_body *body, bool first, lua_KContext context, lua_KFunction k);
+
+/* Nothing more will come: pushes what is wrong with that, and returns the number of results; 0: it is the end of a body
+ * that ends so. */
+int mw_l_http_body_end(lua_State *L, struct mw_l_http_body *body);
+
 /* body:read_some(max) → data | nil, "eof" | nil, err, code ("timeout", "closed", "reset", "too_large" past the limit,
  * "invalid" when the framing is bad). For the methods of a userdata that begins with the struct and is at index 1. */
 int mw_l_http_body_read_some(lua_State *L);

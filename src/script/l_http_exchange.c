@@ -217,7 +217,7 @@ static bool settle(struct mw_http_request *request, const struct mw_task *task, 
         }
         return true;
     }
-    if (response->phase == MW_HTTP_STREAMING && ok) {
+    if (response->phase == MW_HTTP_STREAMING && ok && !response->failed) {
         mw_http_response_complete(response, NULL, 0);
     }
     return response->phase == MW_HTTP_FINISHED;

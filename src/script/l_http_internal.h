@@ -122,6 +122,7 @@ bool mw_http_goes_on(const struct mw_http_request *request);
 
 struct mw_http_request *mw_http_request_push(lua_State *L, struct mw_http_connection *connection,
                                              const struct mw_http1_head *head, const char *bytes);
+struct mw_http_request *mw_http_request_check(lua_State *L, int index);
 uint64_t mw_http_request_id(struct mw_http_request *request);
 void mw_http_request_open(lua_State *L);
 
@@ -134,6 +135,9 @@ void mw_http_response_open(lua_State *L);
 
 /* Queues the head and a first piece of the body. 0 or errno. */
 int mw_http_response_begin(struct mw_http_response *response, const char *bytes, size_t size, bool is_all);
+
+/* Queues a piece of the body, with the head before the first one. 0 or errno; EMSGSIZE: more than was announced. */
+int mw_http_response_piece(struct mw_http_response *response, const char *bytes, size_t size);
 
 /* Completes a response that was begun and streams. 0 or errno. */
 int mw_http_response_complete(struct mw_http_response *response, const char *trailer, size_t size);

@@ -1,6 +1,6 @@
 /* A connection of a client's pool. In use it belongs to a task, and is cut when that ends; at rest it belongs to the
  * pool, and closes by itself when its time is up, when the server ends it, or says something that nobody asked for. */
-#include "script/l_http_client.h"
+#include "script/l_http_link.h"
 
 #include "script/check.h"
 #include "script/l_stream.h"

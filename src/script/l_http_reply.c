@@ -1,9 +1,8 @@
 /* Answers of servers, for clients: the head is read here, the body as any other. */
-#include "script/l_http_client.h"
+#include "script/l_http_reply.h"
 
 #include "script/check.h"
 #include "script/fault.h"
-#include "script/l_http_body.h"
 #include "script/sched.h"
 
 #include <lauxlib.h>
@@ -15,17 +14,12 @@ enum { STREAM = 1, BYTES, HEADERS, VALUES = HEADERS }; /* user values */
 
 enum { REPLY = 4 }; /* index on the stack while the head is read */
 
-struct reply {
-    struct mw_l_http_body body; /* first, see there */
-    struct mw_http1_head head;
-    const char *bytes;  /* of the head: a user value */
-    double due;         /* when the head must be complete */
-    struct mw_http1_limits limits;
-    bool to_head, to_connect;
-};
+struct mw_http_reply *mw_http_reply_check(lua_State *L, int index) {
+    return luaL_checkudata(L, index, TYPE);
+}
 
-static struct reply *check(lua_State *L) {
-    return luaL_checkudata(L, 1, TYPE);
+static struct mw_http_reply *check(lua_State *L) {
+    return mw_http_reply_check(L, 1);
 }
 
 /* --- reading the head --- */
@@ -60,7 +54,7 @@ static int push_bad(lua_State *L, const struct mw_l_stream *stream, const char *
 }
 
 /* The answer begins: what is known of it is the reply's from now on. */
-static int give_reply(lua_State *L, struct reply *reply, struct mw_l_stream *stream, const char *bytes) {
+static int give_reply(lua_State *L, struct mw_http_reply *reply, struct mw_l_stream *stream, const char *bytes) {
     lua_pushlstring(L, bytes, reply->head.size);
     reply->bytes = lua_tostring(L, -1);
     lua_setiuservalue(L, REPLY, BYTES);
@@ -70,7 +64,7 @@ static int give_reply(lua_State *L, struct reply *reply, struct mw_l_stream *str
     return 1;
 }
 
-static int wait_for_more(lua_State *L, struct reply *reply, struct mw_l_stream *stream, size_t unread, bool first) {
+static int wait_for_more(lua_State *L, struct mw_http_reply *reply, struct mw_l_stream *stream, size_t unread, bool first) {
     double now = mw_loop_now(mw_sched_of(L)->loop);
     if (first) {
         reply->due = now + stream->profile->read_timeout;
@@ -82,7 +76,7 @@ static int wait_for_more(lua_State *L, struct reply *reply, struct mw_l_stream *
 }
 
 static int look_for_head(lua_State *L, bool first) {
-    struct reply *reply = lua_touserdata(L, REPLY);
+    struct mw_http_reply *reply = lua_touserdata(L, REPLY);
     struct mw_l_stream *stream = lua_touserdata(L, 1);
     if (!stream->stream) {
         return mw_push_word(L, "closed");
@@ -117,7 +111,7 @@ static int reply_new(lua_State *L) {
     mw_l_stream_check(L, 1);
     const char *method = luaL_checkstring(L, 2);
     lua_settop(L, 3);
-    struct reply *reply = lua_newuserdatauv(L, sizeof *reply, VALUES);
+    struct mw_http_reply *reply = lua_newuserdatauv(L, sizeof *reply, VALUES);
     memset(reply, 0, sizeof *reply);
     reply->limits.size = (uint32_t)mw_option_integer(L, 3, "head_max", 256, 1 << 20, 64 * 1024);
     reply->limits.fields = (uint32_t)mw_option_integer(L, 3, "fields_max", 1, 10000, 200);
@@ -132,7 +126,7 @@ static int reply_new(lua_State *L) {
 /* --- what it says --- */
 
 static int reply_status(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     lua_pushinteger(L, reply->head.status);
     lua_pushlstring(L, reply->bytes + reply->head.reason.at, reply->head.reason.size);
     lua_pushstring(L, reply->head.minor ? "1.1" : "1.0");
@@ -141,7 +135,7 @@ static int reply_status(lua_State *L) {
 
 /* reply:length() → bytes that the body was announced with | nil */
 static int reply_length(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     if (reply->head.framing == MW_HTTP1_LENGTH) {
         lua_pushinteger(L, (lua_Integer)reply->head.length);
     } else if (reply->head.framing == MW_HTTP1_EMPTY) {
@@ -153,7 +147,7 @@ static int reply_length(lua_State *L) {
 }
 
 static int reply_header(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     size_t size;
     const char *name = luaL_checklstring(L, 2, &size);
     mw_l_http_push_field(L, reply->bytes, reply->head.fields, reply->head.size, name, size);
@@ -161,7 +155,7 @@ static int reply_header(lua_State *L) {
 }
 
 static int reply_headers(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     if (lua_getiuservalue(L, 1, HEADERS) != LUA_TTABLE) {
         mw_l_http_push_fields(L, reply->bytes, reply->head.fields, reply->head.size);
         lua_pushvalue(L, -1);
@@ -171,7 +165,7 @@ static int reply_headers(lua_State *L) {
 }
 
 static int next_field(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     uint32_t at = (uint32_t)lua_tointeger(L, lua_upvalueindex(1));
     struct mw_http1_field field;
     if (!mw_http1_next_field(reply->bytes, reply->head.size, &at, &field)) {
@@ -185,7 +179,7 @@ static int next_field(lua_State *L) {
 }
 
 static int reply_fields(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     lua_pushinteger(L, reply->head.fields);
     lua_pushcclosure(L, next_field, 1);
     lua_pushvalue(L, 1);
@@ -194,7 +188,7 @@ static int reply_fields(lua_State *L) {
 
 /* reply:is_whole() → whether the body was read, whether the connection may be used again then */
 static int reply_is_whole(lua_State *L) {
-    const struct reply *reply = check(L);
+    const struct mw_http_reply *reply = check(L);
     lua_pushboolean(L, mw_l_http_body_is_read(&reply->body));
     lua_pushboolean(L, reply->head.keeps_alive);
     return 2;
@@ -202,7 +196,7 @@ static int reply_is_whole(lua_State *L) {
 
 /* reply:skip() → whether all of the body has come, which nobody will read any more */
 static int reply_skip(lua_State *L) {
-    struct reply *reply = check(L);
+    struct mw_http_reply *reply = check(L);
     const struct mw_l_stream *stream = reply->body.stream;
     lua_pushboolean(L, stream && stream->stream && !stream->reader && mw_l_http_body_skip(&reply->body));
     return 1;

@@ -53,12 +53,16 @@ uint64_t mw_http_request_id(struct mw_http_request *request) {
     return request->id;
 }
 
-static struct mw_http_request *check(lua_State *L) {
-    struct mw_http_request *request = luaL_testudata(L, 1, TYPE);
+struct mw_http_request *mw_http_request_check(lua_State *L, int index) {
+    struct mw_http_request *request = luaL_testudata(L, index, TYPE);
     if (!request) {
-        luaL_typeerror(L, 1, TYPE);
+        luaL_typeerror(L, index, TYPE);
     }
     return request;
+}
+
+static struct mw_http_request *check(lua_State *L) {
+    return mw_http_request_check(L, 1);
 }
 
 /* --- fields --- */

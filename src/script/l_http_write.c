@@ -109,7 +109,7 @@ static bool has_room(const struct mw_http_response *response) {
     return !response->request->is_head && response->framing != MW_HTTP1_EMPTY;
 }
 
-static int queue_piece(struct mw_http_response *response, const char *bytes, size_t size) {
+int mw_http_response_piece(struct mw_http_response *response, const char *bytes, size_t size) {
     struct mw_stream *transport = response->request->stream.stream;
     char line[MW_HTTP1_CHUNK_LINE];
     if (response->phase == MW_HTTP_FRESH) {
@@ -156,7 +156,7 @@ int mw_http_response_write(lua_State *L) {
     if (response->phase == MW_HTTP_FRESH && response->has_length && size > response->length) {
         return mw_push_word(L, "too_large");
     }
-    int error = queue_piece(response, bytes, size);
+    int error = mw_http_response_piece(response, bytes, size);
     return error ? push_error(L, response, error) : leave(L, response);
 }
 
