@@ -439,7 +439,8 @@ static void each(lua_State *L, struct mw_http_pass_rules *rules, const char *key
     if (lua_getfield(L, 1, key) == LUA_TTABLE) {
         for (lua_Integer i = 1; lua_geti(L, -1, i) != LUA_TNIL; i++) {
             size_t size;
-            add(L, rules, luaL_checklstring(L, -1, &size), size);
+            const char *text = luaL_checklstring(L, -1, &size);
+            add(L, rules, text, size);
             lua_pop(L, 1);
         }
         lua_pop(L, 1);

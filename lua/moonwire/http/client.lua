@@ -22,19 +22,16 @@ Client.__index = Client
 
 -- --- one exchange
 
--- The connection died before the first byte of an answer, and had served others before: the server may have
--- closed it in that moment.
-local function is_stale(reused, stream, code)
-  return reused and (code == "eof" or code == "reset" or code == "closed")
-    and not (stream:is_open() and stream:counters().received > reused)
-end
+-- A connection that had served others before has died instead of answering: the server may have closed it in that
+-- moment.
+local STALE <const> = { eof = true, reset = true, closed = true }
 
 local function connect(self, way, key)
   local link, stream, code = self.pool:take(key, way.timeout or nil)
   if not link then
     return nil, stream, code
   elseif stream then
-    return link, stream, nil, stream:counters().received
+    return link, stream, nil, true
   end
   local err
   stream, err, code = dial.open(way)
@@ -70,7 +67,7 @@ local function attempt(self, made)
   local reply, err
   reply, err, code = exchange.run(state)
   if not reply then
-    return nil, err, code, is_stale(reused, stream, code)
+    return nil, err, code, reused and STALE[code]
   end
   guard.link = nil
   local answer = Answer.new(reply, state, link, self.pool, key)

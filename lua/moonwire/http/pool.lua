@@ -12,7 +12,7 @@ Pool.__index = Pool
 ---@param keep number seconds that one may rest
 function Pool.new(total, per_key, keep)
   return setmetatable({
-    total = total, per_key = per_key, keep = keep, places = {}, count = 0,
+    total = total, per_key = per_key, keep = keep, places = {}, count = 0, waiting = 0,
     waiters = core.waiters.new("connection of a pool"),
   }, Pool)
 end
@@ -104,12 +104,14 @@ local function open(pool, key, place)
 end
 
 -- Woken and then cancelled: the next in line has its turn.
-local function wait(waiters, seconds)
+local function wait(pool, waiters, seconds)
   local guard <close> = setmetatable({}, { __close = function(self)
+    pool.waiting = pool.waiting - 1
     if not self.done then
       waiters:wake()
     end
   end })
+  pool.waiting = pool.waiting + 1
   local _, err, code = waiters:wait(seconds)
   guard.done = true
   return code == nil, err, code
@@ -123,24 +125,21 @@ end
 ---@return moonwire.code? code "timeout"
 function Pool:take(key, seconds)
   local place = place_of(self, key)
-  local due = core.now() + (seconds or math.huge)
-  local waits = not place.waiters:is_empty()
+  local waits, due = self.waiting > 0 and not place.waiters:is_empty(), nil
   while true do
-    local link, stream
+    local link, stream, waiters = nil, nil, place.waiters
     if not waits then
       link, stream = take_idle(self, place)
       if link then
         return link, stream
       end
-    end
-    local waiters = place.waiters
-    if not waits then
       link, waiters = open(self, key, place)
       if link then
         return link
       end
     end
-    local ok, err, code = wait(waiters, math.max(due - core.now(), 0))
+    due = due or core.now() + (seconds or math.huge)
+    local ok, err, code = wait(self, waiters, math.max(due - core.now(), 0))
     if not ok then
       return nil, err, code
     end
@@ -157,7 +156,7 @@ function Pool:give(key, link)
     link:close()
   elseif link:rest(self.keep) then
     place.idle[#place.idle + 1] = link
-    if not place.waiters:wake() then
+    if self.waiting > 0 and not place.waiters:wake() then
       self.waiters:wake()
     end
   end

@@ -43,9 +43,9 @@ end }
 local function connect(self, one)
   local link, stream, code = self.pool:take(one.key, one.way.timeout)
   if not link then
-    return nil, stream, code
+    return nil, stream, "busy"
   elseif stream then
-    return link, stream, nil, stream:counters().received
+    return link, stream, nil, true
   end
   local err
   stream, err, code = dial.open(one.way)
@@ -181,6 +181,12 @@ end
 
 -- --- one server after the other
 
+local function note_failure(self, one)
+  if self.group:note_failure(one) then
+    log.warn(("upstream %s rests for %g s"):format(one.name, self.group.cooldown))
+  end
+end
+
 -- What a failure means: whether the request may go to another server, and the status if it may not.
 local function judge(self, one, guard, request, body, code, reused)
   local upload = guard.upload
@@ -191,10 +197,18 @@ local function judge(self, one, guard, request, body, code, reused)
   if reused and code ~= "timeout" and code ~= "invalid" and safe then
     return "stale"
   end
-  if self.group:note_failure(one) then
-    log.warn(("upstream %s rests for %g s"):format(one.name, self.group.cooldown))
-  end
+  note_failure(self, one)
   return safe and code ~= "timeout", code == "timeout" and 504 or 502
+end
+
+-- The status of a request that has no connection to its server.
+local function refused(self, one, err, code)
+  if code == "busy" then
+    return 503
+  end
+  log.debug(("upstream %s: %s"):format(one.name, err))
+  note_failure(self, one)
+  return code == "timeout" and 504 or 502
 end
 
 -- True: answered. Else whether to try again, and the status if not.
@@ -203,8 +217,7 @@ local function attempt(self, one, request, response)
   local guard <close> = setmetatable({ one = one, link = false, upload = false }, guarding)
   local link, stream, code, reused = connect(self, one)
   if not link then
-    self.group:note_failure(one)
-    return false, true, code == "timeout" and 504 or 502
+    return false, true, refused(self, one, stream, code)
   end
   guard.link = link
   local body, err
@@ -218,7 +231,7 @@ local function attempt(self, one, request, response)
     err = status
   end
   log.debug(("upstream %s: %s"):format(one.name, err))
-  return false, judge(self, one, guard, request, body, code, reused and reused > 0)
+  return false, judge(self, one, guard, request, body, code, reused)
 end
 
 local function handle(self, request, response)
