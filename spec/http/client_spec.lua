@@ -59,7 +59,8 @@ describe("http.get", function()
     local _, err, code = http.get("http://127.0.0.1:1/")
     assert.equal("refused", code)
     assert.equal("connect 127.0.0.1:1: connection refused", err)
-    for _, bad in ipairs { "", "127.0.0.1", "ftp://a/", "http://", "http://a:0/", "http://a:65536/", "http://a b/",
+    for _, bad in ipairs { "", "127.0.0.1", "ftp://a/", "http://", "http://a:0/", "http://a:65536/",
+      "http://a b/",
       "http://a/\r\nb", "http://ü.example/", "http://a\\b/", "http://[::1", ("http://a/"):rep(2000) } do
       _, err, code = http.get(bad)
       assert.equal("invalid", code, bad)
@@ -70,7 +71,8 @@ describe("http.get", function()
   it("raises for what cannot be sent", function()
     for problem, options in pairs {
       ["unknown option 'foo'"] = { foo = 1 }, ["is no name of a field"] = { headers = { ["a\nb"] = "c" } },
-      ["control characters"] = { headers = { a = "b\r\nc: d" } }, ["the client sets"] = { headers = { ["Content-Length"] = 3 } },
+      ["control characters"] = { headers = { a = "b\r\nc: d" } }, ["the client sets"] = { headers = {
+        ["Content-Length"] = 3 } },
       ["option 'timeout'"] = { timeout = "1" }, ["is a table"] = { headers = { a = { {} } } },
       ["only one of"] = { body = "a", form = {} }, ["an iterator or a file"] = { body = {} },
       ["space around"] = { headers = { a = " b" } }, ["option 'proxy'"] = { proxy = "nonsense" },
@@ -90,7 +92,8 @@ describe("http.get", function()
     local function get(bytes, method)
       return http.request { url = answering(bytes).url, method = method }
     end
-    assert.equal("hello", get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").body)
+    assert.equal("hello",
+      get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").body)
     assert.equal("", get("HTTP/1.1 204 No Content\r\n\r\n").body)
     assert.equal("", get("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n").body)
     assert.equal("", get("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD").body)
@@ -110,7 +113,8 @@ describe("http.get", function()
       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
-      "HTTP/1.1 200 OK\r\nX: " .. ("y"):rep(70000) .. "\r\n\r\n", "HTTP/1.1 200 OK\r\n" .. ("X: y\r\n"):rep(201) .. "\r\n",
+      "HTTP/1.1 200 OK\r\nX: " .. ("y"):rep(70000) .. "\r\n\r\n", "HTTP/1.1 200 OK\r\n"
+        .. ("X: y\r\n"):rep(201) .. "\r\n",
     } do
       local answer, _, code = http.get(answering(bytes).url)
       assert.is_nil(answer, bytes:sub(1, 40))
@@ -119,7 +123,8 @@ describe("http.get", function()
   end)
 
   it("tells a body that was cut from a whole one", function()
-    for _, bytes in ipairs { "Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" } do
+    for _, bytes in ipairs { "Content-Length: 10\r\n\r\nhello",
+      "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" } do
       local cut = raw(function(_, conn)
         conn:write("HTTP/1.1 200 OK\r\n" .. bytes)
       end)
@@ -131,7 +136,8 @@ describe("http.get", function()
   end)
 
   it("reads no more than it may", function()
-    local long = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" .. ("5\r\nhello\r\n"):rep(100) .. "0\r\n\r\n"
+    local long = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" .. ("5\r\nhello\r\n"):rep(100)
+      .. "0\r\n\r\n"
     local _, _, code = http.get(answering(long).url, { body_max = 499 })
     assert.equal("too_large", code)
     assert.equal(500, #http.get(answering(long).url, { body_max = 500 }).body)
@@ -166,8 +172,9 @@ describe("the connections of a client", function()
     assert.equal(1, peer.connections)
   end)
 
-  it("are not used again when they end, when more came than was asked for, or when a body was left", function()
-    for _, bytes in ipairs { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", HELLO .. "more",
+  it("are not used again when they end, when more came, or when a body was left", function()
+    for _, bytes in ipairs { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", HELLO
+      .. "more",
       "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n" } do
       local peer = answering(bytes)
       local client <close> = http.new()
@@ -438,7 +445,8 @@ describe("bodies that are sent", function()
     ok, err = pcall(http.post, base, function() return 1 end)
     assert.is_false(ok)
     assert.is_truthy(err:find("gave a number", 1, true))
-    ok, err = pcall(http.request, { url = base, method = "PUT", body = function() return nil end, length = 5 })
+    ok, err = pcall(http.request, { url = base, method = "PUT", body = function() return nil end,
+      length = 5 })
     assert.is_false(ok)
     assert.is_truthy(err:find("less than the 5 bytes", 1, true))
   end)
@@ -518,7 +526,8 @@ describe("a download", function()
       local from = tonumber(head:match("Range: bytes=(%d+)%-"))
       ranges[#ranges + 1] = from or false
       local left = data:sub((from or 0) + 1)
-      conn:write(("HTTP/1.1 %s\r\nETag: \"v1\"\r\nContent-Length: %d\r\n%s\r\n"):format(from and "206 Partial Content" or "200 OK",
+      conn:write(("HTTP/1.1 %s\r\nETag: \"v1\"\r\nContent-Length: %d\r\n%s\r\n"):format(from
+        and "206 Partial Content" or "200 OK",
         #left, from and ("Content-Range: bytes %d-%d/%d\r\n"):format(from, #data - 1, #data) or ""))
       conn:write(cut and left:sub(1, 3000) or left)
       return not cut and "" or nil
@@ -539,7 +548,8 @@ describe("a download", function()
 
   it("of what is not there leaves nothing", function()
     local place <close> = folder.new()
-    local _, _, code = http.download(answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").url, place.path .. "/f")
+    local _, _, code = http.download(answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").url,
+      place.path .. "/f")
     assert.equal("not_found", code)
     assert.is_nil(require "moonwire.file".stat(place.path .. "/f.part"))
   end)
@@ -558,7 +568,8 @@ describe("a proxy", function()
     local _, err, code = http.get("https://example.invalid/a", { proxy = refusing.url })
     assert.equal("denied", code)
     assert.is_truthy(err:find("407 Who", 1, true))
-    assert.is_truthy(refusing.heads[1]:find("^CONNECT example.invalid:443 HTTP/1.1\r\nHost: example.invalid:443"))
+    local head = "^CONNECT example.invalid:443 HTTP/1.1\r\nHost: example.invalid:443"
+    assert.is_truthy(refusing.heads[1]:find(head))
   end)
 
   it("is left out for some", function()
@@ -585,7 +596,8 @@ describe("server-sent events", function()
       if not data then
         return "HTTP/1.1 204 No Content\r\n\r\n"
       end
-      return ("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%s"):format(#data, data)
+      local head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+      return head:format(#data) .. data
     end)
     local seen = {}
     for event in http.events(peer.url) do

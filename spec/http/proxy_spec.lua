@@ -6,7 +6,8 @@ local proxy = require "moonwire.http.proxy"
 local server = require "moonwire.http.server"
 local task = require "moonwire.task"
 
--- An upstream server of raw bytes, as in client_spec: `answer(head, conn, count)` gives what is sent; nil ends.
+-- An upstream server of raw bytes, as in client_spec: `answer(head, conn, count)` gives what is sent; nil
+-- ends.
 local function raw(answer)
   local served = { heads = {}, connections = 0 }
   local listener = assert(net.serve("tcp://127.0.0.1:0", function(conn)
@@ -81,7 +82,8 @@ describe("http.proxy", function()
     local up = raw(function()
       return "HTTP/1.1 201 Made\r\nX-A: b\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello"
     end)
-    local answer = client:get(before { upstreams = { up.url } } .. "/a%2Fb/c?d=e", { headers = { ["X-C"] = "d" } })
+    local answer = client:get(before { upstreams = { up.url } } .. "/a%2Fb/c?d=e", { headers = {
+      ["X-C"] = "d" } })
     assert.equal(201, answer.status)
     assert.equal("hello", answer.body)
     assert.equal("b", answer.headers["x-a"])
@@ -91,9 +93,10 @@ describe("http.proxy", function()
   end)
 
   it("keeps what concerns one connection to itself", function()
-    local up = answering("HTTP/1.1 200 OK\r\nConnection: x-gone, keep-alive\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\n"
+    local up = answering("HTTP/1.1 200 OK\r\nConnection: x-gone, keep-alive\r\nX-Gone: 1\r\nKeep-Alive: 5\r\n"
       .. "Proxy-Authenticate: a\r\nX-Stays: 1\r\nContent-Length: 0\r\n\r\n")
-    local back = exchange(before { upstreams = { up.url } }, "GET / HTTP/1.1\r\nHost: a\r\nConnection: x-one\r\n"
+    local back = exchange(before { upstreams = { up.url } },
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: x-one\r\n"
       .. "Connection: X-Two\r\nX-One: 1\r\nX-Two: 1\r\nX-Three: 1\r\nTE: trailers\r\nKeep-Alive: 5\r\n"
       .. "Proxy-Connection: close\r\nProxy-Authorization: Basic x\r\nTrailer: a\r\n\r\n")
     for _, gone in ipairs { "X-One", "X-Two", "TE:", "Keep-Alive", "Proxy-", "Trailer", "Connection" } do
@@ -112,14 +115,16 @@ describe("http.proxy", function()
     for count = 1, 9 do
       lines[count] = ("Connection: x-%d\r\nX-%d: 1\r\n"):format(count, count)
     end
-    exchange(before { upstreams = { up.url } }, "GET / HTTP/1.1\r\nHost: a\r\n" .. table.concat(lines) .. "\r\n")
+    exchange(before { upstreams = { up.url } }, "GET / HTTP/1.1\r\nHost: a\r\n" .. table.concat(lines)
+      .. "\r\n")
     has_not(up.heads[1], "\r\nX-1: 1")
     has_not(up.heads[1], "\r\nX-9: 1")
   end)
 
   it("tells who the client is, and believes only whom it trusts", function()
     local up = answering(HELLO)
-    local said = { headers = { ["X-Forwarded-For"] = "1.2.3.4", ["X-Real-IP"] = "1.2.3.4", Forwarded = "for=1.2.3.4",
+    local said = { headers = { ["X-Forwarded-For"] = "1.2.3.4", ["X-Real-IP"] = "1.2.3.4",
+      Forwarded = "for=1.2.3.4",
       ["X-Forwarded-Proto"] = "https" } }
     local plain = before { upstreams = { up.url } }
     client:get(plain, said)
@@ -144,7 +149,8 @@ describe("http.proxy", function()
   it("sets, takes out and names what it is told to", function()
     local up = answering("HTTP/1.1 200 OK\r\nServer: secret\r\nX-B: old\r\nContent-Length: 0\r\n\r\n")
     local answer = client:get(before { upstreams = { up.url .. "/base/" }, host = "upstream", via = "edge",
-      set_headers = { ["X-A"] = "new" }, drop_headers = { "X-Drop" }, set_answer_headers = { ["X-B"] = "new" },
+      set_headers = { ["X-A"] = "new" }, drop_headers = { "X-Drop" }, set_answer_headers = {
+        ["X-B"] = "new" },
       drop_answer_headers = { "Server" } } .. "/x", { headers = { ["X-A"] = "old", ["X-Drop"] = "1" } })
     has(up.heads[1], "GET /base/x HTTP/1.1\r\nHost: " .. up.address .. "\r\n")
     has(up.heads[1], "X-A: new\r\n")
@@ -160,11 +166,14 @@ describe("http.proxy", function()
 
   it("refuses options that make no sense", function()
     for problem, options in pairs {
-      ["option 'upstreams'"] = { upstreams = {} }, ["is missing"] = {}, ["http://host/path"] = { upstreams = { "x" } },
+      ["option 'upstreams'"] = { upstreams = {} }, ["is missing"] = {}, ["http://host/path"] = {
+        upstreams = { "x" } },
       ["unknown option"] = { upstreams = { "http://a" }, foo = 1 }, ["option 'trust'"] =
-      { upstreams = { "http://a" }, trust = { "x" } }, ["option 'hash'"] = { upstreams = { "http://a" }, hash = "x" },
+      { upstreams = { "http://a" }, trust = { "x" } }, ["option 'hash'"] = { upstreams = { "http://a" },
+        hash = "x" },
       ["option 'balance'"] = { upstreams = { "http://a" }, balance = "x" }, ["option 'via'"] =
-      { upstreams = { "http://a" }, via = "a b" }, ["unknown key"] = { upstreams = { "http://a" }, check = { x = 1 } },
+      { upstreams = { "http://a" }, via = "a b" }, ["unknown key"] = { upstreams = { "http://a" }, check = {
+        x = 1 } },
       ["no name of a field"] = { upstreams = { "http://a" }, set_headers = { ["a\nb"] = "c" } },
     } do
       local ok, err = pcall(proxy.new, options)
@@ -183,7 +192,8 @@ describe("http.proxy", function()
       "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 1\r\nContent-Length: 2\r\n",
       "Transfer-Encoding: chunked, chunked\r\n", "Content-Length: +5\r\n", "Transfer-Encoding : chunked\r\n",
     } do
-      has(exchange(url, "POST / HTTP/1.1\r\nHost: a\r\n" .. bad .. "\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n"),
+      has(exchange(url, "POST / HTTP/1.1\r\nHost: a\r\n" .. bad
+        .. "\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n"),
         "Connection: close")
     end
     assert.equal(1, #up.heads)
@@ -219,7 +229,8 @@ describe("http.proxy", function()
 
   it("passes answers without a body", function()
     for bytes, method in pairs {
-      ["HTTP/1.1 204 No Content\r\n\r\n"] = "GET", ["HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"] = "GET",
+      ["HTTP/1.1 204 No Content\r\n\r\n"] = "GET",
+        ["HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"] = "GET",
       ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"] = "HEAD",
       ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"] = "HEAD",
     } do
@@ -336,7 +347,8 @@ describe("a proxy whose servers fail", function()
     assert.equal(504, status { upstreams = { silent.url }, read_timeout = 0.02 })
     assert.equal(502, status { upstreams = { answering("nonsense\r\n\r\n").url } })
     assert.equal(502, status { upstreams = { answering(nil).url } })
-    assert.equal(502, status { upstreams = { answering("HTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n").url } })
+    assert.equal(502,
+      status { upstreams = { answering("HTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n").url } })
     local resting = before { upstreams = { nobody() }, fails = 1, cooldown = 30 }
     assert.equal(502, client:get(resting).status)
     local answer = client:get(resting)
@@ -382,7 +394,8 @@ describe("a proxy whose servers fail", function()
   end)
 
   it("cuts an answer that its server has cut", function()
-    for _, framing in ipairs { "Content-Length: 100\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" } do
+    for _, framing in ipairs { "Content-Length: 100\r\n\r\nhello",
+      "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" } do
       local up = raw(function(_, conn)
         conn:write("HTTP/1.1 200 OK\r\n" .. framing)
         conn:flush()

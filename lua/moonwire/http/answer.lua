@@ -57,8 +57,8 @@ end
 ---@private
 function Answer.new(reply, state, link, pool, key)
   local status, reason, version = reply:status()
-  local answer = setmetatable({ reply = reply, state = state, link = link, pool = pool, key = key, status = status,
-    reason = reason, version = version, length = reply:length(), data = "" }, Answer)
+  local answer = setmetatable({ reply = reply, state = state, link = link, pool = pool, key = key,
+    status = status, reason = reason, version = version, length = reply:length(), data = "" }, Answer)
   if status ~= 101 and reply:is_whole() then
     leave(answer)
   end

@@ -27,8 +27,8 @@ end
 ---@return string? type Content-Type
 ---@return string? problem
 function body.read(options)
-  local given = (options.body ~= nil and 1 or 0) + (options.form ~= nil and 1 or 0) + (options.json ~= nil and 1 or 0)
-  if given > 1 then
+  local has_body, has_form, has_json = options.body ~= nil, options.form ~= nil, options.json ~= nil
+  if has_body and has_form or has_body and has_json or has_form and has_json then
     return nil, nil, "only one of the options body, form and json can be given"
   end
   if options.form then

@@ -1,4 +1,5 @@
---- An HTTP/1.1 client (RFC 9110, 9112): connections that are used again, redirects, proxies, cookies, streams.
+--- An HTTP/1.1 client (RFC 9110, 9112): connections that are used again, redirects, proxies, cookies,
+--- streams.
 local Answer = require "moonwire.http.answer"
 local check = require "moonwire.check"
 local cookie_jar = require "moonwire.http.cookie_jar"
@@ -22,8 +23,8 @@ Client.__index = Client
 
 -- --- one exchange
 
--- A connection that had served others before has died instead of answering: the server may have closed it in that
--- moment.
+-- A connection that had served others before has died instead of answering: the server may have closed it in
+-- that moment.
 local STALE <const> = { eof = true, reset = true, closed = true }
 
 local function connect(self, way, key)
@@ -62,7 +63,8 @@ local function attempt(self, made)
   end
   local guard <close> = setmetatable({ link = link }, guarding)
   local cookie = self.jar and self.jar:get(made.url)
-  local state = { stream = stream, method = made.method, head = plan.head(made, way, cookie), body = made.body,
+  local state = { stream = stream, method = made.method, head = plan.head(made, way, cookie),
+    body = made.body,
     awaits_continue = made.expects_continue, limits = made.limits, on_interim = made.on_interim }
   local reply, err
   reply, err, code = exchange.run(state)
@@ -161,13 +163,15 @@ end
 ---@field body_max? integer|false bytes of a body, decompressed; default 10485760
 ---@field head_max? integer bytes of the head of an answer; default 65536
 ---@field fields_max? integer fields of the head of an answer; default 200
----@field retries? integer how often a request that may be repeated is, when a used connection is dead; default 1
+---@field retries? integer how often a request that may be repeated is, when a used connection is dead;
+---default 1
 ---@field compression? boolean compressed answers are asked for, and decompressed; default true
 ---@field proxy? string|false URL of a proxy, or "environment"; default false
 ---@field no_proxy? string[] hosts, and all below them, that need none
 ---@field tls? moonwire.tls_client_options of https
 ---@field connection? moonwire.connect_options
----@field expect_continue? integer|false bytes from which a body waits for the server's consent; default 1048576
+---@field expect_continue? integer|false bytes from which a body waits for the server's consent; default
+---1048576
 ---@field query? table<string, any> more of the query
 ---@field body? string|moonwire.file|fun(): string? an iterator is sent in chunks, unless `length` is given
 ---@field length? integer bytes that an iterator gives
@@ -251,8 +255,8 @@ function Client:post(address, body, options)
   return request(self, with(options, "POST", address, body), "post")
 end
 
---- Downloads a file. What an earlier attempt has left in path.part is gone on with, if the server still has the
---- same version of it.
+--- Downloads a file. What an earlier attempt has left in path.part is gone on with, if the server still has
+--- the same version of it.
 ---@param address string
 ---@param path string
 ---@param options? moonwire.http.request_options
@@ -268,8 +272,8 @@ end
 ---@class moonwire.http.events_options: moonwire.http.request_options
 ---@field last_id? string only what came after the event of this id
 
---- Iterates over the events of a URL (text/event-stream), and connects again when the connection ends. Ends when
---- the server answers with anything but 200 and events.
+--- Iterates over the events of a URL (text/event-stream), and connects again when the connection ends. Ends
+--- when the server answers with anything but 200 and events.
 ---@param address string
 ---@param options? moonwire.http.events_options
 ---@return fun(): moonwire.http.event?
@@ -309,7 +313,8 @@ end
 ---@param options? moonwire.http.request_options
 ---@return moonwire.http.answer? answer
 ---@return string? err
----@return moonwire.code? code "refused", "timeout", "not_found", "unreachable", "reset", "eof", "invalid", "too_large"
+---@return moonwire.code? code "refused", "timeout", "not_found", "unreachable", "reset", "eof", "invalid",
+---"too_large"
 function client.get(address, options)
   return request(default(), with(options, "GET", address), "get")
 end

@@ -11,8 +11,9 @@ local cookie_jar = {}
 
 local COOKIE_MOST <const> = 4096 -- bytes of one
 local PER_HOST <const>, ALL <const> = 50, 3000
-local MONTHS <const> = { jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9, oct = 10,
-  nov = 11, dec = 12 }
+local DATE <const> = "(%d%d?)[ -](%a%a%a)%a*[ -](%d%d%d?%d?)%s+(%d%d?):(%d%d):(%d%d)"
+local MONTHS <const> = { jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9,
+  oct = 10, nov = 11, dec = 12 }
 
 --- A jar without cookies.
 ---@return moonwire.cookie_jar
@@ -24,7 +25,7 @@ end
 
 -- RFC 6265 section 5.1.1, for the forms that are in use. Seconds since 1970, or nil.
 local function read_date(text)
-  local day, name, year, hour, minute, second = text:match("(%d%d?)[ -](%a%a%a)%a*[ -](%d%d%d?%d?)%s+(%d%d?):(%d%d):(%d%d)")
+  local day, name, year, hour, minute, second = text:match(DATE)
   local month = name and MONTHS[name:lower()]
   year = tonumber(year)
   if not month or not year then
@@ -35,7 +36,8 @@ local function read_date(text)
   end
   local before = month <= 2 and year - 1 or year
   local shifted = month <= 2 and month + 9 or month - 3
-  local days = 365 * before + before // 4 - before // 100 + before // 400 + (153 * shifted + 2) // 5 + day - 719469
+  local days = 365 * before + before // 4 - before // 100 + before // 400
+  days = days + (153 * shifted + 2) // 5 + day - 719469
   return days * 86400 + hour * 3600 + minute * 60 + second
 end
 
@@ -161,7 +163,8 @@ function Jar:set(from, line)
 end
 
 local function path_covers(path, target)
-  return target == path or target:sub(1, #path) == path and (path:sub(-1) == "/" or target:sub(#path + 1, #path + 1) == "/")
+  local behind = target:sub(#path + 1, #path + 1)
+  return target == path or target:sub(1, #path) == path and (path:sub(-1) == "/" or behind == "/")
 end
 
 -- Cookies of one domain that go to a URL.

@@ -60,7 +60,9 @@ local function ask(client, address, options, at, validator)
   local answer, err, code = client:get(address, settings.merge(options, own))
   if not answer then
     return nil, err, code
-  elseif answer.status == 206 and tonumber((answer:header("content-range") or ""):match("^bytes (%d+)%-")) == at then
+  end
+  local from = (answer:header("content-range") or ""):match("^bytes (%d+)%-")
+  if answer.status == 206 and tonumber(from) == at then
     return answer, at
   elseif answer.status == 200 then
     return answer, 0
@@ -89,8 +91,8 @@ local function receive(answer, path, at)
   return bytes, err, code
 end
 
---- Downloads to `path`. What is there of an earlier attempt, beside it in path.part, is not asked for again when the
---- server still has the same version.
+--- Downloads to `path`. What is there of an earlier attempt, beside it in path.part, is not asked for again
+--- when the server still has the same version.
 ---@param client moonwire.http.client
 ---@param address string
 ---@param path string

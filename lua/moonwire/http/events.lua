@@ -73,7 +73,8 @@ function events.of(answer, state)
         line, first = line:gsub("^\xEF\xBB\xBF", ""), false
       end
       if line == "" and #state.data > 0 then
-        local event = { event = state.event or "message", data = table.concat(state.data, "\n"), id = state.id }
+        local event = { event = state.event or "message", data = table.concat(state.data, "\n"),
+          id = state.id }
         state.data, state.size, state.event = {}, 0, nil
         return event
       elseif line == "" then
@@ -87,7 +88,8 @@ end
 
 -- A new answer; 204 says that there will be no more, and so does every other one that is not 200.
 local function connect(client, address, options, state)
-  local headers = settings.merge(options.headers, { Accept = "text/event-stream", ["Cache-Control"] = "no-store",
+  local headers = settings.merge(options.headers, { Accept = "text/event-stream",
+    ["Cache-Control"] = "no-store",
     ["Last-Event-ID"] = state.id ~= "" and state.id or nil })
   local merged = settings.merge(options, { headers = headers, stream = true, body_max = false,
     read_timeout = options.read_timeout or false })
@@ -111,8 +113,8 @@ local function next_event(state)
   return ok and event or nil
 end
 
---- An iterator over the events of a URL that connects again when the connection ends, and asks then for what came
---- since the last event. Ends when the server says so, or answers otherwise.
+--- An iterator over the events of a URL that connects again when the connection ends, and asks then for what
+--- came since the last event. Ends when the server says so, or answers otherwise.
 ---@param client moonwire.http.client
 ---@param address string
 ---@param options? table

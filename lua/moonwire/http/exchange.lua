@@ -66,8 +66,8 @@ local function send_pieces(stream, body)
   return not chunked or stream:write("0\r\n\r\n")
 end
 
--- What the iterator raises is the caller's: it is noted, and the connection cut, so that whoever reads wakes up.
--- The server may have answered and closed: then that answer tells more than the fault of the sending.
+-- What the iterator raises is the caller's: it is noted, and the connection cut, so that whoever reads wakes
+-- up. The server may have answered and closed: then that answer tells more than the fault of the sending.
 local function upload_in_task(state)
   local upload, stream = state.upload, state.stream
   local ok, sent, err, code = pcall(send_pieces, stream, state.body)
@@ -104,7 +104,8 @@ end
 
 -- --- reading
 
--- Waits for the first byte of an answer, or for the time after which servers that know nothing of 100 are served.
+-- Waits for the first byte of an answer, or for the time after which servers that know nothing of 100 are
+-- served.
 local function await_continue(state)
   state.awaits_continue = false
   local _, _, code = task.with_timeout(CONTINUE_SECONDS, state.stream.peek_some, state.stream, 1)
@@ -142,8 +143,9 @@ local function has_answer(stream)
   return stream:is_open() and stream:counters().received > 0
 end
 
---- Sends a request and reads the head of its answer. `state` has `stream`, `method`, `head` (text), `body` (of
---- body.read), `awaits_continue`, `limits`, `on_interim`; `upload` is set. Raises what an iterator raised.
+--- Sends a request and reads the head of its answer. `state` has `stream`, `method`, `head` (text), `body`
+--- (of body.read), `awaits_continue`, `limits`, `on_interim`; `upload` is set. Raises what an iterator
+--- raised.
 ---@param state table
 ---@return table? reply
 ---@return string? err

@@ -3,7 +3,8 @@ local field = {}
 
 --- Fields that the client and the proxy set themselves.
 local OURS <const> = { ["content-length"] = true, ["transfer-encoding"] = true, ["connection"] = true,
-  ["upgrade"] = true, ["expect"] = true, ["keep-alive"] = true, ["proxy-connection"] = true, te = true, trailer = true }
+  ["upgrade"] = true, ["expect"] = true, ["keep-alive"] = true, ["proxy-connection"] = true, te = true,
+    trailer = true }
 
 --- Whether bytes can be a method or the name of a field (RFC 9110 section 5.6.2).
 ---@param text any

@@ -6,8 +6,8 @@ local url = require "moonwire.http.url"
 
 local health = {}
 
-local KNOWN <const> = { path = "string", interval = "number", timeout = "number", expect = "number", rise = "number",
-  fall = "number" }
+local KNOWN <const> = { path = "string", interval = "number", timeout = "number", expect = "number",
+  rise = "number", fall = "number" }
 
 --- What is wrong with the option; nil: nothing.
 ---@param options table
@@ -46,7 +46,8 @@ local function note(one, well, options)
 end
 
 local function watch(one, options)
-  local asking <close> = client.new { timeout = options.timeout or 2, redirects = 0, agent = "moonwire-check" }
+  local asking <close> = client.new { timeout = options.timeout or 2, redirects = 0,
+    agent = "moonwire-check" }
   while true do
     note(one, is_well(asking, one, options), options)
     task.sleep(options.interval or 5)

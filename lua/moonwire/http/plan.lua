@@ -11,7 +11,8 @@ local url = require "moonwire.http.url"
 local plan = {}
 
 -- Methods that may be sent again when nobody knows whether they arrived (RFC 9110 section 9.2.2).
-local IDEMPOTENT <const> = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
+local IDEMPOTENT <const> = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
+  TRACE = true }
 local EXPECTS_BODY <const> = { POST = true, PUT = true, PATCH = true }
 
 local function add_defaults(made, chosen, content_type)
@@ -50,8 +51,9 @@ local function add_query(made, query)
   end
 end
 
-local COPIED <const> = { "redirects", "insecure_redirects", "body_max", "retries", "stream", "address", "upgrade",
-  "on_interim", "tls", "connection", "read_timeout", "connect_timeout", "proxy", "no_proxy", "timeout", "compression" }
+local COPIED <const> = { "redirects", "insecure_redirects", "body_max", "retries", "stream", "address",
+  "upgrade", "on_interim", "tls", "connection", "read_timeout", "connect_timeout", "proxy", "no_proxy",
+  "timeout", "compression" }
 
 --- Reads what a script asks for.
 ---@param client table its settings
@@ -112,7 +114,8 @@ local function framing(made)
   elseif not made.body then
     return EXPECTS_BODY[made.method] and "Content-Length: 0\r\n" or ""
   end
-  local lines = made.body.size and ("Content-Length: %d\r\n"):format(made.body.size) or "Transfer-Encoding: chunked\r\n"
+  local lines = made.body.size and ("Content-Length: %d\r\n"):format(made.body.size)
+    or "Transfer-Encoding: chunked\r\n"
   return made.expects_continue and lines .. "Expect: 100-continue\r\n" or lines
 end
 

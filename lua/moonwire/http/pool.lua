@@ -1,7 +1,7 @@
 --- Connections that are kept for the next request. Not for scripts.
 ---
---- A place is kept under a key, which holds all that makes one connection another than the next. Whether a link
---- is still open only the link knows: counts are upper bounds, and are made good when they are reached.
+--- A place is kept under a key, which holds all that makes one connection another than the next. Whether a
+--- link is still open only the link knows: counts are upper bounds, and are made good when they are reached.
 local core = require "moonwire.core"
 
 local Pool = {}
@@ -127,7 +127,8 @@ function Pool:take(key, seconds)
   local place = place_of(self, key)
   local waits, due = self.waiting > 0 and not place.waiters:is_empty(), nil
   while true do
-    local link, stream, waiters = nil, nil, place.waiters
+    local link, stream
+    local waiters = place.waiters
     if not waits then
       link, stream = take_idle(self, place)
       if link then

@@ -12,24 +12,32 @@ local upstream = require "moonwire.http.upstream"
 
 local proxy = {}
 
-local IDEMPOTENT <const> = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
+local IDEMPOTENT <const> = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
+  TRACE = true }
 local CONTINUE_SECONDS <const> = 1 -- until a body leaves although the server has not asked for it
 
-local KNOWN <const> = { upstreams = "table", balance = { round_robin = true, least_connections = true, hash = true },
-  hash = "string", fails = "integer", within = "number", cooldown = "number", check = "table", retries = "number",
-  connect_timeout = "number", read_timeout = "number", upgrade_timeout = "number", connections = "integer",
-  keep_alive = "number", host = "string", trust = "table", forwarded = { x = true, standard = true, both = true, none = true },
-  via = "string", set_headers = "table", drop_headers = "table", set_answer_headers = "table",
-  drop_answer_headers = "table", body_max = "number", tls = "table", connection = "table" }
+local BALANCES <const> = { round_robin = true, least_connections = true, hash = true }
+local FORWARDED <const> = { x = true, standard = true, both = true, none = true }
 
-local DEFAULTS <const> = { balance = "round_robin", hash = "address", fails = 3, within = 10, cooldown = 10, retries = 1,
-  connect_timeout = 5, read_timeout = 60, upgrade_timeout = 3600, connections = 1024, keep_alive = 60, host = "client",
-  forwarded = "x" }
+local KNOWN <const> = {
+  upstreams = "table", balance = BALANCES, hash = "string", fails = "integer", within = "number",
+  cooldown = "number", check = "table", retries = "number", connect_timeout = "number",
+  read_timeout = "number", upgrade_timeout = "number", connections = "integer", keep_alive = "number",
+  host = "string", trust = "table", forwarded = FORWARDED, via = "string", set_headers = "table",
+  drop_headers = "table", set_answer_headers = "table", drop_answer_headers = "table", body_max = "integer",
+  tls = "table", connection = "table",
+}
+
+local DEFAULTS <const> = {
+  balance = "round_robin", hash = "address", fails = 3, within = 10, cooldown = 10, retries = 1,
+  connect_timeout = 5, read_timeout = 60, upgrade_timeout = 3600, connections = 1024, keep_alive = 60,
+  host = "client", forwarded = "x",
+}
 
 -- --- what is sent
 
--- Each request in progress has one: whichever way it ends, the server has one less, and a connection in mid-exchange
--- is cut.
+-- Each request in progress has one: whichever way it ends, the server has one less, and a connection in
+-- mid-exchange is cut.
 local guarding = { __close = function(guard)
   guard.one.active = guard.one.active - 1
   if guard.link then
@@ -41,13 +49,13 @@ local guarding = { __close = function(guard)
 end }
 
 local function connect(self, one)
-  local link, stream, code = self.pool:take(one.key, one.way.timeout)
+  local link, stream = self.pool:take(one.key, one.way.timeout)
   if not link then
     return nil, stream, "busy"
   elseif stream then
     return link, stream, nil, true
   end
-  local err
+  local err, code
   stream, err, code = dial.open(one.way)
   if not stream then
     link:close()
@@ -56,8 +64,8 @@ local function connect(self, one)
   return link, link:hold(stream)
 end
 
--- The body of a request that is still to come, in a task beside the one that waits for the answer. When the client
--- fails the server must not take that for the end of the body.
+-- The body of a request that is still to come, in a task beside the one that waits for the answer. When the
+-- client fails the server must not take that for the end of the body.
 local function upload_in_task(upload, stream, request)
   local ok, err, code, side = core.http.pass_body(stream, request)
   upload.done = true
@@ -118,17 +126,19 @@ end
 
 -- --- what comes back
 
+local REASONS <const> = {
+  [400] = "Bad Request", [408] = "Request Timeout", [413] = "Content Too Large", [502] = "Bad Gateway",
+  [503] = "Service Unavailable", [504] = "Gateway Timeout",
+}
+
 local function answer(response, status, retry_after)
   response:status(status)
   if retry_after then
     response:header("Retry-After", tostring(retry_after))
   end
-  response:send(("%d %s\n"):format(status, proxy.reasons[status]))
+  response:send(("%d %s\n"):format(status, REASONS[status]))
   return true
 end
-
-proxy.reasons = { [400] = "Bad Request", [408] = "Request Timeout", [413] = "Content Too Large", [502] = "Bad Gateway",
-  [503] = "Service Unavailable", [504] = "Gateway Timeout" }
 
 local OF_CLIENT <const> = { invalid = 400, timeout = 408, too_large = 413 }
 
@@ -174,7 +184,8 @@ local function give(self, one, guard, request, response, reply, status)
   elseif side == "from" and not response:is_started() then
     return answer(response, 502)
   elseif side == "from" then
-    log.warn(("upstream %s: the answer to %s %s broke off: %s"):format(one.name, request.method, request.path, err))
+    log.warn(("upstream %s: the answer to %s %s broke off: %s"):format(one.name, request.method,
+      request.path, err))
   end
   return true
 end
@@ -236,11 +247,7 @@ end
 
 local function handle(self, request, response)
   local tried, last
-  if self.body_max then
-    request:limit_body(self.body_max)
-  else
-    request:limit_body(false)
-  end
+  request:limit_body(self.body_max or false)
   for _ = 0, self.retries do
     local one = self.group:choose(request, tried)
     if not one then
@@ -286,9 +293,13 @@ local function make_rules(chosen)
     return nil, nil, problem or answer_problem or "option 'via': a name of letters, digits and - expected"
   end
   local mode = chosen.forwarded
-  return core.http.pass_rules { drop = lower_all(chosen.drop_headers, chosen.set_headers), trust = chosen.trust, lines = lines,
-    x_forwarded = mode == "x" or mode == "both", forwarded = mode == "standard" or mode == "both" },
-    core.http.pass_rules { drop = lower_all(chosen.drop_answer_headers, chosen.set_answer_headers), lines = answer_lines }
+  local rules = core.http.pass_rules {
+    drop = lower_all(chosen.drop_headers, chosen.set_headers), trust = chosen.trust, lines = lines,
+    x_forwarded = mode == "x" or mode == "both", forwarded = mode == "standard" or mode == "both",
+  }
+  return rules, core.http.pass_rules {
+    drop = lower_all(chosen.drop_answer_headers, chosen.set_answer_headers), lines = answer_lines,
+  }
 end
 
 ---@class moonwire.http.proxy_options
@@ -325,8 +336,8 @@ end
 ---@field rise? integer good answers in a row until a server is used again; default 2
 ---@field fall? integer bad ones until it is not; default 2
 
---- Makes a handler that passes requests on. With `check`, tasks ask the servers how they are: those belong to the
---- task that calls this, or to the service at the top of a script.
+--- Makes a handler that passes requests on. With `check`, tasks ask the servers how they are: those belong to
+--- the task that calls this, or to the service at the top of a script.
 ---@param options moonwire.http.proxy_options
 ---@return moonwire.http.handler
 function proxy.new(options)

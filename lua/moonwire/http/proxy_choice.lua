@@ -28,7 +28,8 @@ end
 -- HTTP_PROXY in capitals is left out: a CGI program has it from its client.
 local function of_environment(to)
   local secure = dial.is_secure(to.scheme)
-  local text = secure and (os.getenv "https_proxy" or os.getenv "HTTPS_PROXY") or not secure and os.getenv "http_proxy"
+  local text = secure and (os.getenv "https_proxy" or os.getenv "HTTPS_PROXY") or not secure
+    and os.getenv "http_proxy"
   if not text or text == "" or is_exempt(to, split(os.getenv "no_proxy" or os.getenv "NO_PROXY")) then
     return nil
   end

@@ -8,17 +8,22 @@ local CLIENT <const> = { connections = "integer", connections_per_host = "intege
   cookies = true, agent = "string" }
 
 local REQUEST <const> = {
-  headers = "table", timeout = "seconds", connect_timeout = "seconds", read_timeout = "seconds", redirects = "count",
-  insecure_redirects = "boolean", body_max = "count", head_max = "integer", fields_max = "integer", retries = "count",
-  compression = "boolean", proxy = true, no_proxy = "table", tls = "table", connection = "table", expect_continue = true,
+  headers = "table", timeout = "seconds", connect_timeout = "seconds", read_timeout = "seconds",
+  redirects = "count", insecure_redirects = "boolean", body_max = "count", head_max = "integer",
+  fields_max = "integer", retries = "count", compression = "boolean", proxy = true, no_proxy = "table",
+  tls = "table", connection = "table", expect_continue = true,
 }
 
-local OF_ONE <const> = { method = "string", url = "string", body = true, form = "table", json = true, query = "table",
-  length = "count", stream = "boolean", address = "string", upgrade = "string", on_interim = "function" }
+local OF_ONE <const> = {
+  method = "string", url = "string", body = true, form = "table", json = true, query = "table",
+  length = "count", stream = "boolean", address = "string", upgrade = "string", on_interim = "function",
+}
 
-local DEFAULTS <const> = { timeout = false, connect_timeout = 10, read_timeout = 60, redirects = 10,
-  insecure_redirects = false, body_max = 10 * 1024 * 1024, retries = 1, compression = true, expect_continue = 1 << 20,
-  proxy = false, connections = 256, connections_per_host = 16, keep_alive = 60, cookies = false, agent = "moonwire" }
+local DEFAULTS <const> = {
+  timeout = false, connect_timeout = 10, read_timeout = 60, redirects = 10, insecure_redirects = false,
+  body_max = 10 * 1024 * 1024, retries = 1, compression = true, expect_continue = 1 << 20, proxy = false,
+  connections = 256, connections_per_host = 16, keep_alive = 60, cookies = false, agent = "moonwire",
+}
 
 local function sorted_names(...)
   local names = {}

@@ -1,4 +1,5 @@
---- The servers behind a reverse proxy: which of them is next, and which are not to be asked for now. Not for scripts.
+--- The servers behind a reverse proxy: which of them is next, and which are not to be asked for now. Not for
+--- scripts.
 local core = require "moonwire.core"
 local dial = require "moonwire.http.dial"
 local url = require "moonwire.http.url"
@@ -44,9 +45,12 @@ local function read_one(text, settings)
   end
   local way = { to = parts, address = address, tls = settings.tls, connection = settings.connection,
     timeout = settings.connect_timeout, read_timeout = settings.read_timeout }
-  return { name = text, way = way, key = dial.key(way), folder = parts.path ~= "/" and parts.path:gsub("/$", "") or nil,
-    host = settings.host == "upstream" and url.authority(parts) or settings.host ~= "client" and settings.host or nil,
-    seed = hash(text), active = 0, fails = 0, since = 0, down_until = 0, is_up = true }
+  local host = settings.host == "upstream" and url.authority(parts) or settings.host
+  return {
+    name = text, way = way, key = dial.key(way), seed = hash(text), active = 0, fails = 0, since = 0,
+    down_until = 0, is_up = true, host = host ~= "client" and host or nil,
+    folder = parts.path ~= "/" and parts.path:gsub("/$", "") or nil,
+  }
 end
 
 -- What a client is told apart by.
@@ -116,7 +120,8 @@ function choose.least_connections(group, now, tried)
   return best
 end
 
--- The one with the highest number for this client (rendezvous hashing): when a server leaves, only its own move.
+-- The one with the highest number for this client (rendezvous hashing): when a server leaves, only its own
+-- move.
 function choose.hash(group, now, tried, request)
   local key, best, highest = hash(group.client_key(request)), nil, -1
   for _, one in ipairs(group.list) do
@@ -146,8 +151,8 @@ function Group:retry_after()
   return math.max(math.ceil(first - now), 1)
 end
 
---- A request that the server should have answered has failed. Too often within a time: it rests for a while, and after
---- that one more failure is enough.
+--- A request that the server should have answered has failed. Too often within a time: it rests for a while,
+--- and after that one more failure is enough.
 ---@param one moonwire.http.upstream
 function Group:note_failure(one)
   local now = core.now()
