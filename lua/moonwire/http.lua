@@ -12,12 +12,12 @@
 local FUNCTIONS <const> = {
   serve = { "server", "serve" }, service = { "server", "service" },
   router = { "router", "new" }, session = { "session", "new" }, cors = { "cors", "new" },
-  static = { "static", "new" }, compress = { "compress", "new" }, proxy = { "proxy", "new" },
+  static = { "static", "folder" }, proxy = { "proxy", "new" },
   get = { "client", "get" }, head = { "client", "head" }, post = { "client", "post" }, put = { "client", "put" },
   delete = { "client", "delete" }, patch = { "client", "patch" }, request = { "client", "request" },
 }
 local MODULES <const> = {
-  auth = true, client = true, cookie = true, limit = true, media = true, multipart = true, query = true,
+  auth = true, client = true, compression = true, cookie = true, limit = true, media = true, multipart = true, query = true,
   template = true,
 }
 
@@ -28,7 +28,10 @@ local MODULES <const> = {
 ---@field router fun(options?: moonwire.http.router_options): moonwire.http.router
 ---@field session fun(options: moonwire.http.session_options): moonwire.http.middleware
 ---@field cors fun(options: moonwire.http.cors_options): moonwire.http.middleware
+---@field static fun(root: string|moonwire.folder, options?: moonwire.static_options):
+---moonwire.http.handler?, string?, moonwire.code?
 ---@field auth moonwire.http.auth
+---@field compression moonwire.http.compression
 ---@field cookie moonwire.http.cookie
 ---@field limit moonwire.http.limit
 ---@field media moonwire.http.media

@@ -43,7 +43,7 @@ function cookie.parse(field)
 end
 
 --- The value of one cookie of a request.
----@param field? string the field "Cookie"
+---@param field string|nil the field "Cookie"
 ---@param name string
 ---@return string? value
 function cookie.find(field, name)

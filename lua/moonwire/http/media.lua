@@ -125,7 +125,7 @@ end
 
 --- The one of several types that a client would rather have; of those that it
 --- likes equally, the first.
----@param accept? string the field "Accept"; nil or empty: it takes anything
+---@param accept string|nil the field "Accept"; nil or empty: it takes anything
 ---@param offers string[] media types, the best first
 ---@return string? offer nil: it takes none of them (status 406, or the first one all the same)
 function media.choose(accept, offers)
