@@ -13,12 +13,13 @@ local FUNCTIONS <const> = {
   serve = { "server", "serve" }, service = { "server", "service" },
   router = { "router", "new" }, session = { "session", "new" }, cors = { "cors", "new" },
   static = { "static", "folder" }, proxy = { "proxy", "new" },
-  get = { "client", "get" }, head = { "client", "head" }, post = { "client", "post" }, put = { "client", "put" },
-  delete = { "client", "delete" }, patch = { "client", "patch" }, request = { "client", "request" },
+  get = { "client", "get" }, head = { "client", "head" }, post = { "client", "post" },
+  put = { "client", "put" }, delete = { "client", "delete" }, patch = { "client", "patch" },
+  request = { "client", "request" },
 }
 local MODULES <const> = {
-  auth = true, client = true, compression = true, cookie = true, limit = true, media = true, multipart = true, query = true,
-  template = true,
+  auth = true, client = true, compression = true, cookie = true, limit = true, media = true,
+  multipart = true, query = true, template = true,
 }
 
 ---@class moonwire.http

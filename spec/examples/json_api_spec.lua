@@ -27,7 +27,8 @@ describe("examples/json_api.lua", function()
   it("answers GET, HEAD and POST of its root after the body", function()
     local api <close> = session.start "json_api"
     local function code(options)
-      return shell(api:translate("curl -s -o /dev/null -w '%{http_code} ' " .. options .. " http://127.0.0.1:7010/"))
+      return shell(api:translate("curl -s -o /dev/null -w '%{http_code} ' " .. options
+        .. " http://127.0.0.1:7010/"))
     end
     assert.are.equal("200 ", code "")
     assert.are.equal("200 ", code "-I")
@@ -39,7 +40,8 @@ describe("examples/json_api.lua", function()
   it("refuses what is no note", function()
     local api <close> = session.start "json_api"
     local function code(options)
-      return shell(api:translate("curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1:7010/notes " .. options))
+      return shell(api:translate("curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1:7010/notes "
+        .. options))
     end
     assert.are.equal("415 ", code "-d x=1")
     assert.are.equal("400 ", code "--json '{'")

@@ -33,10 +33,12 @@ describe("examples/upload.lua", function()
       script = "examples/upload.lua", options = { "--set", "folder=" .. place.path, "--memory-limit", "8M" },
     }
     local big = other:write("big", ("0123456789abcdef"):rep(1024 * 1024))
-    local page = curl(server, "-F", "file=@" .. big, "-F", "file=@" .. big .. ";filename=<b>.txt", "-F", "other=1")
+    local page = curl(server, "-F", "file=@" .. big, "-F", "file=@" .. big .. ";filename=<b>.txt", "-F",
+      "other=1")
     assert.matches("<li>big: 16777216 bytes</li>%s+<li>&lt;b&gt;.txt: 16777216 bytes</li>.*201$", page)
     assert.are.equal(0, (process.run { "cmp", big, place.path .. "/<b>.txt" }))
-    assert.matches("<li>big: exists</li>.*200$", curl(server, "-F", "file=@" .. big):gsub("big: [^<]*exists[^<]*", "big: exists"))
+    assert.matches("<li>big: exists</li>.*200$",
+      curl(server, "-F", "file=@" .. big):gsub("big: [^<]*exists[^<]*", "big: exists"))
   end)
 
   it("refuses what is no form, and forms of other sites", function()

@@ -124,7 +124,8 @@ describe("a response", function()
   it("is JSON", function()
     app:get("/", function(_, response) response:json({ a = json.null }, 201) end)
     local answer = get "/"
-    assert.are.same({ 201, '{"a":null}', JSON }, { answer.status, answer.body, answer.headers["content-type"] })
+    assert.are.same({ 201, '{"a":null}', JSON },
+      { answer.status, answer.body, answer.headers["content-type"] })
   end)
 
   it("is a page", function()
@@ -151,7 +152,8 @@ describe("a response", function()
 
   it("refuses with what a code stands for, and tells nothing else", function()
     local codes <const> = {
-      invalid = 400, too_large = 413, unsupported = 415, timeout = 408, full = 507, exists = 409, not_found = 404,
+      invalid = 400, too_large = 413, unsupported = 415, timeout = 408, full = 507, exists = 409,
+      not_found = 404,
       denied = 403, reset = 500, system = 500,
     }
     for code in pairs(codes) do
@@ -171,7 +173,8 @@ describe("a response", function()
       for i, call in ipairs {
         function() response:redirect "/a\r\nSet-Cookie: x=y" end, function() response:redirect "/a b" end,
         function() response:redirect "" end, function() response:redirect("/", 200) end,
-        function() response:json(print) end, function() response:json(1, 99) end, function() response:html(1) end,
+        function() response:json(print) end, function() response:json(1, 99) end,
+        function() response:html(1) end,
         function() response:problem("x") end, function() response:problem(700) end,
         function() response:html("x", "200") end,
       } do
@@ -181,7 +184,8 @@ describe("a response", function()
     end)
     assert.are.equal(200, get("/").status)
     assert.are.equal(10, #messages)
-    for i, name in ipairs { "redirect", "redirect", "redirect", "redirect", "json", "json", "html", "problem", "problem" } do
+    for i, name in ipairs { "redirect", "redirect", "redirect", "redirect", "json", "json", "html",
+      "problem", "problem" } do
       assert.matches("^spec/http/answer_spec.lua:%d+: bad argument #%d to '" .. name .. "'", messages[i])
     end
   end)

@@ -32,8 +32,10 @@ describe("a password", function()
   it("is not compared with what is no hash", function()
     local hash = assert(auth.hash_password("x", COST))
     for _, odd in ipairs {
-      "", "x", hash .. "x ", hash:gsub("n=16", "n=15"), hash:gsub("n=16", "n=1048576"), hash:gsub("p=3", "p=99"),
-      hash:gsub("%$[%w_-]+$", "$AAAA"), hash:gsub("r=8", "r=0"), (hash:gsub("n=16", "n=99999999999999999999")),
+      "", "x", hash .. "x ", hash:gsub("n=16", "n=15"), hash:gsub("n=16", "n=1048576"),
+      hash:gsub("p=3", "p=99"),
+      hash:gsub("%$[%w_-]+$", "$AAAA"), hash:gsub("r=8", "r=0"),
+      (hash:gsub("n=16", "n=99999999999999999999")),
     } do
       assert.are.equal("invalid", (select(3, auth.verify_password("x", odd))), odd)
     end
@@ -50,12 +52,14 @@ end)
 describe("basic authentication", function()
   it("lets in who knows a password of the table", function()
     local site <close> = site_with(auth.basic {
-      realm = "admin", users = { ann = auth.hash_password("a:b c", COST), bob = auth.hash_password("", COST) },
+      realm = "admin", users = { ann = auth.hash_password("a:b c", COST),
+        bob = auth.hash_password("", COST) },
     })
     assert.are.equal("ann", site:get("/", basic "ann:a:b c").body)
     assert.are.equal("ann", site:get("/", basic "ann:a:b c").body)
     assert.are.equal("bob", site:get("/", { Authorization = "bAsIc  " .. codec.base64_encode "bob:" }).body)
-    for _, pair in ipairs { "ann:x", "ann:", "ann", "", ":", "eve:a:b c", "Ann:a:b c", "ann:a:b c\n", "bob:x" } do
+    for _, pair in ipairs { "ann:x", "ann:", "ann", "", ":", "eve:a:b c", "Ann:a:b c", "ann:a:b c\n",
+      "bob:x" } do
       local answer = site:get("/", basic(pair))
       assert.are.equal(401, answer.status, pair)
       assert.are.equal('Basic realm="admin", charset="UTF-8"', answer.headers["www-authenticate"])
@@ -75,9 +79,10 @@ describe("basic authentication", function()
     end })
     assert.matches("^table", site:get("/", basic "ann:x").body)
     assert.are.equal(401, site:get("/", basic "ann:y").status)
-    local broken <close> = site_with(auth.basic { check = function() return nil, "the table of users is away" end })
+    local broken <close> = site_with(auth.basic { check = function() return nil, "no table of users" end })
     local answer = broken:get("/", basic "ann:x")
-    assert.are.same({ 503, "2", "503: try again later\n" }, { answer.status, answer.headers["retry-after"], answer.body })
+    assert.are.same({ 503, "2", "503: try again later\n" },
+      { answer.status, answer.headers["retry-after"], answer.body })
   end)
 
   it("computes a password that was right once in a while", function()
@@ -97,7 +102,8 @@ describe("basic authentication", function()
   it("is refused with options that do not do", function()
     for problem, options in pairs {
       ["either 'users' or 'check'"] = {}, ["'realm': ASCII"] = { realm = '"', check = print },
-      ["'a:b' is no name"] = { users = { ["a:b"] = "x" } }, ["kept of ann is no hash"] = { users = { ann = "secret" } },
+      ["'a:b' is no name"] = { users = { ["a:b"] = "x" } },
+      ["kept of ann is no hash"] = { users = { ann = "secret" } },
       ["unknown option 'user'"] = { user = {} },
     } do
       local ok, message = pcall(function() auth.basic(options) end)
@@ -147,7 +153,8 @@ describe("bearer authentication", function()
   end)
 
   it("is refused with options that do not do", function()
-    for _, options in ipairs { {}, { check = 1 }, { check = print, realm = "a\\b" }, { check = print, scope = "\r\n" } } do
+    for _, options in ipairs { {}, { check = 1 }, { check = print, realm = "a\\b" },
+      { check = print, scope = "\r\n" } } do
       local ok, message = pcall(function() auth.bearer(options) end)
       assert.is_false(ok)
       assert.matches("#1 to 'bearer'", message)

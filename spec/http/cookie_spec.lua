@@ -40,7 +40,8 @@ describe("a cookie that is set", function()
   it("has the attributes that it is given", function()
     assert.are.equal("a=b; Path=/x; Domain=example.org; Max-Age=60; Secure; SameSite=None; Partitioned",
       cookie.encode("a", "b", {
-        path = "/x", domain = "example.org", max_age = 60, secure = true, http_only = false, same_site = "none",
+        path = "/x", domain = "example.org", max_age = 60, secure = true, http_only = false,
+        same_site = "none",
         partitioned = true,
       }))
     assert.are.equal("__Host-a=; Path=/; Secure; HttpOnly; SameSite=Strict",
@@ -53,8 +54,10 @@ describe("a cookie that is set", function()
   end)
 
   it("is refused when browsers would drop it or others read it differently", function()
-    for _, value in ipairs { "a b", "a;b", 'a"b', "a,b", "a\\b", "a\r\nSet-Cookie: x=y", "\0", "ä", "\127" } do
-      assert.matches("^spec/http/cookie_spec.lua.*#2 to 'encode'", refusal(function() cookie.encode("a", value) end))
+    for _, value in ipairs { "a b", "a;b", 'a"b', "a,b", "a\\b", "a\r\nSet-Cookie: x=y", "\0", "ä",
+      "\127" } do
+      assert.matches("^spec/http/cookie_spec.lua.*#2 to 'encode'",
+        refusal(function() cookie.encode("a", value) end))
     end
     for _, name in ipairs { "", "a b", "a=b", "a;b", "ä", "a\r\n" } do
       assert.matches("#1 to 'encode' %(no name", refusal(cookie.encode, name, "x"))
@@ -71,7 +74,8 @@ describe("a cookie that is set", function()
       assert.matches("#3 to 'encode' .*" .. problem, refusal(cookie.encode, "a", "b", options))
     end
     assert.matches("__Secure%-", refusal(cookie.encode, "__Secure-a", "b"))
-    for _, options in ipairs { {}, { secure = true, path = "/x" }, { secure = true, domain = "example.org" } } do
+    for _, options in ipairs { {}, { secure = true, path = "/x" },
+      { secure = true, domain = "example.org" } } do
       assert.matches("__Host%-", refusal(cookie.encode, "__host-a", "b", options))
     end
     assert.matches("4097 bytes", refusal(cookie.encode, "a", ("x"):rep(4096)))
@@ -105,7 +109,8 @@ describe("a response", function()
       response:send()
     end)
     site:get("/")
-    assert.matches("^spec/http/cookie_spec.lua:%d+: bad argument #2 to 'cookie' %(a cookie has no blanks", message)
+    assert.matches("^spec/http/cookie_spec.lua:%d+: bad argument #2 to 'cookie' %(a cookie has no blanks",
+      message)
     assert.matches("\nspec/http/cookie_spec.lua:%d+: bad argument #1 to 'clear_cookie' %(no name", message)
   end)
 end)

@@ -32,7 +32,8 @@ describe("pages of other origins", function()
 
   it("may not read otherwise, and caches learn that it depends", function()
     local site <close> = site_with { origins = { "https://a.example" }, credentials = true }
-    for _, origin in ipairs { "https://b.example", "null", "http://a.example", "https://a.example.evil", "*" } do
+    for _, origin in ipairs { "https://b.example", "null", "http://a.example", "https://a.example.evil",
+      "*" } do
       local answer = site:get("/", from(origin))
       assert.are.equal("hello", answer.body)
       assert.is_nil(answer.headers["access-control-allow-origin"], origin)
@@ -62,7 +63,8 @@ describe("pages of other origins", function()
 
   it("ask first, and are told what they may", function()
     local site <close> = site_with {
-      origins = { "https://a.example" }, methods = { "GET", "PUT" }, headers = { "authorization", "x-y" }, max_age = 5,
+      origins = { "https://a.example" }, methods = { "GET", "PUT" }, headers = { "authorization", "x-y" },
+      max_age = 5,
     }
     local answer = site:request("OPTIONS", "/", from("https://a.example", PREFLIGHT))
     assert.are.equal(204, answer.status)
@@ -72,15 +74,19 @@ describe("pages of other origins", function()
     local other = site:request("OPTIONS", "/", from("https://b.example", PREFLIGHT))
     assert.are.equal(204, other.status)
     assert.is_nil(other.headers["access-control-allow-methods"])
-    assert.are.equal("GET, HEAD, OPTIONS", site:request("OPTIONS", "/", from "https://a.example").headers.allow)
+    assert.are.equal("GET, HEAD, OPTIONS",
+      site:request("OPTIONS", "/", from "https://a.example").headers.allow)
   end)
 
   it("never get credentials together with everybody", function()
     for problem, options in pairs {
-      ["credentials and origins"] = { origins = "*", credentials = true }, ["a list, \"%*\" or a function"] = {},
-      ["'a.example' is none"] = { origins = { "a.example" } }, ["is none, as in"] = { origins = { "https://a.example/" } },
+      ["credentials and origins"] = { origins = "*", credentials = true },
+      ["a list, \"%*\" or a function"] = {},
+      ["'a.example' is none"] = { origins = { "a.example" } },
+      ["is none, as in"] = { origins = { "https://a.example/" } },
       ["'methods': 'a b' is no name"] = { origins = "*", methods = { "a b" } },
-      ["'headers': '1\r\n' is no"] = { origins = "*", headers = { "1\r\n" } }, ["unknown option"] = { origin = "*" },
+      ["'headers': '1\r\n' is no"] = { origins = "*", headers = { "1\r\n" } },
+      ["unknown option"] = { origin = "*" },
     } do
       local ok, message = pcall(function() cors.new(options) end)
       assert.is_false(ok)
@@ -101,12 +107,14 @@ describe("requests that pages of other sites make", function()
   it("are refused when they may change something", function()
     for expected, list in pairs {
       [403] = {
-        { ["Sec-Fetch-Site"] = "cross-site" }, { ["Sec-Fetch-Site"] = "same-site", Origin = "http://site.example" },
+        { ["Sec-Fetch-Site"] = "cross-site" },
+        { ["Sec-Fetch-Site"] = "same-site", Origin = "http://site.example" },
         { Origin = "http://evil.example" }, { Origin = "null" }, { Origin = "https://site.example" },
         { Origin = "http://site.example:8080" },
       },
       [200] = {
-        {}, { ["Sec-Fetch-Site"] = "same-origin", Origin = "http://site.example" }, { ["Sec-Fetch-Site"] = "none" },
+        {}, { ["Sec-Fetch-Site"] = "same-origin", Origin = "http://site.example" },
+        { ["Sec-Fetch-Site"] = "none" },
         { Origin = "http://site.example" },
       },
     } do
@@ -119,8 +127,10 @@ describe("requests that pages of other sites make", function()
 
   it("are let through from sites that are trusted", function()
     local options <const> = { origins = { "https://app.example" } }
-    assert.are.equal(200, status("PUT", { Origin = "https://app.example", ["Sec-Fetch-Site"] = "cross-site" }, options))
-    assert.are.equal(403, status("PUT", { Origin = "https://x.example", ["Sec-Fetch-Site"] = "cross-site" }, options))
+    assert.are.equal(200, status("PUT",
+      { Origin = "https://app.example", ["Sec-Fetch-Site"] = "cross-site" }, options))
+    assert.are.equal(403, status("PUT", { Origin = "https://x.example", ["Sec-Fetch-Site"] = "cross-site" },
+      options))
     assert.is_false((pcall(cors.protect, { origins = {} })))
   end)
 end)

@@ -53,7 +53,8 @@ describe("a limit on requests", function()
   end)
 
   it("is refused without a rate", function()
-    for _, options in ipairs { {}, { rate = 0 }, { rate = -1 }, { rate = 0 / 0 }, { rate = 1, burst = 0 }, { rte = 1 } } do
+    for _, options in ipairs { {}, { rate = 0 }, { rate = -1 }, { rate = 0 / 0 }, { rate = 1, burst = 0 },
+      { rte = 1 } } do
       local ok, message = pcall(function() limit.rate(options) end)
       assert.is_false(ok)
       assert.matches("^spec/http/limit_spec.lua:%d+: bad argument #1 to 'rate'", message)

@@ -11,7 +11,8 @@ describe("a media type", function()
 
   it("is none when two could read it differently", function()
     for _, text in ipairs {
-      "", "text", "text/", "/html", "a/b/c", "a/b c", "a/b; x", "a/b; x=", "a/b; x=1; X=2", 'a/b; x="', "a/b; x =1",
+      "", "text", "text/", "/html", "a/b/c", "a/b c", "a/b; x", "a/b; x=", "a/b; x=1; X=2", 'a/b; x="',
+      "a/b; x =1",
       'a/b; x="a"b', "a/b, c/d",
     } do
       assert.is_nil(media.parse(text), text)
@@ -48,7 +49,8 @@ describe("of several media types", function()
   end)
 
   it("none is when it takes none", function()
-    for _, accept in ipairs { "image/png", "*/*;q=0", "text/html;q=0", "text/plain;q=2", "text/plain;q=x", "text", "," } do
+    for _, accept in ipairs { "image/png", "*/*;q=0", "text/html;q=0", "text/plain;q=2", "text/plain;q=x",
+      "text", "," } do
       assert.is_nil(choice(accept), accept)
     end
   end)

@@ -56,7 +56,8 @@ end
 describe("a form with files", function()
   local BODY <const> = "a preamble --" .. BOUNDARY .. "\r\n" .. body_of(
     field("a", "1"), field("b", ""),
-    'content-type:  Text/CSV; charset=x\r\nContent-Disposition:form-data ;name=f; filename="d\\e/f.csv"\r\n\r\n'
+    "content-type:  Text/CSV; charset=x\r\n"
+      .. 'Content-Disposition:form-data ;name=f; filename="d\\e/f.csv"\r\n\r\n'
       .. "\r\n--" .. BOUNDARY:sub(1, -2) .. "\r\n\r\r\n-",
     field("c", ("long"):rep(1000))
   ) .. "an epilogue\r\n--" .. BOUNDARY
@@ -109,7 +110,8 @@ describe("a form with files", function()
       local seen = read(body_of("Content-Disposition: form-data; " .. text .. "\r\n\r\nx"))
       assert.are.equal(expected .. "|text/plain|x", seen)
     end
-    local long = read(body_of(('Content-Disposition: form-data; name=a; filename="%s"\r\n\r\nx'):format(("ä"):rep(300))))
+    local header = 'Content-Disposition: form-data; name=a; filename="%s"\r\n\r\nx'
+    local long = read(body_of(header:format(("ä"):rep(300))))
     assert.are.equal("a|" .. ("ä"):rep(127) .. "|text/plain|x", long)
   end)
 
@@ -164,7 +166,8 @@ describe("a form with files", function()
 
     it("with headers that are none of a form", function()
       for _, header in ipairs {
-        "", "Content-Type: text/plain", "Content-Disposition: attachment; name=a", "Content-Disposition: form-data",
+        "", "Content-Type: text/plain", "Content-Disposition: attachment; name=a",
+        "Content-Disposition: form-data",
         'Content-Disposition: form-data; filename="x"', "Content-Disposition: form-data; name=a; name=b",
         'Content-Disposition: form-data; name="a', "Content-Disposition: form-data; name=a x=b",
         "Content-Disposition : form-data; name=a", "Content-Disposition: form-data; name=a\r\nX Y: 1",
@@ -209,7 +212,8 @@ describe("the boundary of a form", function()
     assert.are.equal("a b", multipart.boundary_of 'Multipart/Form-Data; charset=x; boundary="a b"')
     assert.are.equal("unsupported", (select(3, multipart.boundary_of "text/plain")))
     assert.are.equal("unsupported", (select(3, multipart.boundary_of(nil))))
-    for _, text in ipairs { "", "; boundary=", "; boundary=\"a \"", "; boundary=" .. ("x"):rep(71), '; boundary="a\\"b"',
+    for _, text in ipairs { "", "; boundary=", "; boundary=\"a \"", "; boundary=" .. ("x"):rep(71),
+      '; boundary="a\\"b"',
       "; boundary=a; boundary=b" } do
       assert.are.equal("invalid", (select(3, multipart.boundary_of("multipart/form-data" .. text))), text)
     end
@@ -253,7 +257,8 @@ describe("a form that is written", function()
   end)
 
   it("is refused when it has no names or no values", function()
-    for _, fields in ipairs { { 1 }, { {} }, { { name = "a" } }, { { name = "a", value = 1, type = "a\r\nb" } } } do
+    for _, fields in ipairs { { 1 }, { {} }, { { name = "a" } },
+      { { name = "a", value = 1, type = "a\r\nb" } } } do
       local ok, message = pcall(function() multipart.encode(fields) end)
       assert.is_false(ok)
       assert.matches("^spec/http/multipart_spec.lua:%d+: bad argument #1 to 'encode'", message)
@@ -267,7 +272,8 @@ describe("a part that is saved", function()
   before_each(function()
     place = folder.new()
     root = assert(file.root(place.path))
-    TEXT = body_of('Content-Disposition: form-data; name=f; filename="x.txt"\r\n\r\n' .. ("0123456789"):rep(30000))
+    TEXT = body_of('Content-Disposition: form-data; name=f; filename="x.txt"\r\n\r\n'
+      .. ("0123456789"):rep(30000))
   end)
 
   after_each(function()
@@ -275,9 +281,7 @@ describe("a part that is saved", function()
   end)
 
   local function save(options, text, size)
-    for part in multipart.parts(pieces(text or TEXT, size or 4000), BOUNDARY) do
-      return part:save(root, options)
-    end
+    return multipart.parts(pieces(text or TEXT, size or 4000), BOUNDARY)():save(root, options)
   end
 
   local function names()
@@ -292,7 +296,8 @@ describe("a part that is saved", function()
     assert.are.equal(300000, save())
     assert.are.equal("x.txt", names())
     assert.are.equal(("0123456789"):rep(30000), place:read("x.txt"))
-    assert.are.same({ 300000, "y" }, { save { name = "y", permissions = "600", sync = false }, (names():match(" (.*)")) })
+    assert.are.same({ 300000, "y" },
+      { save { name = "y", permissions = "600", sync = false }, (names():match(" (.*)")) })
     assert.are.equal("600", root:stat("y").permissions)
   end)
 
@@ -401,7 +406,9 @@ describe("a part that is saved", function()
     assert.are.equal(415, site:post("/", "x=1").status)
     assert.are.equal(400, site:post("/", "x", "multipart/form-data").status)
     assert.are.equal(400, site:post("/", "x", "multipart/form-data; boundary=a").status)
-    assert.are.equal("400: not understood\n", site:post("/", "--a\r\n\r\n", "multipart/form-data; boundary=a").body)
-    assert.are.equal(413, site:post("/", "--a\r\n" .. ("x"):rep(10000), "multipart/form-data; boundary=a").status)
+    assert.are.equal("400: not understood\n",
+      site:post("/", "--a\r\n\r\n", "multipart/form-data; boundary=a").body)
+    assert.are.equal(413, site:post("/", "--a\r\n" .. ("x"):rep(10000),
+      "multipart/form-data; boundary=a").status)
   end)
 end)

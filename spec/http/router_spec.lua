@@ -269,14 +269,16 @@ describe("a router", function()
       end
       assert.matches("parameter 'id' is missing", refusal(function() app:url "user" end))
       assert.matches("no route 'nix'", refusal(function() app:url "nix" end))
-      assert.matches("there is a route 'user' already", refusal(function() app:get("/z", say "z"):name "user" end))
+      assert.matches("there is a route 'user' already",
+        refusal(function() app:get("/z", say "z"):name "user" end))
     end)
   end)
 
   describe("refuses", function()
     it("two routes for the same", function()
       app:get("/users/:id", say "x")
-      assert.matches("^spec/http/router_spec.lua:%d+: bad argument #1 to 'get' %(GET /users/:name: there is a route",
+      local problem = "bad argument #1 to 'get' %(GET /users/:name: there is a route"
+      assert.matches("^spec/http/router_spec.lua:%d+: " .. problem,
         refusal(function() app:get("/users/:name", say "x") end))
       assert.matches("calls its parameters id", refusal(function() app:put("/users/:name", say "x") end))
       app:get("/x", say "x")
@@ -285,9 +287,11 @@ describe("a router", function()
 
     it("patterns that are none", function()
       for pattern, problem in pairs {
-        ["x"] = "does not begin with a slash", ["/a//b"] = "no path", ["/a/../b"] = "no path", ["/a?b"] = "no path",
+        ["x"] = "does not begin with a slash", ["/a//b"] = "no path", ["/a/../b"] = "no path",
+        ["/a?b"] = "no path",
         ["/a/*x/b"] = "nothing can stand behind it", ["/a/*"] = "a name expected", ["/:"] = "expected",
-        ["/:a/:a"] = "two parameters 'a'", ["/:a<nix>"] = "no kind 'nix'", ["/:a<"] = "expected", ["/a%20b"] = "no path",
+        ["/:a/:a"] = "two parameters 'a'", ["/:a<nix>"] = "no kind 'nix'", ["/:a<"] = "expected",
+        ["/a%20b"] = "no path",
       } do
         assert.matches(problem, refusal(function() app:get(pattern, say "x") end))
       end
@@ -295,7 +299,8 @@ describe("a router", function()
 
     it("what is no handler, option or method", function()
       assert.matches("#2 to 'get' %(function expected, got nil%)", refusal(function() app:get("/") end))
-      assert.matches("#3 to 'post' %(function expected, got number%)", refusal(function() app:post("/", say "x", 1) end))
+      assert.matches("#3 to 'post' %(function expected, got number%)",
+        refusal(function() app:post("/", say "x", 1) end))
       assert.matches("#1 to 'use'", refusal(function() app:use(1) end))
       assert.matches("unknown option 'x' %(known: kinds, not_allowed, not_found, slash%)",
         refusal(function() router.new { x = 1 } end))

@@ -76,7 +76,8 @@ for _, encrypt in ipairs { false, true } do
         local body = site:get("/show", { cookie = "session=" .. changed }).body
         assert.are.equal("{}", body, changed)
       end
-      for _, odd in ipairs { "", ".", "a", "a.b", token .. "A", token .. ".A", "AAAA", ("A"):rep(3000), "." .. token } do
+      for _, odd in ipairs { "", ".", "a", "a.b", token .. "A", token .. ".A", "AAAA", ("A"):rep(3000), "."
+        .. token } do
         assert.are.equal("{}", site:get("/show", { cookie = "session=" .. odd }).body, odd)
       end
     end)
@@ -179,7 +180,8 @@ describe("a session", function()
     assert.are.equal("true", check(second.body, cookie))
     assert.are.equal("false", check(first.body, cookie_of(site:get "/token")))
     assert.are.equal("false", check(first.body, nil))
-    for _, odd in ipairs { "", ".", "a.b", first.body .. "x", "x" .. first.body, (first.body:gsub("%..*", ".")) } do
+    for _, odd in ipairs { "", ".", "a.b", first.body .. "x", "x" .. first.body,
+      (first.body:gsub("%..*", ".")) } do
       assert.are.equal("false", check(odd, cookie), odd)
     end
   end)

@@ -20,7 +20,8 @@ describe("events", function()
     assert.are.equal("text/event-stream", answer.headers["content-type"])
     assert.are.equal("no-cache", answer.headers["cache-control"])
     assert.are.equal(table.concat {
-      "retry: 1500\n\n", "data: one\n\n", "event: time\nid: 7\ndata: two\ndata: lines\ndata: three\ndata: four\n\n",
+      "retry: 1500\n\n", "data: one\n\n",
+      "event: time\nid: 7\ndata: two\ndata: lines\ndata: three\ndata: four\n\n",
       'data: {"a":1}\n\n', "retry: 0\ndata: \n\n", "id: \n\n", ": nothing\n\n", "data: 41\n\n",
     }, answer.body)
   end)
@@ -30,11 +31,13 @@ describe("events", function()
     local site <close> = web.serve(function(_, response)
       local events <close> = response:sse()
       for _, event in ipairs {
-        { event = "a\ndata: x" }, { event = "a\r" }, { id = "1\n" }, { id = "1\0" }, { event = 1 }, { id = 1 },
+        { event = "a\ndata: x" }, { event = "a\r" }, { id = "1\n" }, { id = "1\0" }, { event = 1 },
+        { id = 1 },
         { retry = -1 }, { retry = "1" }, { evnt = "x" },
       } do
         local ok, message = pcall(function() events:send(event) end)
-        problems[#problems + 1] = not ok and message:match "^spec/http/sse_spec.lua:%d+: bad argument #1 to 'send'"
+        problems[#problems + 1] = not ok
+          and message:match "^spec/http/sse_spec.lua:%d+: bad argument #1 to 'send'"
       end
       local ok, message = pcall(function() events:comment "a\nb" end)
       problems[#problems + 1] = not ok and message:match "#1 to 'comment'"
@@ -68,7 +71,8 @@ describe("events", function()
     local ended
     local site <close> = web.serve(function(_, response)
       local events <close> = response:sse { keep_alive = 0.01 }
-      local guard <close> = setmetatable({}, { __close = function() ended = true end }) -- luacheck: ignore 211
+      local ending <const> = { __close = function() ended = true end }
+      local guard <close> = setmetatable({}, ending) -- luacheck: ignore 211
       while events:send "x" do
         task.sleep(0.01)
       end

@@ -15,7 +15,8 @@ end
 describe("a template", function()
   it("escapes values wherever they stand", function()
     local odd = [[<a href="x">'&]]
-    assert.are.equal([[<p title="&lt;a href=&quot;x&quot;&gt;&#39;&amp;">]], render('<p title="{{ odd }}">', { odd = odd }))
+    assert.are.equal([[<p title="&lt;a href=&quot;x&quot;&gt;&#39;&amp;">]],
+      render('<p title="{{ odd }}">', { odd = odd }))
     assert.are.equal("&lt;b&gt;", render("{{ '<b>' }}"))
     assert.are.equal("&lt;B&gt;", render("{{ v | upper }}", { v = "<b>" }))
     assert.are.equal(odd, render("{{{ odd }}}", { odd = odd }))
@@ -32,10 +33,14 @@ describe("a template", function()
   it("computes", function()
     local values = { a = 6, b = { c = { "x", "y" } }, s = "t", no = false }
     for text, expected in pairs {
-      ["a * 2 + 1"] = "13", ["1 + 2 * 3 - 4 / 2"] = "5.0", ["(1 + 2) * 3"] = "9", ["-a"] = "-6", ["7 % 4"] = "3",
-      ["b.c[2]"] = "y", ["b['c'][1]"] = "x", ["#b.c"] = "2", ["s .. a"] = "t6", ["a == 6 and 'yes' or 'no'"] = "yes",
-      ["not a"] = "false", ["a >= 6 and a ~= 7 and a < 10 and a <= 6 and not (a > 6)"] = "true", ["no or nil"] = "",
-      ["nothing or 'else'"] = "else", ["'a\\'\\n' .. \"b\""] = "a&#39;\nb", ["2.5"] = "2.5", ["true"] = "true",
+      ["a * 2 + 1"] = "13", ["1 + 2 * 3 - 4 / 2"] = "5.0", ["(1 + 2) * 3"] = "9", ["-a"] = "-6",
+      ["7 % 4"] = "3",
+      ["b.c[2]"] = "y", ["b['c'][1]"] = "x", ["#b.c"] = "2", ["s .. a"] = "t6",
+      ["a == 6 and 'yes' or 'no'"] = "yes",
+      ["not a"] = "false", ["a >= 6 and a ~= 7 and a < 10 and a <= 6 and not (a > 6)"] = "true",
+      ["no or nil"] = "",
+      ["nothing or 'else'"] = "else", ["'a\\'\\n' .. \"b\""] = "a&#39;\nb", ["2.5"] = "2.5",
+      ["true"] = "true",
       ["s .. '}}'"] = "t}}", ["- - 1"] = "1", ["not not a"] = "true", ["'%d %s'"] = "%d %s",
     } do
       assert.are.equal(expected, render("{{ " .. text .. " }}", values), text)
@@ -45,7 +50,8 @@ describe("a template", function()
   it("has filters, and takes more", function()
     for text, expected in pairs {
       ["'aB' | upper | lower"] = "ab", ["'  x ' | trim"] = "x", ["'a b/ä' | url"] = "a%20b%2F%C3%A4",
-      ["list | join"] = "1, 2", ["list | join('-')"] = "1-2", ["3.14159 | fixed"] = "3.14", ["2 | fixed(1)"] = "2.0",
+      ["list | join"] = "1, 2", ["list | join('-')"] = "1-2", ["3.14159 | fixed"] = "3.14",
+      ["2 | fixed(1)"] = "2.0",
       ["0 | date"] = "1970-01-01 00:00:00", ["0 | date('%Y')"] = "1970", ["2 | plus(3 * 2, 1)"] = "9",
     } do
       assert.are.equal(expected, render("{{ " .. text .. " }}", { list = { 1, 2 } }, {
@@ -106,15 +112,19 @@ describe("a template", function()
         ["{{ x y }}"] = "1: 'y' stands behind the end", ["{% foo %}"] = "1: no such statement: 'foo'",
         ["\n{% end %}"] = "2: 'end' without anything", ["{% else %}"] = "1: 'else' without anything",
         ["{% for a in b %}{% else %}{% end %}"] = "1: 'else' outside of 'if'",
-        ["{% for x on y %}{% end %}"] = "1: 'for NAME in LIST'", ["{% for x of y %}{% end %}"] = "1: 'for NAME in LIST'",
+        ["{% for x on y %}{% end %}"] = "1: 'for NAME in LIST'",
+        ["{% for x of y %}{% end %}"] = "1: 'for NAME in LIST'",
         ["{{\n\nx | nix }}"] = "3: no filter 'nix'", ["{{ f() }}"] = "1: '%(' stands behind the end",
-        ["{# x"] = "1: a comment without '#}'", ["{{ }}"] = "1: a value expected", ["{% %}"] = "1: no such statement",
-        ["{{ 'a }}"] = "1: '}}' is missing", ["{{ a. }}"] = "1: a name expected", ["{{ a[1 }}"] = "1: '%]' expected",
+        ["{# x"] = "1: a comment without '#}'", ["{{ }}"] = "1: a value expected",
+        ["{% %}"] = "1: no such statement",
+        ["{{ 'a }}"] = "1: '}}' is missing", ["{{ a. }}"] = "1: a name expected",
+        ["{{ a[1 }}"] = "1: '%]' expected",
         ["{{ 1 // 2 }}"] = "1: a value expected", ["{% if %}{% end %}"] = "1: 'if': something expected",
         ["{% set 1 = 2 %}"] = "1: 'set NAME = VALUE'", ["{% set nil = 2 %}"] = "1: 'nil' is no name",
         ["{{ a ; b }}"] = "1: '; b ?' is not understood", ["{{ '\\x' }}"] = "1: no escape '\\x'",
         ["{{ " .. ("("):rep(60) .. "1" .. (")"):rep(60) .. " }}"] = "1: an expression of more than 50 levels",
-        ["{% end x %}"] = "1: 'end'", ["{{ function() end }}"] = "1: '%(' stands behind", ["{{ {} }}"] = "1: '{} ' is not",
+        ["{% end x %}"] = "1: 'end'", ["{{ function() end }}"] = "1: '%(' stands behind",
+        ["{{ {} }}"] = "1: '{} ' is not",
       } do
         assert.matches("^spec/http/template_spec.lua:%d+: template:" .. problem,
           refusal(function() template.compile(text) end), nil, text)
@@ -130,7 +140,8 @@ describe("a template", function()
   end)
 
   it("reaches nothing but its values", function()
-    for _, name in ipairs { "os", "_G", "_ENV", "io", "require", "string", "values", "out", "escape", "filters", "own" } do
+    for _, name in ipairs { "os", "_G", "_ENV", "io", "require", "string", "values", "out", "escape",
+      "filters", "own" } do
       assert.are.equal("", render("{{ " .. name .. " }}"), name)
     end
     assert.matches("a function cannot be shown", refusal(render, "{{ s.rep }}", { s = "x" }))
@@ -175,7 +186,8 @@ describe("templates of a folder", function()
 
   it("extend others", function()
     write {
-      layout = "<title>{% block title %}none{% end %}</title>\n{% for x in list %}{% block row %}[{{ x }}]{% end %}{% end %}",
+      layout = "<title>{% block title %}none{% end %}</title>\n"
+        .. "{% for x in list %}{% block row %}[{{ x }}]{% end %}{% end %}",
       page = "{% extends 'layout' %}\n\n{% block title %}My {{ name }}{% end %}\n",
       sub = "{% extends 'page' %}{% block row %}<{{ x }}>{% include 'foot' %}{% end %}", foot = "({{ x }})",
     }
@@ -187,15 +199,19 @@ describe("templates of a folder", function()
 
   it("name themselves in errors", function()
     write {
-      page = "\n{% include 'part' %}", part = "\n\n{{ a.b }}", bad = "\n{% if %}", loop = "{% include 'loop' %}",
-      ring = "{% extends 'ring' %}", lost = "{% extends 'page' %}\nlost", late = "{{ 1 }}{% block a %}{% end %}{% extends 'page' %}",
+      page = "\n{% include 'part' %}", part = "\n\n{{ a.b }}", bad = "\n{% if %}",
+      loop = "{% include 'loop' %}",
+      ring = "{% extends 'ring' %}", lost = "{% extends 'page' %}\nlost",
+      late = "{{ 1 }}{% block a %}{% end %}{% extends 'page' %}",
       twice = "{% block a %}{% end %}{% block a %}{% end %}", missing = "{% include 'nowhere' %}",
     }
     for name, problem in pairs {
       page = "^part:3: attempt to index a nil value %(field 'a'%)", bad = "^bad:2: 'if'",
-      loop = "more than 32 templates within each other", ring = "more than 32 templates that extend each other",
+      loop = "more than 32 templates within each other",
+      ring = "more than 32 templates that extend each other",
       lost = "^lost:2: outside of the blocks", late = "^late:1: 'extends' stands once, at the beginning",
-      twice = "^twice:1: a second block 'a'", missing = "^missing: read nowhere: no such file", nix = "read nix: no such file",
+      twice = "^twice:1: a second block 'a'", missing = "^missing: read nowhere: no such file",
+      nix = "read nix: no such file",
       ["../x"] = "leads out of the folder",
     } do
       assert.matches(problem, refusal(pages.render, pages, name, {}))

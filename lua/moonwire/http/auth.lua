@@ -15,7 +15,7 @@ local auth = {}
 local PASSWORD_MOST <const> = 1024 -- bytes
 local REMEMBERED_MOST <const> = 1000
 local REMEMBER <const> = 300 -- seconds
-local AT_A_TIME <const>, PATIENCE <const> = 2, 5 -- passwords that are computed; seconds that others wait for that
+local AT_A_TIME <const>, PATIENCE <const> = 2, 5 -- passwords that are computed; seconds that others wait
 local WORDS <const> = { [400] = "not understood", [401] = "who are you?", [403] = "not allowed" }
 local BASIC_KNOWN <const> = {
   realm = "string", users = "table", check = "function", remember = "number",
@@ -25,15 +25,16 @@ local BEARER_KNOWN <const> = { realm = "string", check = "function", scope = "st
 ---@class moonwire.http.basic_options
 ---@field realm? string what browsers show beside the question; default "restricted"
 ---@field users? table<string, string> name → hash of auth.hash_password
---- Instead of `users`: the user for a name and a password, anything but nil and false; true: the name. May wait.
+--- Instead of `users`: the user for a name and a password, anything but nil and false; true: the name. May
+--- wait.
 ---@field check? fun(name: string, password: string, request: moonwire.http.request): any
 --- Seconds for which a password of `users` that was right is not computed again; default 300, 0: each time.
 ---@field remember? number
 
 ---@class moonwire.http.bearer_options
 ---@field realm? string default "restricted"
---- The user for a token, anything but nil and false; may wait. `nil, "insufficient_scope"`: a token that is good,
---- but not for this. Required.
+--- The user for a token, anything but nil and false; may wait. `nil, "insufficient_scope"`: a token that is
+--- good, but not for this. Required.
 ---@field check fun(token: string, request: moonwire.http.request): any, string?
 ---@field scope? string what a token has to be good for, to be told to clients
 
@@ -81,6 +82,8 @@ local function remember(self, proof)
   self.known[proof] = core.now() + self.remember
 end
 
+local releasing = { __close = function(turn) turn.turns:release() end }
+
 local function verify(self, name, secret)
   local hash = self.users[name]
   local proof = crypto.hmac("sha256", self.secret, name .. ":" .. secret)
@@ -92,7 +95,7 @@ local function verify(self, name, secret)
   if not ok then
     return nil, err, code
   end
-  local turn <close> = setmetatable({}, { __close = function() self.turns:release() end }) -- luacheck: ignore 211
+  local turn <close> = setmetatable({ turns = self.turns }, releasing) -- luacheck: ignore 211
   ok, err, code = password.verify(secret, hash or self.nobody)
   if ok and hash and self.remember > 0 then
     remember(self, proof)
@@ -104,8 +107,8 @@ end
 local function check_users(options)
   local _, some = next(options.users)
   local self = {
-    users = options.users, nobody = password.like(some), secret = crypto.random_bytes(32), known = {}, count = 0,
-    remember = options.remember or REMEMBER, turns = sync.semaphore(AT_A_TIME),
+    users = options.users, nobody = password.like(some), secret = crypto.random_bytes(32),
+    known = {}, count = 0, remember = options.remember or REMEMBER, turns = sync.semaphore(AT_A_TIME),
   }
   return function(name, secret)
     local ok, err = verify(self, name, secret)

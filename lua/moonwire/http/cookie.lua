@@ -65,17 +65,17 @@ end
 
 -- What stands in the way of a cookie; nil: nothing.
 local function problem_of(name, options)
-  local secure = options.secure
+  local secure, path = options.secure, options.path or "/"
   if options.same_site == "none" and not secure then
     return "same_site 'none' asks for secure: browsers drop it otherwise"
   elseif options.partitioned and not secure then
     return "partitioned asks for secure: browsers drop it otherwise"
   elseif name:lower():find("^__secure%-") and not secure then
     return "a name with __Secure- asks for secure"
-  elseif name:lower():find("^__host%-") and not (secure and not options.domain and (options.path or "/") == "/") then
+  elseif name:lower():find("^__host%-") and (not secure or options.domain or path ~= "/") then
     return "a name with __Host- asks for secure, the path \"/\", and no domain"
-  elseif not (options.path or "/"):find("^/") or not (options.path or "/"):find(ATTRIBUTE) then
-    return ("no path of a cookie: '%s'"):format(options.path)
+  elseif not path:find("^/") or not path:find(ATTRIBUTE) then
+    return ("no path of a cookie: '%s'"):format(path)
   elseif options.domain and not options.domain:find("^[%w.-]+$") then
     return ("no domain: '%s'"):format(options.domain)
   elseif options.max_age and options.max_age > LONGEST then

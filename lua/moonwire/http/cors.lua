@@ -8,17 +8,18 @@ local cors = {}
 local TOKEN <const> = "^[%w!#$%%&'*+.^_`|~-]+$"
 local ANY <const> = setmetatable({}, { __index = function() return true end }) -- checked elsewhere
 local KNOWN <const> = {
-  origins = ANY, methods = "table", headers = "table", expose = "table", credentials = "boolean", max_age = "integer",
+  origins = ANY, methods = "table", headers = "table", expose = "table", credentials = "boolean",
+  max_age = "integer",
 }
 local METHODS <const> = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" }
 local SAFE <const> = { GET = true, HEAD = true, OPTIONS = true }
 
 ---@class moonwire.http.cors_options
---- Whose pages may read: a list such as { "https://app.example" }, "*" for all, or a function of the origin and
---- the request. Required.
+--- Whose pages may read: a list such as { "https://app.example" }, "*" for all, or a function of the origin
+--- and the request. Required.
 ---@field origins string[]|"*"|fun(origin: string, request: moonwire.http.request): boolean
 ---@field methods? string[] default: GET, HEAD, POST, PUT, PATCH, DELETE
----@field headers? string[] fields that they may send besides the plain ones, such as "authorization"; default: none
+---@field headers? string[] fields that they may send besides the plain ones: "authorization"; default: none
 ---@field expose? string[] fields of responses that they may read besides the plain ones; default: none
 ---@field credentials? boolean with cookies and passwords; never with "*". Default false
 ---@field max_age? integer seconds that browsers may remember the permission; default 600

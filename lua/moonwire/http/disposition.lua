@@ -9,8 +9,9 @@ local FILENAME_MOST <const> = 255 -- bytes: what file systems take
 local UNQUOTED <const> = { ["%22"] = '"', ["%0D"] = "\r", ["%0A"] = "\n", ["%0d"] = "\r", ["%0a"] = "\n" }
 local QUOTED <const> = { ['"'] = "%22", ["\r"] = "%0D", ["\n"] = "%0A" }
 
--- The text of a quoted string from byte `at`, where its first quote stands, and the byte behind it. Others than
--- browsers write \" for a quote; a backslash before anything else is itself, as in paths of old browsers.
+-- The text of a quoted string from byte `at`, where its first quote stands, and the byte behind it. Others
+-- than browsers write \" for a quote; a backslash before anything else is itself, as in paths of old
+-- browsers.
 local function take_quoted(text, at)
   local parts, from = {}, at + 1
   while true do

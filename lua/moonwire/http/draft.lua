@@ -14,12 +14,13 @@ local draft = {}
 ---@field private folder moonwire.folder
 ---@field private hidden string
 ---@field private ended moonwire.event
----@field private is_kept boolean
+---@field private is_kept? boolean
 local Draft = {}
 Draft.__index = Draft
 
--- Removes the hidden file once the draft has ended. A task that was cancelled, or is past a deadline, cannot wait for
--- that: it is done by a task of the service, which has a folder of its own because that of the script may close.
+-- Removes the hidden file once the draft has ended. A task that was cancelled, or is past a deadline,
+-- cannot wait for that: it is done by a task of the service, which has a folder of its own because that of
+-- the script may close.
 local function clean_later(self)
   task.spawn(function()
     core.main.lend()
@@ -36,6 +37,13 @@ local function clean_later(self)
   end)
 end
 
+-- For a draft whose file was not opened.
+local abandoning = { __close = function(guard)
+  if not guard.draft.file then
+    guard.draft.ended:set()
+  end
+end }
+
 --- Opens a file in a folder. Waits. Hold it in a `<close>` variable.
 ---@param folder moonwire.folder
 ---@param permissions? string of the file
@@ -44,13 +52,9 @@ end
 ---@return moonwire.code? code as of folder:open
 function draft.open(folder, permissions)
   local hidden = ".upload-" .. codec.hex_encode(crypto.random_bytes(8))
-  local self = setmetatable({ folder = folder, hidden = hidden, ended = sync.event(), is_kept = false }, Draft)
+  local self = setmetatable({ folder = folder, hidden = hidden, ended = sync.event() }, Draft)
   clean_later(self)
-  local guard <close> = setmetatable({}, { __close = function()
-    if not self.file then
-      self.ended:set()
-    end
-  end })
+  local guard <close> = setmetatable({ draft = self }, abandoning) -- luacheck: ignore 211
   task.yield() -- who cleans is there before the file is
   local file, err, code = folder:open(hidden, "write", { permissions = permissions })
   self.file = file
@@ -66,7 +70,7 @@ end
 function Draft:finish(name, replace)
   self.file:close()
   local ok, err, code = self.folder:rename(self.hidden, name, { replace = replace })
-  self.is_kept = ok or false
+  self.is_kept = ok
   return ok, err, code
 end
 

@@ -62,7 +62,7 @@ local function take_token(text, at)
     word, after = take_string(text, at)
     return { kind = "string", text = word }, after
   end
-  word = text:match("^[=~<>]=", at) or text:match("^%.%.", at) or text:match("^[%+%-%*/%%<>#%(%)%[%]%.,|]", at)
+  word = text:match("^[=~<>]=", at) or text:match("^%.%.", at) or text:match("^[+%-*/%%<>#()%[%].,|]", at)
   if not word then
     refuse("'%s' is not understood", text:sub(at, at + 7))
   end

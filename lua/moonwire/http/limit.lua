@@ -16,8 +16,8 @@ local KNOWN <const> = { rate = "number", burst = "integer", key = "function", ma
 ---@field key? fun(request: moonwire.http.request): string?
 ---@field max? integer clients that are remembered; beyond them some are forgiven early. Default 10000
 
--- Clients that were not seen for as long as it takes to be forgiven everything are forgotten: they stand in `old`
--- when the two tables change places.
+-- Clients that were not seen for as long as it takes to be forgiven everything are forgotten: they stand in
+-- `old` when the two tables change places.
 ---@class moonwire.http.rate_limit
 ---@field rate number
 ---@field burst integer
@@ -70,12 +70,13 @@ function limit.rate(options)
   check.type(options, "table", 1, "rate")
   check.options(options, KNOWN, 1, "rate")
   local rate = options.rate
-  if not rate or not (rate > 0) then
+  if not rate or rate ~= rate or rate <= 0 then
     check.refuse(1, "rate", "option 'rate': requests a second, above 0, expected")
   end
   local burst = options.burst or math.max(1, math.ceil(rate))
   local self = {
-    rate = rate, burst = burst, max = options.max or CLIENTS, young = {}, old = {}, count = 0, since = core.now(),
+    rate = rate, burst = burst, max = options.max or CLIENTS,
+    young = {}, old = {}, count = 0, since = core.now(),
   }
   local key_of = options.key or address_of
   return function(next_handler)

@@ -7,7 +7,8 @@ local media = {}
 local TOKEN <const> = "[%w!#$%%&'*+.^_`|~-]+"
 local RANGES_MOST <const> = 64
 
--- The text of a quoted string whose first quote is at byte `at`, and the byte behind it and the blanks after it.
+-- The text of a quoted string whose first quote is at byte `at`, and the byte behind it and the blanks
+-- after it.
 local function take_quoted(text, at)
   local from = at + 1
   while true do
@@ -22,7 +23,8 @@ local function take_quoted(text, at)
   end
 end
 
--- The parameter that begins at byte `at`, behind its semicolon: name, value, the byte behind it; nil: none is there.
+-- The parameter that begins at byte `at`, behind its semicolon: name, value, the byte behind it; nil: none
+-- is there.
 local function parse_parameter(text, at)
   local name, from = text:match("^(" .. TOKEN .. ")=()", at)
   if not name then
@@ -89,8 +91,9 @@ local function parse_range(element)
   if not kind then
     return nil
   end
-  local quality = rest:lower():match("^.-;%s*q%s*=%s*([%d.]+)%s*$") or rest:lower():match(";%s*q=([%d.]+)%s*;")
-  local has_quality = rest:lower():find(";%s*q%s*=")
+  rest = rest:lower()
+  local quality = rest:match("^.-;%s*q%s*=%s*([%d.]+)%s*$") or rest:match(";%s*q=([%d.]+)%s*;")
+  local has_quality = rest:find(";%s*q%s*=")
   local precision = kind == "*/*" and 1 or kind:sub(-2) == "/*" and 2 or 3
   local value = 1
   if has_quality then

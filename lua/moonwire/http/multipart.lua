@@ -27,7 +27,8 @@ local KNOWN <const> = {
 ---@field max_parts? integer parts at most; default 1000
 ---@field max_header? integer bytes of the header of a part at most; default 8192
 ---@field max_field? integer bytes that part:read_all() takes when it is given no limit; default 1048576
----@field on_fault? fun(code: moonwire.code) called when something is wrong with the body, before anybody is told
+--- Called when something is wrong with the body, before anybody is told.
+---@field on_fault? fun(code: moonwire.code)
 
 --- The boundary of a body, from its content type.
 ---@param content_type? string
@@ -108,7 +109,8 @@ end
 
 local function encode_all(fields, boundary)
   for i, field in ipairs(fields) do
-    coroutine.yield(("%s--%s\r\n%s\r\n"):format(i > 1 and "\r\n" or "", boundary, disposition.write_header(field)))
+    local header = disposition.write_header(field)
+    coroutine.yield(("%s--%s\r\n%s\r\n"):format(i > 1 and "\r\n" or "", boundary, header))
     for data in data_of(field) do
       if data ~= "" then
         coroutine.yield(data)

@@ -87,7 +87,8 @@ local function skip(self)
   return nil, err, code
 end
 
--- Takes the boundary at the beginning of the buffer; the line end behind it stays. False: it was the last one.
+-- Takes the boundary at the beginning of the buffer; the line end behind it stays. False: it was the last
+-- one.
 local function take_boundary(self)
   local from = #self.delimiter + 1
   while true do

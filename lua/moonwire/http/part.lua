@@ -37,7 +37,7 @@ end
 ---@param max? integer bytes at most; default 65536
 ---@return string? data
 ---@return string? err
----@return moonwire.code? code "eof" at its end, "closed" once the next part was asked for, "invalid", and as of the body
+---@return moonwire.code? code "eof" at its end, "closed" behind it, "invalid", and as of the body
 function Part:read_some(max)
   check.object(self, Part, "read_some")
   if max ~= nil then
@@ -144,7 +144,7 @@ end
 ---@param options? moonwire.http.part_save_options
 ---@return integer? size
 ---@return string? err
----@return moonwire.code? code "exists", "too_large", "full", "denied", "not_found", "invalid" (no name), and as of read_some
+---@return moonwire.code? code "exists", "too_large", "full", "denied", "not_found", "invalid" (no name)
 function Part:save(folder, options)
   check.object(self, Part, "save")
   local is_folder = pcall(function() return assert(folder.make_folder) end)

@@ -28,13 +28,18 @@ function password.hash(text, n)
   return write(n or N, R, P, salt, key)
 end
 
+-- Whether crypto.scrypt takes them.
+local function are_costs(n, r, p)
+  return n >= 2 and n <= N_MOST and n & (n - 1) == 0 and r >= 1 and r <= 64 and p >= 1 and p <= 64
+    and 128 * n * r <= 256 * 1024 * 1024 and n * r * p <= 67108864
+end
+
 -- Costs, salt and key; nil: it is no text of ours.
 local function parse(hash)
   local n, r, p, salt, key = hash:match("^%$scrypt%$n=(%d+),r=(%d+),p=(%d+)%$([%w_-]+)%$([%w_-]+)$")
   n, r, p = math.tointeger(tonumber(n)), math.tointeger(tonumber(r)), math.tointeger(tonumber(p))
   salt, key = salt and codec.base64url_decode(salt), key and codec.base64url_decode(key)
-  if not (n and r and p and salt and key) or n < 2 or n > N_MOST or n & (n - 1) ~= 0 or r < 1 or r > 64 or p < 1
-    or p > 64 or 128 * n * r > 256 * 1024 * 1024 or n * r * p > 67108864 or #key < 16 or #key > 64 then
+  if not (n and r and p and salt and key) or not are_costs(n, r, p) or #key < 16 or #key > 64 then
     return nil
   end
   return { n = n, r = r, p = p, length = #key }, salt, key

@@ -56,7 +56,7 @@ end
 ---@param max? integer bytes at most; default 1048576
 ---@return table<string, string>? values the first of each name
 ---@return table<string, string[]>|string lists all of each name; or err
----@return moonwire.code? code "unsupported": another type; "too_large", also for more than 1000 fields; and as of read_all
+---@return moonwire.code? code "unsupported": another type; "too_large"; and as of read_all
 function Request:form(max)
   if max ~= nil then
     check.count(max, 1, "form")

@@ -7,10 +7,12 @@ local statuses = require "moonwire.http.statuses"
 local Response = core.http.response_methods
 
 local TITLES <const> = {
-  [400] = "not understood", [403] = "not allowed", [404] = "not found", [408] = "too slow", [409] = "exists already",
-  [413] = "too large", [415] = "a type that is not taken", [507] = "no room is left",
-  [500] = "an error of the server",
+  [400] = "not understood", [403] = "not allowed", [404] = "not found", [408] = "too slow",
+  [409] = "exists already", [413] = "too large", [415] = "a type that is not taken",
+  [500] = "an error of the server", [507] = "no room is left",
 }
+
+local REDIRECTS <const> = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
 -- Modules are loaded when they are first asked for.
 local function part(name)
@@ -63,8 +65,8 @@ end
 function Response:redirect(location, status)
   check.type(location, "string", 1, "redirect")
   if location == "" or location:find("[^!-~]") then
-    check.refuse(1, "redirect", "an address has no blanks, control bytes and others than ASCII: use codec.url_encode")
-  elseif status ~= nil and not (status == 301 or status == 302 or status == 303 or status == 307 or status == 308) then
+    check.refuse(1, "redirect", "an address is ASCII without blanks and control bytes: use codec.url_encode")
+  elseif status ~= nil and not REDIRECTS[status] then
     check.refuse(2, "redirect", "301, 302, 303, 307 or 308 expected")
   end
   return self:status(status or 303):header("Location", location):send()

@@ -18,18 +18,19 @@ local router = {}
 ---@class moonwire.http.router_options
 --- Answers requests for paths that no route has; default: 404 with a line of text.
 ---@field not_found? moonwire.http.handler
---- Answers requests with a method that no route of the path has; the field "Allow" is set then. Default: 405 with
---- a line of text.
+--- Answers requests with a method that no route of the path has; the field "Allow" is set then. Default:
+--- 405 with a line of text.
 ---@field not_allowed? moonwire.http.handler
---- What becomes of a path that has a slash at its end too many or too few. "strict", the default: it is another
---- path. "redirect": GET and HEAD are answered with 308 and the path that there is a route for.
+--- What becomes of a path that has a slash at its end too many or too few. "strict", the default: it is
+--- another path. "redirect": GET and HEAD are answered with 308 and the path that there is a route for.
 ---@field slash? "strict"|"redirect"
---- More kinds of parameters by name: functions that get the text and return the value, or nil when it is none.
---- They must not wait.
+--- More kinds of parameters by name: functions that get the text and return the value, or nil when it is
+--- none. They must not wait.
 ---@field kinds? table<string, fun(text: string): any>
 
 local KNOWN <const> = {
-  not_found = "function", not_allowed = "function", kinds = "table", slash = { strict = true, redirect = true },
+  not_found = "function", not_allowed = "function", kinds = "table",
+  slash = { strict = true, redirect = true },
 }
 local KINDS <const> = {
   integer = function(text)
@@ -94,8 +95,8 @@ local function with(list, last)
   return longer
 end
 
--- Adds a route to a router and to those that it is mounted into. `owners`: those whose middleware stands before it,
--- the innermost first. Returns what is wrong.
+-- Adds a route to a router and to those that it is mounted into. `owners`: those whose middleware stands
+-- before it, the innermost first. Returns what is wrong.
 local function add(self, definition, prefix, owners)
   local text = prefix .. definition.text
   local segments, problem = pattern.parse(text)
@@ -121,8 +122,8 @@ local function define(self, method, text, handler)
   return problem
 end
 
--- For a function that takes middleware and a handler behind its argument `position`, and that calls this last: level
--- 2 is its own caller.
+-- For a function that takes middleware and a handler behind its argument `position`, and that calls this
+-- last: level 2 is its own caller.
 local function define_for_caller(self, name, method, text, position, ...)
   local handlers = table.pack(...)
   for i = 1, math.max(handlers.n, 1) do
@@ -252,7 +253,8 @@ local function check_prefix(prefix, name)
   if not segments then
     error(("bad argument #1 to '%s' (%s)"):format(name, problem), 3)
   elseif prefix:sub(-1) == "/" or segments[#segments].is_rest then
-    error(("bad argument #1 to '%s' (the prefix '%s' ends with a slash or a wildcard)"):format(name, prefix), 3)
+    local text = "bad argument #1 to '%s' (the prefix '%s' ends with a slash or a wildcard)"
+    error(text:format(name, prefix), 3)
   end
 end
 

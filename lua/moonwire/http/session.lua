@@ -26,7 +26,7 @@ local KNOWN <const> = {
 }
 
 ---@class moonwire.http.session_options
----@field keys string[] secrets of 32 bytes at least. The first signs, the others are still taken: so keys change
+---@field keys string[] secrets of 32 bytes at least: the first signs, the others are still taken
 ---@field name? string of the cookie; default "session"
 ---@field encrypt? boolean whether visitors cannot read what it has; default false
 ---@field max_age? integer seconds that it counts, from the last time it was set; default 86400
@@ -114,7 +114,8 @@ local function set(self, response, value)
   if options.secure == nil then
     options = setmetatable({ secure = response:is_secure() }, { __index = options })
   end
-  local ok, field = pcall(value and cookie.encode or cookie.encode_removal, self.name, value or options, options)
+  local encode = value and cookie.encode or cookie.encode_removal
+  local ok, field = pcall(encode, self.name, value or options, options)
   if not ok then
     error(("session: %s"):format(field:match("%((.*)%)$") or field), 0)
   end

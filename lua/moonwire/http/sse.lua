@@ -20,10 +20,10 @@ local KNOWN <const> = { keep_alive = ANY, retry = "number" }
 local FIELDS <const> = { event = true, data = true, id = true, retry = true }
 
 ---@class moonwire.http.sse_options
---- Seconds after which a comment goes out, so that nobody on the way takes the connection for dead; default 15,
---- false: none.
+--- Seconds after which a comment goes out, so that nobody on the way takes the connection for dead; default
+--- 15, false: none.
 ---@field keep_alive? number|false
----@field retry? number seconds until the client connects again when it has lost the connection; default: its own
+---@field retry? number seconds until a client that was cut off connects again; default: its own
 
 ---@class moonwire.http.event
 ---@field data? string|table what it says; lines become lines, a table becomes JSON

@@ -88,7 +88,8 @@ local function within(values, more)
 end
 
 local SCRIPT <const> = {
-  ["<"] = "\\u003c", [">"] = "\\u003e", ["&"] = "\\u0026", ["\xE2\x80\xA8"] = "\\u2028", ["\xE2\x80\xA9"] = "\\u2029",
+  ["<"] = "\\u003c", [">"] = "\\u003e", ["&"] = "\\u0026",
+  ["\xE2\x80\xA8"] = "\\u2028", ["\xE2\x80\xA9"] = "\\u2029",
 }
 
 local FILTERS <const> = {
@@ -148,7 +149,8 @@ end
 
 ---@class moonwire.http.template_options
 ---@field name? string what errors call it; default "template"
----@field filters? table<string, function> more filters: they get the value and the arguments, and return a value
+--- More filters: they get the value and the arguments, and return a value.
+---@field filters? table<string, function>
 
 local KNOWN <const> = { name = "string", filters = "table" }
 
@@ -234,8 +236,8 @@ function template.folder(path, options)
     return nil, err, code
   end
   return setmetatable({
-    folder = root, filters = read_filters(options and options.filters), fresh = options and options.fresh or false,
-    loaded = {},
+    folder = root, filters = read_filters(options and options.filters), loaded = {},
+    fresh = options and options.fresh or false,
   }, Folder)
 end
 

@@ -14,7 +14,8 @@ local CLOSING <const> = { ["{{{"] = "}}}", ["{{"] = "}}", ["{%"] = "%}", ["{#"] 
 local KINDS <const> = { ["{{{"] = "raw", ["{{"] = "value", ["{%"] = "tag", ["{#"] = "comment" }
 local NAME <const> = "[%a_][%w_]*"
 local RESERVED <const> = {
-  ["true"] = true, ["false"] = true, ["nil"] = true, ["and"] = true, ["or"] = true, ["not"] = true, ["in"] = true,
+  ["true"] = true, ["false"] = true, ["nil"] = true, ["and"] = true, ["or"] = true, ["not"] = true,
+  ["in"] = true,
 }
 
 local function refuse(line, problem, ...)
@@ -241,7 +242,8 @@ TAGS.block = function(self, line, rest)
   self:open(line, "block")
   local scope = self.scopes[#self.scopes]
   scope.names, scope.block, scope.values = {}, name, values
-  self:put(line, "own[%s] = own[%s] or function(values, out, n)", expression.quote(name), expression.quote(name))
+  local key = expression.quote(name)
+  self:put(line, "own[%s] = own[%s] or function(values, out, n)", key, key)
 end
 
 TAGS["end"] = function(self, line)
@@ -263,7 +265,7 @@ local function write_tag(self, piece)
   if not TAGS[tag] then
     refuse(line, "no such statement: '%s'", piece.text:match("^%s*(%S*)"))
   elseif WITHOUT_REST[tag] ~= (rest == "" or nil) then
-    refuse(line, "'%s': %s", tag, WITHOUT_REST[tag] and "nothing expected behind it" or "something expected behind it")
+    refuse(line, "'%s': %s expected behind it", tag, WITHOUT_REST[tag] and "nothing" or "something")
   end
   TAGS[tag](self, line, rest)
 end
@@ -301,13 +303,14 @@ end
 ---@return integer? line
 function template_code.compile(source, filters)
   local self = setmetatable({
-    lines = 1, parts = {}, scopes = { { kind = "template", names = {}, line = 1 } }, filters = filters, locals = 0,
-    blocks = {},
+    lines = 1, parts = {}, scopes = { { kind = "template", names = {}, line = 1 } }, filters = filters,
+    locals = 0, blocks = {},
   }, Writer)
   local ok, fault = pcall(function()
     local pieces = split(source)
     trim_lines(pieces)
-    self:put(1, "local escape, raw, each, sorted, within, filters = ... return function(values, out, n, own, include)")
+    self:put(1, "local escape, raw, each, sorted, within, filters = ...")
+    self:put(1, "return function(values, out, n, own, include)")
     for _, piece in ipairs(pieces) do
       write_piece(self, piece)
     end

@@ -105,7 +105,8 @@ end
 
 local find
 
--- `at` is behind the slash of the segment that the node's children are compared with; `count`: parameters so far.
+-- `at` is behind the slash of the segment that the node's children are compared with; `count`: parameters
+-- so far.
 local function descend(node, path, at, count, method, list)
   local slash = find_text(path, "/", at, true)
   local segment = sub(path, at, slash and slash - 1)
