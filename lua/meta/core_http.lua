@@ -20,3 +20,8 @@ function core.http.serve(address, handler, options, http_options, context) end
 ---@param methods table<string, function>
 ---@return table
 function core.http.override(response, methods) end
+
+--- What a request is answered with when its handler dies without an answer; 500 otherwise.
+---@param request moonwire.http.request
+---@param status integer 400 to 499
+function core.http.blame(request, status) end

@@ -73,3 +73,7 @@ function response:is_started() end
 --- Whether all of it was.
 ---@return boolean
 function response:is_finished() end
+
+--- Whether the request came over https.
+---@return boolean
+function response:is_secure() end

@@ -278,7 +278,7 @@ describe("the documentation of the API", function()
       local problems, known = {}, known_keys(public)
       for _, module in ipairs(public_modules()) do
         local loaded = require(module == "moonwire" and module or "moonwire." .. module)
-        expect_annotated(problems, module, ".", loaded, known)
+        expect_annotated(problems, module:match("[^.]+$"), ".", loaded, known)
         for _, entry in ipairs(public.functions) do
           if entry.receiver == module and not entry.is_method and not loaded[entry.name] then
             problems[#problems + 1] = ("%s: %s is not there at run time"):format(entry.place, key(entry))
@@ -358,6 +358,11 @@ describe("the documentation of the API", function()
     local websocket = require "moonwire.websocket"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
+    local auth, cookie = require "moonwire.http.auth", require "moonwire.http.cookie"
+    local cors, limit = require "moonwire.http.cors", require "moonwire.http.limit"
+    local multipart, query = require "moonwire.http.multipart", require "moonwire.http.query"
+    local router, session = require "moonwire.http.router", require "moonwire.http.session"
+    local sse, template = require "moonwire.http.sse", require "moonwire.http.template"
 
     -- A call with an unknown option tells those that are known.
     local function known_options(call)
@@ -440,6 +445,25 @@ describe("the documentation of the API", function()
       websocket_accept_options = function(options) websocket.accept({}, {}, options) end,
       websocket_connect_options = function(options) websocket.connect("ws://x/", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
+      ["http.basic_options"] = auth.basic,
+      ["http.bearer_options"] = auth.bearer,
+      ["http.cookie_options"] = function(options) cookie.encode("a", "b", options) end,
+      ["http.cors_options"] = cors.new,
+      ["http.multipart_options"] = function(options) multipart.parts(print, "x", options) end,
+      ["http.part_save_options"] = function(options)
+        local text = "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--x--"
+        local part = multipart.parts(function() return text end, "x")()
+        part:save(assert(file.root("/")), options)
+      end,
+      ["http.password_options"] = function(options) auth.hash_password("", options) end,
+      ["http.protect_options"] = cors.protect,
+      ["http.query_options"] = function(options) query.parse("", options) end,
+      ["http.rate_options"] = limit.rate,
+      ["http.router_options"] = router.new,
+      ["http.session_options"] = session.new,
+      ["http.sse_options"] = function(options) sse.start(nil, options) end,
+      ["http.template_folder_options"] = function(options) template.folder("/", options) end,
+      ["http.template_options"] = function(options) template.compile("", options) end,
     }
 
     for name, call in pairs(CALLS) do

@@ -148,4 +148,4 @@ function Request:accepts(...)
   return part("media").choose(self:header("accept"), { ... })
 end
 
-return Request
+return {}

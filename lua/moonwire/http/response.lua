@@ -158,4 +158,4 @@ function Response:sse(options)
   return part("sse").start(self, options)
 end
 
-return Response
+return {}
