@@ -14,8 +14,7 @@ local FUNCTIONS <const> = {
   router = { "router", "new" }, session = { "session", "new" }, cors = { "cors", "new" },
   static = { "static", "folder" }, proxy = { "proxy", "new" },
   get = { "client", "get" }, head = { "client", "head" }, post = { "client", "post" },
-  put = { "client", "put" }, delete = { "client", "delete" }, patch = { "client", "patch" },
-  request = { "client", "request" },
+  request = { "client", "request" }, download = { "client", "download" }, events = { "client", "events" },
 }
 local MODULES <const> = {
   auth = true, client = true, compression = true, cookie = true, limit = true, media = true,
