@@ -65,6 +65,10 @@ describe("a template", function()
       render("<script>let x = {{{ x | json }}}</script>", { x = { a = "</script>&\u{2028}\u{2029}" } }))
   end)
 
+  it("writes nothing for scripts as null", function()
+    assert.are.equal("null false", render("{{{ x | json }}} {{{ no | json }}}", { no = false }))
+  end)
+
   it("branches", function()
     local text = "{% if a == 1 %}one{% elseif a == 2 %}two{% else %}many{% end %}"
     assert.are.equal("one two many", ("%s %s %s"):format(
@@ -134,6 +138,11 @@ describe("a template", function()
     it("of what goes wrong", function()
       assert.matches("^page.html:4: attempt to index a nil value %(field 'user'%)",
         refusal(render, "a\n{{ 1 }}\n\n{{ user.name }}", {}, { name = "page.html" }))
+      assert.matches("^template:2: filter 'json': .*a value of type function",
+        refusal(render, "\n{{ a | json }}", { a = print }))
+      assert.matches("^template:2: filter 'own': spec/http/template_spec.lua:%d+: no", refusal(render,
+        "\n{{ a | own }}", {}, { filters = { own = function() error "no" end } }))
+      assert.matches("^template:1: filter 'fixed': .*number expected", refusal(render, "{{ 'x' | fixed }}"))
       assert.matches("^template:3: attempt to perform arithmetic",
         refusal(render, "{% if true %}\n\n{{ a + 1 }}{% end %}", {}))
     end)

@@ -27,6 +27,12 @@ local KNOWN <const> = {
 ---@field same_site? "strict"|"lax"|"none"
 ---@field partitioned? boolean a jar for each site that embeds this one; default false, asks for `secure`
 
+-- Name and value of a pair between semicolons; nil when it is none.
+local function read_pair(pair)
+  local name, value = pair:match("^[ \t]*([^=%s]+)[ \t]*=[ \t]*(.-)[ \t]*$")
+  return name, value and value:match('^"(.*)"$') or value
+end
+
 --- The cookies of a request. Of a name that occurs twice the first counts, which
 --- is the one with the narrower path. What is no cookie is skipped.
 ---@param field? string the field "Cookie"
@@ -34,9 +40,10 @@ local KNOWN <const> = {
 function cookie.parse(field)
   check.type(field or "", "string", 1, "parse")
   local values = {}
-  for name, value in (field or ""):gmatch("([^=;%s]+)[ \t]*=[ \t]*([^;]*)") do
-    if values[name] == nil then
-      values[name] = value:match('^"(.*)"[ \t]*$') or value:match("^(.-)[ \t]*$")
+  for pair in (field or ""):gmatch("[^;]+") do
+    local name, value = read_pair(pair)
+    if name and values[name] == nil then
+      values[name] = value
     end
   end
   return values
@@ -49,17 +56,14 @@ end
 function cookie.find(field, name)
   check.type(field or "", "string", 1, "find")
   check.type(name, "string", 2, "find")
-  local at = 1
-  while field do
-    local from, to = field:find(name, at, true)
-    if not from then
-      return nil
+  if not field or not field:find(name, 1, true) then
+    return nil
+  end
+  for pair in field:gmatch("[^;]+") do
+    local found, value = read_pair(pair)
+    if found == name then
+      return value
     end
-    local value = field:match("^[ \t]*=[ \t]*([^;]*)", to + 1)
-    if value and (from == 1 or field:find("^[; \t]", from - 1)) then
-      return value:match('^"(.*)"[ \t]*$') or value:match("^(.-)[ \t]*$")
-    end
-    at = to + 1
   end
 end
 

@@ -22,7 +22,7 @@ local EXTENDS_MOST <const> = 32
 
 local HTML <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
--- The text of a value; nothing for nil.
+-- The text of a value; nothing for nil. Blames the caller of its caller.
 local function text_of(value)
   if type(value) == "string" then
     return value
@@ -98,7 +98,7 @@ local FILTERS <const> = {
   trim = function(value) return text_of(value):match("^%s*(.-)%s*$") end,
   url = function(value) return codec.url_encode(text_of(value)) end,
   json = function(value)
-    local text = json.encode(value, { sorted = true }):gsub("[<>&]", SCRIPT)
+    local text = json.encode(value == nil and json.null or value, { sorted = true }):gsub("[<>&]", SCRIPT)
     return (text:gsub("\xE2\x80[\xA8\xA9]", SCRIPT))
   end,
   join = function(list, separator) return table.concat(expect_table(list), separator or ", ") end,
@@ -106,13 +106,23 @@ local FILTERS <const> = {
   date = function(value, format) return os.date("!" .. (format or "%Y-%m-%d %H:%M:%S"), value) end,
 }
 
+-- A filter whose errors name the line of the template that uses it.
+local function placed(name, filter)
+  return function(...)
+    local ok, value = pcall(filter, ...)
+    if not ok then
+      error(type(value) == "string" and ("filter '%s': %s"):format(name, value) or value, 2)
+    end
+    return value
+  end
+end
+
 local function read_filters(own)
   local filters = {}
-  for name, filter in pairs(FILTERS) do
-    filters[name] = filter
-  end
-  for name, filter in pairs(own or {}) do
-    filters[name] = filter
+  for _, list in ipairs { FILTERS, own or {} } do
+    for name, filter in pairs(list) do
+      filters[name] = placed(name, filter)
+    end
   end
   return filters
 end
