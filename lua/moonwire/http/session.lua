@@ -65,9 +65,9 @@ local function signature(self, key, payload)
   return crypto.hmac("sha256", key.sign, self.name .. "\0" .. payload)
 end
 
--- The payload is the second at which it ends, and the data as JSON.
-local function write(self, data)
-  local payload = string.pack(">I8", os.time() + self.max_age) .. json.encode(data, { sorted = true })
+-- The token for a session. Its payload is the second at which it ends, and the data as JSON.
+local function write(self, text)
+  local payload = string.pack(">I8", os.time() + self.max_age) .. text
   local key = self.keys[1]
   if self.encrypt then
     return codec.base64url_encode(crypto.seal(key.seal, payload, { aad = self.name }))
@@ -122,36 +122,41 @@ local function set(self, response, value)
   response:add_header("Set-Cookie", field)
 end
 
--- Sets the cookie when the session has changed, or is half over.
-local function save(self, request, response, token, text, ends)
-  local data = request.session
-  if type(data) ~= "table" or next(data) == nil then
-    if token then
-      set(self, response, nil)
-    end
-  elseif text ~= json.encode(data, { sorted = true }) or ends - os.time() < self.max_age / 2 then
-    set(self, response, write(self, data))
-  end
+-- What a session is now: nil when it is empty, for that is as good as none.
+local function text_of(data)
+  return type(data) == "table" and next(data) ~= nil and json.encode(data, { sorted = true }) or nil
 end
 
-local function is_changed(request, text)
-  local data = request.session
-  local ok, now = pcall(json.encode, type(data) == "table" and data or {}, { sorted = true })
-  return not ok or now ~= text
+-- Sets the cookie when the session has changed, or is half over. Returns what it is now.
+local function save(self, response, data, token, text, ends)
+  local now = text_of(data)
+  if not now and token then
+    set(self, response, nil)
+  elseif now ~= text or now and ends - os.time() < self.max_age / 2 then
+    set(self, response, write(self, now))
+  end
+  return now
+end
+
+local function warn_of_change(request, saved)
+  local ok, now = pcall(text_of, request.session)
+  if not ok or now ~= saved then
+    log.warn("a session changed after the response had begun: the change is lost", { path = request.path })
+  end
 end
 
 local function serve(self, next_handler, request, response, ctx)
   local token = cookie.find(request:header("cookie"), self.name)
   local data, text, ends = read(self, token)
   request.session = data or {}
-  local sent
+  local is_saved, saved = false, nil
   before_head(response, function()
-    save(self, request, response, token, text, ends)
-    sent = json.encode(request.session or {}, { sorted = true })
+    saved = save(self, response, request.session, token, text, ends)
+    is_saved = true
   end)
   next_handler(request, response, ctx)
-  if sent and is_changed(request, sent) then
-    log.warn("a session changed after the response had begun: the change is lost", { path = request.path })
+  if is_saved then
+    warn_of_change(request, saved)
   end
 end
 
