@@ -52,3 +52,28 @@ describe("sessions, compression and CORS", function()
     end)
   end
 end)
+
+describe("two sessions", function()
+  it("are two", function()
+    local app = http.router()
+    app:use(http.session { keys = { KEY }, name = "a" })
+    app:use(function(next_handler)
+      return function(request, response, ctx)
+        request.first = request.session
+        return next_handler(request, response, ctx)
+      end
+    end)
+    app:use(http.session { keys = { KEY }, name = "b" })
+    app:use(http.session { keys = { KEY }, name = "c" })
+    app:get("/", function(request, response)
+      request.session.n = 1
+      response:send "x"
+    end)
+    local site <close> = web.serve(app)
+    for _ = 1, 2 do
+      local fields = site:get("/").headers["set-cookie"]
+      assert.matches("c=[%w_-]+%.", fields)
+      assert.matches("b=[%w_-]+%.", fields)
+    end
+  end)
+end)
