@@ -21,23 +21,32 @@ local MODULES <const> = {
   multipart = true, query = true, template = true,
 }
 
+---@alias moonwire.http.serve fun(address: string, handler: moonwire.http.handler, options?: table): any, any
+---@alias moonwire.http.service fun(handler: moonwire.http.handler, options?: table): moonwire.service
+---@alias moonwire.http.static fun(root: any, options?: moonwire.static_options): moonwire.http.handler?, any
+
 ---@class moonwire.http
----@field serve fun(address: string, handler: moonwire.http.handler, options?: moonwire.http.serve_options):
----moonwire.listener?, string?, moonwire.code?
----@field service fun(handler: moonwire.http.handler, options?: moonwire.http.serve_options): moonwire.service
+---@field serve moonwire.http.serve
+---@field service moonwire.http.service
 ---@field router fun(options?: moonwire.http.router_options): moonwire.http.router
 ---@field session fun(options: moonwire.http.session_options): moonwire.http.middleware
 ---@field cors fun(options: moonwire.http.cors_options): moonwire.http.middleware
----@field static fun(root: string|moonwire.folder, options?: moonwire.static_options):
----moonwire.http.handler?, string?, moonwire.code?
+---@field static moonwire.http.static
+---@field get function moonwire.http.client.get
+---@field head function moonwire.http.client.head
+---@field post function moonwire.http.client.post
+---@field request function moonwire.http.client.request
+---@field download function moonwire.http.client.download
+---@field events function moonwire.http.client.events
 ---@field auth moonwire.http.auth
+---@field client moonwire.http.client
 ---@field compression moonwire.http.compression
 ---@field cookie moonwire.http.cookie
 ---@field limit moonwire.http.limit
 ---@field media moonwire.http.media
 ---@field multipart moonwire.http.multipart
 ---@field query moonwire.http.query
----@field template moonwire.http.template
+---@field template table moonwire.http.template
 local http = {}
 
 local function load_part(self, name)

@@ -10,6 +10,7 @@ local log = require "moonwire.log"
 local password = require "moonwire.http.password"
 local sync = require "moonwire.sync"
 
+---@class moonwire.http.auth
 local auth = {}
 
 local PASSWORD_MOST <const> = 1024 -- bytes

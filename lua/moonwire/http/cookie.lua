@@ -1,6 +1,7 @@
 --- Cookies as a server reads and sets them (RFC 6265bis).
 local check = require "moonwire.check"
 
+---@class moonwire.http.cookie
 local cookie = {}
 
 local NAME <const> = "^[%w!#$%%&'*+.^_`|~-]+$"

@@ -4,6 +4,7 @@ local check = require "moonwire.check"
 local core = require "moonwire.core"
 local log = require "moonwire.log"
 
+---@class moonwire.http.limit
 local limit = {}
 
 local CLIENTS <const> = 10000

@@ -2,6 +2,7 @@
 --- §8.3.1 and §12.5).
 local check = require "moonwire.check"
 
+---@class moonwire.http.media
 local media = {}
 
 local TOKEN <const> = "[%w!#$%%&'*+.^_`|~-]+"

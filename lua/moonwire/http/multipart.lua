@@ -14,6 +14,7 @@ local disposition = require "moonwire.http.disposition"
 local media = require "moonwire.http.media"
 local multipart_reader = require "moonwire.http.multipart_reader"
 
+---@class moonwire.http.multipart
 local multipart = {}
 
 local BOUNDARY <const> = "^[%w'()+_,%-./:=? ]+$"

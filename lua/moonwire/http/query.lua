@@ -4,6 +4,7 @@
 local check = require "moonwire.check"
 local codec = require "moonwire.codec"
 
+---@class moonwire.http.query
 local query = {}
 
 local PAIRS_DEFAULT <const> = 1000
