@@ -212,7 +212,7 @@ describe("http static", function()
 
     it("answers 304 to who has it", function()
       for _, fields in ipairs {
-        { ["If-None-Match"] = tag }, { ["If-None-Match"] = "W/" .. tag }, 
+        { ["If-None-Match"] = tag }, { ["If-None-Match"] = "W/" .. tag },
           { ["If-None-Match"] = '"x", ' .. tag },
         { ["If-None-Match"] = "*" }, { ["If-Modified-Since"] = date }, { ["If-Modified-Since"] = NEW },
         { ["If-None-Match"] = tag, ["If-Modified-Since"] = OLD },
