@@ -4,9 +4,7 @@
 --   build/moonwire run examples/static_site.lua --listen tcp://127.0.0.1:7010 --set root=docs
 -- In another terminal:
 --   curl -s --compressed http://127.0.0.1:7010/errors.md
-local compression = require "moonwire.http.compression"
-local server = require "moonwire.http.server"
-local static = require "moonwire.http.static"
+local http = require "moonwire.http"
 
 -- A name with a digest in it, as in main.4f2a91c0.js, never gets another content.
 local function cache_control(name)
@@ -15,13 +13,13 @@ end
 
 local answer -- made when the folder is known
 
-local service = server.service(function(request, response, ctx)
+local service = http.service(function(request, response, ctx)
   return answer(request, response, ctx)
 end, { access_log = true })
 
 function service.start(ctx)
   local options = { listing = true, precompressed = true, cache_control = cache_control }
-  answer = compression.responses()(assert(static.folder(ctx.config.root or ".", options)))
+  answer = http.compress()(assert(http.static(ctx.config.root or ".", options)))
 end
 
 return service

@@ -31,16 +31,17 @@ local MODULES <const> = {
 ---@field router fun(options?: moonwire.http.router_options): moonwire.http.router
 ---@field session fun(options: moonwire.http.session_options): moonwire.http.middleware
 ---@field cors fun(options: moonwire.http.cors_options): moonwire.http.middleware
----@field static moonwire.http.static
 ---@field get function moonwire.http.client.get
 ---@field head function moonwire.http.client.head
 ---@field post function moonwire.http.client.post
 ---@field request function moonwire.http.client.request
 ---@field download function moonwire.http.client.download
 ---@field events function moonwire.http.client.events
+---@field static fun(root: string|moonwire.folder, options?: moonwire.http.static_options): moonwire.http.handler?,
+---string?, moonwire.code?
+---@field compress fun(options?: moonwire.http.compress_options): moonwire.http.middleware
 ---@field auth moonwire.http.auth
 ---@field client moonwire.http.client
----@field compression moonwire.http.compression
 ---@field cookie moonwire.http.cookie
 ---@field limit moonwire.http.limit
 ---@field media moonwire.http.media

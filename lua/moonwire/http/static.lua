@@ -1,6 +1,6 @@
 --- Files of a folder, for clients. Only what is below the folder and a regular file is ever opened.
 ---
----     return http.service(assert(static.folder "/srv/www"))
+---     return http.service(assert(http.static "/srv/www"))
 local check = require "moonwire.check"
 local codec = require "moonwire.codec"
 local encoding = require "moonwire.http.encoding"
@@ -12,7 +12,7 @@ local sending = require "moonwire.http.sending"
 
 local static = {}
 
----@class moonwire.static_options
+---@class moonwire.http.static_options
 --- Names that stand for a folder, the first that is there; false: none. Default: "index.html".
 ---@field index? string|string[]|false
 ---@field listing? boolean whether a folder without such a file is shown as a list; default false
@@ -55,7 +55,7 @@ local TEXTS <const> = {
 
 ---@class moonwire.http.site
 ---@field root moonwire.folder
----@field settings moonwire.static_options
+---@field settings moonwire.http.static_options
 ---@field index string[]
 
 local function refuse(response, status)
@@ -262,7 +262,7 @@ local function read_index(index, position)
   end
   local names = type(index) == "string" and { index } or index
   if type(names) ~= "table" then
-    error(("bad argument #%d to 'folder' (option 'index': string, list of strings or false expected, got %s)")
+    error(("bad argument #%d to 'new' (option 'index': string, list of strings or false expected, got %s)")
       :format(position, type(index)), 3)
   end
   return table.move(names, 1, #names, 1, {})
@@ -270,7 +270,7 @@ end
 
 local function check_control(control)
   if control ~= nil and type(control) ~= "string" and type(control) ~= "function" then
-    error(("bad argument #2 to 'folder' (option 'cache_control': string or function expected, got %s)")
+    error(("bad argument #2 to 'new' (option 'cache_control': string or function expected, got %s)")
       :format(type(control)), 3)
   end
 end
@@ -278,12 +278,12 @@ end
 --- A handler that answers with the files of a folder, by the path of the request, or by what a router has
 --- left of it in the parameter `path`.
 ---@param root string|moonwire.folder
----@param options? moonwire.static_options
+---@param options? moonwire.http.static_options
 ---@return moonwire.http.handler? handler
 ---@return string? err
 ---@return moonwire.code? code as of file.root
-function static.folder(root, options)
-  check.options(options, KNOWN, 2, "folder")
+function static.new(root, options)
+  check.options(options, KNOWN, 2, "new")
   options = options or {}
   check_control(options.cache_control)
   local site = { settings = options, index = read_index(options.index, 2), root = root }

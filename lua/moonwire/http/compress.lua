@@ -1,18 +1,18 @@
 --- Bodies in fewer bytes: responses are compressed for clients that take it, requests that are compressed are
 --- read as if they were not. Two middlewares.
 ---
----     app:use(compression.responses()):use(compression.requests())
+---     app:use(http.compress()):use(compress.requests())
 local check = require "moonwire.check"
-local compress = require "moonwire.compress"
+local codings = require "moonwire.compress"
 local core = require "moonwire.core"
 local decoding = require "moonwire.http.decoding"
 local encoding = require "moonwire.http.encoding"
 local file = require "moonwire.file"
 local mime = require "moonwire.http.mime"
 
-local compression = {}
+local compress = {}
 
----@class moonwire.compression_options
+---@class moonwire.http.compress_options
 ---@field level? integer 1 (fast) to 9 (small); default 5
 ---@field min? integer bytes that a body has at least, if its length is known; default 1024
 ---@field codings? ("br"|"gzip"|"deflate")[] the one that is liked best first; default { "br", "gzip" }
@@ -23,7 +23,7 @@ local compression = {}
 --- With false only flush and finish see to that.
 ---@field flush? boolean
 
----@class moonwire.decompression_options
+---@class moonwire.http.decompress_options
 ---@field max? integer bytes that a body may have when it is decompressed; default 10 MiB
 
 local KNOWN <const> = {
@@ -38,7 +38,7 @@ local BODILESS <const> = { [204] = true, [205] = true, [206] = true, [304] = tru
 
 --- What is known of a response that may be compressed. `coding`: the one that the client likes best.
 ---@class moonwire.http.compressing
----@field settings moonwire.compression_options
+---@field settings moonwire.http.compress_options
 ---@field coding? string
 ---@field is_head boolean
 ---@field inner table<string, function> the methods that are shadowed
@@ -83,7 +83,7 @@ local function set_head(response, coding)
   response:header("Content-Encoding", coding):header("Content-Length", nil):header("Accept-Ranges", nil)
 end
 
-local methods = {}
+local methods = {} -- that shadow those of a response
 
 -- A response to HEAD has the head of the one to GET; how long its body would be nobody has computed.
 local function send_head(state, response, coding)
@@ -101,7 +101,7 @@ function methods.send(response, body)
   if coding and state.is_head then
     return send_head(state, response, coding)
   end
-  local bytes = coding and compress.encode(KINDS[coding], body, { level = state.settings.level })
+  local bytes = coding and codings.encode(KINDS[coding], body, { level = state.settings.level })
   if not bytes or #bytes >= #body then
     return state.inner.send(response, body)
   end
@@ -115,7 +115,7 @@ local function encoder_of(state, response)
     local coding = decide(state, response, tonumber(response:header "Content-Length"))
     if coding then
       set_head(response, coding)
-      state.encoder = not state.is_head and compress.encoder(KINDS[coding], { level = state.settings.level })
+      state.encoder = not state.is_head and codings.encoder(KINDS[coding], { level = state.settings.level })
     end
   end
   return state.encoder
@@ -196,7 +196,7 @@ local function send_opened(state, response, source, offset, length)
     return send_head(state, response, coding)
   end
   set_head(response, coding)
-  state.encoder = compress.encoder(KINDS[coding], { level = state.settings.level })
+  state.encoder = codings.encoder(KINDS[coding], { level = state.settings.level })
   return stream_file(state, response, source, offset, length)
 end
 
@@ -215,22 +215,21 @@ function methods.send_file(response, source, offset, length)
   return send_opened(state, response, opened, offset, length)
 end
 
-local shadowing = setmetatable(methods, { __index = core.http.response_methods })
-
 -- Other middleware may have shadowed them before us.
 local function shadow(response, state)
-  state.inner = {
-    send = response.send, write = response.write, flush = response.flush, finish = response.finish,
-    send_file = response.send_file,
-  }
+  local own = {}
+  for name, method in pairs(methods) do
+    own[name] = method
+  end
   states[response] = state
-  core.http.override(response, shadowing)
+  state.inner = core.http.override(response, own)
+  setmetatable(own, { __index = state.inner })
 end
 
 local function read_codings(codings)
   for _, name in ipairs(codings or {}) do
     if not KINDS[name] then
-      error(("bad argument #1 to 'responses' (option 'codings': no coding '%s')"):format(tostring(name)), 3)
+      error(("bad argument #1 to 'new' (option 'codings': no coding '%s')"):format(tostring(name)), 3)
     end
   end
   return codings or CODINGS_DEFAULT
@@ -238,16 +237,16 @@ end
 
 --- Middleware that compresses responses: with the coding that the client asks for, where the type is one that
 --- shrinks. What is in a coding already, a part of something, or "no-transform" stays as it is.
----@param options? moonwire.compression_options
----@return fun(next: moonwire.http.handler): moonwire.http.handler
-function compression.responses(options)
-  check.options(options, KNOWN, 1, "responses")
+---@param options? moonwire.http.compress_options
+---@return moonwire.http.middleware
+function compress.new(options)
+  check.options(options, KNOWN, 1, "new")
   local settings = options or {}
-  local codings = read_codings(settings.codings)
+  local available = read_codings(settings.codings)
   return function(next)
     return function(request, response, ctx)
       local state = { settings = settings, is_head = request.method == "HEAD" }
-      state.coding = encoding.choose(request:header "Accept-Encoding", codings)
+      state.coding = encoding.choose(request:header "Accept-Encoding", available)
       shadow(response, state)
       next(request, response, ctx)
       if state.encoder then
@@ -259,9 +258,9 @@ end
 
 --- Middleware that decompresses the bodies of requests while they are read: gzip, deflate and br. Others are
 --- answered with 415.
----@param options? moonwire.decompression_options
----@return fun(next: moonwire.http.handler): moonwire.http.handler
-function compression.requests(options)
+---@param options? moonwire.http.decompress_options
+---@return moonwire.http.middleware
+function compress.requests(options)
   check.options(options, REQUEST_KNOWN, 1, "requests")
   local most = options and options.max
   return function(next)
@@ -276,4 +275,4 @@ function compression.requests(options)
   end
 end
 
-return compression
+return compress
