@@ -1,5 +1,5 @@
--- examples/static_site.lua — the files of a folder as a web site: compressed for clients that take it, with parts of
--- files, conditions, and lists of what is in a folder.
+-- examples/static_site.lua — the files of a folder as a web site: compressed for clients that take it, with
+-- conditions, parts of files, and lists of what is in a folder.
 --
 --   build/moonwire run examples/static_site.lua --listen tcp://127.0.0.1:7010 --set root=docs
 -- In another terminal:

@@ -226,13 +226,13 @@ local function shadow(response, state)
   setmetatable(own, { __index = state.inner })
 end
 
-local function read_codings(codings)
-  for _, name in ipairs(codings or {}) do
+local function read_codings(names)
+  for _, name in ipairs(names or {}) do
     if not KINDS[name] then
       error(("bad argument #1 to 'new' (option 'codings': no coding '%s')"):format(tostring(name)), 3)
     end
   end
-  return codings or CODINGS_DEFAULT
+  return names or CODINGS_DEFAULT
 end
 
 --- Middleware that compresses responses: with the coding that the client asks for, where the type is one that
