@@ -25,3 +25,12 @@ function core.http.override(response, methods) end
 ---@param request moonwire.http.request
 ---@param status integer 400 to 499
 function core.http.blame(request, status) end
+
+--- A date as HTTP writes it: "Sun, 06 Nov 1994 08:49:37 GMT".
+---@param seconds number since 1970
+---@return string
+function core.http.date(seconds) end
+
+---@param text string a date in any form that HTTP knows
+---@return integer? seconds since 1970; nil: it is none
+function core.http.parse_date(text) end

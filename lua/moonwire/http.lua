@@ -12,7 +12,7 @@
 local FUNCTIONS <const> = {
   serve = { "server", "serve" }, service = { "server", "service" },
   router = { "router", "new" }, session = { "session", "new" }, cors = { "cors", "new" },
-  static = { "static", "folder" }, proxy = { "proxy", "new" },
+  static = { "static", "new" }, compress = { "compression", "new" }, proxy = { "proxy", "new" },
   get = { "client", "get" }, head = { "client", "head" }, post = { "client", "post" },
   request = { "client", "request" }, download = { "client", "download" }, events = { "client", "events" },
 }
@@ -23,7 +23,6 @@ local MODULES <const> = {
 
 ---@alias moonwire.http.serve fun(address: string, handler: moonwire.http.handler, options?: table): any, any
 ---@alias moonwire.http.service fun(handler: moonwire.http.handler, options?: table): moonwire.service
----@alias moonwire.http.static fun(root: any, options?: moonwire.static_options): moonwire.http.handler?, any
 
 ---@class moonwire.http
 ---@field serve moonwire.http.serve
@@ -39,7 +38,7 @@ local MODULES <const> = {
 ---@field events function moonwire.http.client.events
 ---@field static fun(root: string|moonwire.folder, options?: moonwire.http.static_options): moonwire.http.handler?,
 ---string?, moonwire.code?
----@field compress fun(options?: moonwire.http.compress_options): moonwire.http.middleware
+---@field compress fun(options?: moonwire.http.compression_options): moonwire.http.middleware
 ---@field auth moonwire.http.auth
 ---@field client moonwire.http.client
 ---@field cookie moonwire.http.cookie

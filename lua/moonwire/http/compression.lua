@@ -1,18 +1,18 @@
 --- Bodies in fewer bytes: responses are compressed for clients that take it, requests that are compressed are
 --- read as if they were not. Two middlewares.
 ---
----     app:use(http.compress()):use(compress.requests())
+---     app:use(http.compress()):use(compression.requests())
 local check = require "moonwire.check"
-local codings = require "moonwire.compress"
+local compress = require "moonwire.compress"
 local core = require "moonwire.core"
 local decoding = require "moonwire.http.decoding"
 local encoding = require "moonwire.http.encoding"
 local file = require "moonwire.file"
 local mime = require "moonwire.http.mime"
 
-local compress = {}
+local compression = {}
 
----@class moonwire.http.compress_options
+---@class moonwire.http.compression_options
 ---@field level? integer 1 (fast) to 9 (small); default 5
 ---@field min? integer bytes that a body has at least, if its length is known; default 1024
 ---@field codings? ("br"|"gzip"|"deflate")[] the one that is liked best first; default { "br", "gzip" }
@@ -23,7 +23,7 @@ local compress = {}
 --- With false only flush and finish see to that.
 ---@field flush? boolean
 
----@class moonwire.http.decompress_options
+---@class moonwire.http.decompression_options
 ---@field max? integer bytes that a body may have when it is decompressed; default 10 MiB
 
 local KNOWN <const> = {
@@ -38,7 +38,7 @@ local BODILESS <const> = { [204] = true, [205] = true, [206] = true, [304] = tru
 
 --- What is known of a response that may be compressed. `coding`: the one that the client likes best.
 ---@class moonwire.http.compressing
----@field settings moonwire.http.compress_options
+---@field settings moonwire.http.compression_options
 ---@field coding? string
 ---@field is_head boolean
 ---@field inner table<string, function> the methods that are shadowed
@@ -83,7 +83,7 @@ local function set_head(response, coding)
   response:header("Content-Encoding", coding):header("Content-Length", nil):header("Accept-Ranges", nil)
 end
 
-local methods = {} -- that shadow those of a response
+local Shadow = {} -- methods that stand before those of a response
 
 -- A response to HEAD has the head of the one to GET; how long its body would be nobody has computed.
 local function send_head(state, response, coding)
@@ -92,7 +92,7 @@ local function send_head(state, response, coding)
   return state.inner.finish(response)
 end
 
-function methods.send(response, body)
+function Shadow.send(response, body)
   local state = states[response]
   if type(body) ~= "string" or state.decided then
     return state.inner.send(response, body)
@@ -101,7 +101,7 @@ function methods.send(response, body)
   if coding and state.is_head then
     return send_head(state, response, coding)
   end
-  local bytes = coding and codings.encode(KINDS[coding], body, { level = state.settings.level })
+  local bytes = coding and compress.encode(KINDS[coding], body, { level = state.settings.level })
   if not bytes or #bytes >= #body then
     return state.inner.send(response, body)
   end
@@ -115,7 +115,7 @@ local function encoder_of(state, response)
     local coding = decide(state, response, tonumber(response:header "Content-Length"))
     if coding then
       set_head(response, coding)
-      state.encoder = not state.is_head and codings.encoder(KINDS[coding], { level = state.settings.level })
+      state.encoder = not state.is_head and compress.encoder(KINDS[coding], { level = state.settings.level })
     end
   end
   return state.encoder
@@ -129,7 +129,7 @@ local function pass_on(state, response, bytes, err, code)
   return state.inner.write(response, bytes)
 end
 
-function methods.write(response, ...)
+function Shadow.write(response, ...)
   local state = states[response]
   local encoder = encoder_of(state, response)
   if not encoder then
@@ -138,7 +138,7 @@ function methods.write(response, ...)
   return pass_on(state, response, encoder:add(table.concat { ... }, state.settings.flush ~= false))
 end
 
-function methods.flush(response)
+function Shadow.flush(response)
   local state = states[response]
   local encoder = encoder_of(state, response)
   if encoder then
@@ -150,7 +150,7 @@ function methods.flush(response)
   return state.inner.flush(response)
 end
 
-function methods.finish(response, trailers)
+function Shadow.finish(response, trailers)
   local state = states[response]
   local encoder = state.encoder
   if encoder then
@@ -179,7 +179,7 @@ local function stream_file(state, response, source, offset, length)
     length = length - #data
   end
   source:seek(place)
-  return methods.finish(response)
+  return Shadow.finish(response)
 end
 
 local function send_opened(state, response, source, offset, length)
@@ -196,12 +196,12 @@ local function send_opened(state, response, source, offset, length)
     return send_head(state, response, coding)
   end
   set_head(response, coding)
-  state.encoder = codings.encoder(KINDS[coding], { level = state.settings.level })
+  state.encoder = compress.encoder(KINDS[coding], { level = state.settings.level })
   return stream_file(state, response, source, offset, length)
 end
 
 -- Files that Lua's own library has opened go out as they are.
-function methods.send_file(response, source, offset, length)
+function Shadow.send_file(response, source, offset, length)
   local state = states[response]
   if state.decided or io.type(source) then
     return state.inner.send_file(response, source, offset, length)
@@ -218,7 +218,7 @@ end
 -- Other middleware may have shadowed them before us.
 local function shadow(response, state)
   local own = {}
-  for name, method in pairs(methods) do
+  for name, method in pairs(Shadow) do
     own[name] = method
   end
   states[response] = state
@@ -237,9 +237,9 @@ end
 
 --- Middleware that compresses responses: with the coding that the client asks for, where the type is one that
 --- shrinks. What is in a coding already, a part of something, or "no-transform" stays as it is.
----@param options? moonwire.http.compress_options
+---@param options? moonwire.http.compression_options
 ---@return moonwire.http.middleware
-function compress.new(options)
+function compression.new(options)
   check.options(options, KNOWN, 1, "new")
   local settings = options or {}
   local available = read_codings(settings.codings)
@@ -258,9 +258,9 @@ end
 
 --- Middleware that decompresses the bodies of requests while they are read: gzip, deflate and br. Others are
 --- answered with 415.
----@param options? moonwire.http.decompress_options
+---@param options? moonwire.http.decompression_options
 ---@return moonwire.http.middleware
-function compress.requests(options)
+function compression.requests(options)
   check.options(options, REQUEST_KNOWN, 1, "requests")
   local most = options and options.max
   return function(next)
@@ -275,4 +275,4 @@ function compress.requests(options)
   end
 end
 
-return compress
+return compression

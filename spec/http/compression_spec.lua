@@ -1,6 +1,6 @@
 local asking = require "spec.http.asking"
-local codings = require "moonwire.compress"
-local compress = require "moonwire.http.compress"
+local compress = require "moonwire.compress"
+local compression = require "moonwire.http.compression"
 local file = require "moonwire.file"
 local folder = require "spec.support.folder"
 local net = require "moonwire.net"
@@ -19,7 +19,7 @@ describe("http compression of responses", function()
     if listener then
       listener:close()
     end
-    listener = assert(server.serve("tcp://127.0.0.1:0", compress.new(options)(handler)))
+    listener = assert(server.serve("tcp://127.0.0.1:0", compression.new(options)(handler)))
     address = "tcp://" .. listener:local_address():gsub("^tcp://", "")
     host = address:gsub("^tcp", "http")
   end
@@ -40,7 +40,7 @@ describe("http compression of responses", function()
   local function expect_coded(coding, answer)
     assert.are.equal(coding, answer.headers["content-encoding"])
     assert.are.equal("Accept-Encoding", answer.headers.vary)
-    assert.are.equal(TEXT, assert(codings.decode(KINDS[coding], answer.body)))
+    assert.are.equal(TEXT, assert(compress.decode(KINDS[coding], answer.body)))
     assert.is_true(#answer.body < #TEXT / 10)
   end
 
@@ -107,9 +107,9 @@ describe("http compression of responses", function()
 
   it("does not code twice", function()
     serve(function(_, response)
-      response:header("Content-Encoding", "gzip"):send(codings.gzip(TEXT))
+      response:header("Content-Encoding", "gzip"):send(compress.gzip(TEXT))
     end)
-    assert.are.equal(TEXT, codings.decode("gzip", ask "gzip, br".body))
+    assert.are.equal(TEXT, compress.decode("gzip", ask "gzip, br".body))
   end)
 
   it("says that a tag is of the content, not of the bytes", function()
@@ -142,7 +142,7 @@ describe("http compression of responses", function()
     conn:write "GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
     local head = assert(conn:read_until("\r\n\r\n", 4096))
     assert.matches("Content%-Encoding: gzip", head)
-    local decoder, text = codings.decoder "gzip", ""
+    local decoder, text = compress.decoder "gzip", ""
     while #text < 5 do
       local size = tonumber(conn:read_line(10), 16)
       text = text .. decoder:add(conn:read(size))
@@ -170,7 +170,7 @@ describe("http compression of responses", function()
       for _, coding in ipairs { "gzip", "br" } do
         local answer = ask(coding)
         assert.is_true(answer.is_whole)
-        assert.are.equal(TEXT:rep(200), codings.decode(KINDS[coding], answer.body))
+        assert.are.equal(TEXT:rep(200), compress.decode(KINDS[coding], answer.body))
       end
       assert.are.equal(TEXT:rep(200), ask "identity".body)
     end
@@ -203,15 +203,15 @@ describe("http compression of responses", function()
     serve(function(_, response)
       response:header("Content-Type", "text/plain"):send_file(place.path .. "/a.txt", 4, 4)
     end, { min = 1 })
-    assert.are.equal("work", codings.decode("gzip", ask "gzip".body))
+    assert.are.equal("work", compress.decode("gzip", ask "gzip".body))
     assert.are.equal("gzip", ask("gzip", "HEAD /").headers["content-encoding"])
   end)
 
   it("says what is wrong with its options", function()
     serve(send_text)
-    assert.has_error(function() compress.new { levels = 1 } end)
-    assert.has_error(function() compress.new { codings = { "zip" } } end)
-    assert.has_error(function() compress.requests { max = 0 } end)
+    assert.has_error(function() compression.new { levels = 1 } end)
+    assert.has_error(function() compression.new { codings = { "zip" } } end)
+    assert.has_error(function() compression.requests { max = 0 } end)
   end)
 end)
 
@@ -219,7 +219,7 @@ describe("http decompression of requests", function()
   local listener, address
 
   local function serve(handler, options)
-    listener = assert(server.serve("tcp://127.0.0.1:0", compress.requests(options)(handler)))
+    listener = assert(server.serve("tcp://127.0.0.1:0", compression.requests(options)(handler)))
     address = "tcp://" .. listener:local_address():gsub("^tcp://", "")
   end
 
@@ -240,11 +240,11 @@ describe("http decompression of requests", function()
     serve(echo)
     for coding, kind in pairs { gzip = "gzip", ["x-gzip"] = "gzip", GZIP = "gzip", deflate = "deflate",
       br = "brotli" } do
-      assert.are.equal(TEXT, post(coding, codings.encode(kind, TEXT)).body)
+      assert.are.equal(TEXT, post(coding, compress.encode(kind, TEXT)).body)
     end
     assert.are.equal(TEXT, post("identity", TEXT).body)
     assert.are.equal(TEXT, asking.ask(address, "POST /", nil, TEXT).body)
-    assert.are.equal("", post("gzip", codings.gzip "").body)
+    assert.are.equal("", post("gzip", compress.gzip "").body)
   end)
 
   it("reads it piece by piece", function()
@@ -262,20 +262,20 @@ describe("http decompression of requests", function()
       end
       response:send(("%d %s %s"):format(sum, data, err))
     end)
-    assert.are.equal(("%d nil eof"):format(#TEXT), post("gzip", codings.gzip(TEXT)).body)
+    assert.are.equal(("%d nil eof"):format(#TEXT), post("gzip", compress.gzip(TEXT)).body)
   end)
 
   it("has limits for what comes out", function()
     serve(echo, { max = 150000 })
-    assert.are.equal("too_large", post("gzip", codings.gzip(("\0"):rep(100001))).body)
-    assert.are.equal(100000, #post("gzip", codings.gzip(("\0"):rep(100000))).body)
-    assert.are.equal("too_large", post("br", codings.encode("brotli", ("\0"):rep(10 << 20))).body)
+    assert.are.equal("too_large", post("gzip", compress.gzip(("\0"):rep(100001))).body)
+    assert.are.equal(100000, #post("gzip", compress.gzip(("\0"):rep(100000))).body)
+    assert.are.equal("too_large", post("br", compress.encode("brotli", ("\0"):rep(10 << 20))).body)
   end)
 
   it("refuses what is damaged, cut, or in a coding that nobody knows", function()
     serve(echo)
     assert.are.equal("decode gzip: not of this coding, or damaged", post("gzip", "no gzip").body)
-    assert.are.equal("decode gzip: it ends too early", post("gzip", codings.gzip(TEXT):sub(1, -2)).body)
+    assert.are.equal("decode gzip: it ends too early", post("gzip", compress.gzip(TEXT):sub(1, -2)).body)
     for _, coding in ipairs { "zstd", "gzip, br", "compress" } do
       local answer = post(coding, "x")
       assert.are.equal(415, answer.status)
