@@ -436,6 +436,11 @@ describe("the documentation of the API", function()
       subscribe_options = function(options) bus.subscribe("a", options) end,
       encode_options = function(options) compress.gzip("", options) end,
       decoder_options = function(options) compress.decoder("gzip", options) end,
+      ["http.static_options"] = function(options) require "moonwire.http.static".new("/", options) end,
+      ["http.compression_options"] = function(options) require "moonwire.http.compression".new(options) end,
+      ["http.decompression_options"] = function(options)
+        require "moonwire.http.compression".requests(options)
+      end,
       tls_server_options = function(options) net.serve("tls://127.0.0.1:0", print, { tls = options }) end,
       tls_client_options = function(options) net.connect("tls://127.0.0.1:1", { tls = options }) end,
       start_tls_options = function(options)
