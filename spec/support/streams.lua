@@ -5,11 +5,12 @@ local task = require "moonwire.task"
 
 local streams = {}
 
--- Both ends of one connection to `address`.
-local function connect(address, options)
-  local listener <close> = assert(net.listen(address))
+-- Both ends of one connection to `address`, which listens with `listening`.
+local function connect(address, options, listening)
+  local listener <close> = assert(net.listen(address, listening))
+  local target = address:find "^tls:" and "tls://" .. listener:local_address() or streams.address_of(listener)
   local owner = task.spawn(function()
-    return assert(net.connect(streams.address_of(listener), options)):keep()
+    return assert(net.connect(target, options)):keep()
   end)
   local accepted = assert(listener:accept(5))
   return assert(owner:join()), accepted
@@ -36,6 +37,9 @@ streams.kinds = {
   ["over TCP"] = function() return connect "tcp://127.0.0.1:0" end,
   ["over TCP on IPv6"] = function() return connect "tcp://[::1]:0" end,
   ["over a Unix socket"] = connect_unix,
+  ["over TLS"] = function()
+    return connect("tls://127.0.0.1:0", { tls = { verify = "none" } }, { tls = "auto" })
+  end,
 }
 
 --- Both ends of a TCP connection.
