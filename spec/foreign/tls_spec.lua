@@ -4,6 +4,7 @@ local folder = require "spec.support.folder"
 local json = require "moonwire.json"
 local moonwire = require "spec.support.moonwire"
 local process = require "spec.support.process"
+local test = require "moonwire.test"
 
 local SERVICE <const> = [[
 return {
@@ -14,6 +15,8 @@ return {
     end
   end,
 }]]
+
+test.deadline(900) -- testssl.sh tries hundreds of suites, one at a time
 
 local here, ca, server
 
@@ -70,8 +73,8 @@ describe("sslscan", function()
     end
     assert.matches("TLSv1.2 +enabled", output)
     assert.matches("TLSv1.3 +enabled", output)
-    assert.matches("Compression disabled", output)
-    assert.not_matches("[^n]vulnerable to heartbleed\n", output:gsub("not vulnerable", "fine"))
+    assert.matches("renegotiation not supported", output)
+    assert.not_matches("%f[%w]vulnerable to heartbleed", (output:gsub("not vulnerable", "")))
     local count = 0
     for line in output:gmatch "[^\n]+" do
       local suite = line:match "^%u%l+ +TLSv1%.%d +%d+ bits +(%S+)"
