@@ -7,8 +7,11 @@ local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local moonwire = require "spec.support.moonwire"
 local net = require "moonwire.net"
-local python = require "spec.tls.python"
 local process = require "spec.support.process"
+local python = require "spec.tls.python"
+local test = require "moonwire.test"
+
+test.deadline(120) -- a hundred reloads, also under a sanitizer
 
 local here, ca
 

@@ -23,7 +23,7 @@ local here, ca, server
 setup(function()
   here = folder.new()
   ca = authority.new(here)
-  local www = ca:issue { "localhost", "127.0.0.1" }
+  local www = ca:issue { "localhost", "127.0.0.1", days = 300 }
   server = moonwire.serve {
     code = SERVICE:format(www.certificate, www.key, ca:staple(www)),
     listen = { "tls://127.0.0.1:0" },

@@ -72,6 +72,16 @@ static const struct mw_listener_events events = {.on_accept = on_accept};
 
 /* --- its life --- */
 
+/* What it says of its connections. */
+static void release_settings(struct mw_l_listener *listener) {
+    mw_tls_settings_release(listener->tls);
+    listener->tls = NULL;
+    if (listener->handler.profile) {
+        mw_l_profile_release(listener->handler.profile);
+        listener->handler.profile = NULL;
+    }
+}
+
 static void close_listener(struct mw_l_listener *listener) {
     if (!listener->listener) {
         return;
@@ -84,9 +94,7 @@ static void close_listener(struct mw_l_listener *listener) {
     mw_task_disown(&listener->resource);
     mw_l_listener_forget_deferred(listener);
     mw_l_listener_forget_newcomers(listener);
-    mw_tls_settings_release(listener->tls);
-    listener->tls = NULL;
-    mw_l_profile_release(listener->handler.profile);
+    release_settings(listener);
     if (listener->fd >= 0) {
         close(listener->fd);
         listener->fd = -1;
@@ -162,13 +170,8 @@ static struct mw_l_listener *push_listener(lua_State *L) {
     return listener;
 }
 
-/* Gives up what a listener was to have that could not be opened. */
 static struct mw_l_listener *refuse(lua_State *L, struct mw_l_listener *listener, const struct mw_fault *fault) {
-    if (listener->handler.profile) {
-        mw_l_profile_release(listener->handler.profile);
-    }
-    mw_tls_settings_release(listener->tls);
-    listener->tls = NULL;
+    release_settings(listener);
     mw_push_fault(L, fault);
     return NULL;
 }
@@ -361,6 +364,8 @@ static int listener_gc(lua_State *L) {
         mw_listener_local(listener->listener, &local);
         mw_sched_warn_of_lost(listener->handler.sched, "listener", mw_addr_format(&local, text));
         close_listener(listener);
+    } else {
+        release_settings(listener); /* of one that could not be opened */
     }
     return 0;
 }

@@ -43,7 +43,6 @@ struct mw_l_profile *mw_l_profile_options(lua_State *L, int index, struct mw_l_p
 struct mw_l_profile *mw_l_profile_with_tls(lua_State *L, struct mw_l_profile *base, struct mw_tls_settings *tls) {
     struct mw_l_profile *copy = malloc(sizeof *copy);
     if (!copy) {
-        mw_l_profile_release(base);
         luaL_error(L, "not enough memory");
         return NULL;
     }

@@ -80,7 +80,8 @@ int mw_l_stream_push_fault(lua_State *L, const struct mw_l_stream *stream, const
  * `base`: one more reference to it, or a new one. */
 #define MW_L_PROFILE_OPTIONS "read_timeout", "write_timeout", "input_mark", "high_mark", "low_mark", "queue_limit"
 struct mw_l_profile *mw_l_profile_options(lua_State *L, int index, struct mw_l_profile *base);
-/* The same settings with what a server says of TLS, which is held; `base` is released. Raises when memory is out. */
+/* The same settings with what a server says of TLS, which is held; `base` is released. Raises when memory is out, and then
+ * it is the caller's still. */
 struct mw_l_profile *mw_l_profile_with_tls(lua_State *L, struct mw_l_profile *base, struct mw_tls_settings *tls);
 void mw_l_profile_release(struct mw_l_profile *profile);
 extern struct mw_l_profile mw_l_profile_default;
