@@ -51,9 +51,11 @@ describe("tls in a config", function()
   it("has nothing else", function()
     is_faulty("unknown key 'tls.certifcate'; did you mean 'certificate'?", { certifcate = "a" })
     is_faulty("tls.key: the path of its PEM key, or its text expected, got nothing", { certificate = "a" })
-    is_faulty("tls.certificate: the path of a PEM certificate with its chain, or its text expected, got nothing",
+    is_faulty("tls.certificate: the path of a PEM certificate with its chain, or its text expected, "
+      .. "got nothing",
       { key = "a" })
-    is_faulty('tls: a server needs a certificate and its key; add both, or say tls = "auto" to try things out',
+    is_faulty('tls: a server needs a certificate and its key; add both, or say tls = "auto" '
+      .. "to try things out",
       {})
     is_faulty("tls.verify: says nothing without authorities; add authorities = FILE",
       { certificate = "a", key = "b", verify = "required" })

@@ -168,8 +168,8 @@ describe("a daemon with certificates", function()
     put(place, "www", issue "first.test")
     local d <close> = daemon.start {
       scripts = { ["count.lua"] = daemon.COUNTER },
-      config = ('service "count" { script = "count.lua", listen = "tls://127.0.0.1:0", '
-        .. 'limits = { idle = 0.1 }, tls = { certificate = "%s/www.pem", key = "%s/www.key" } }'):format(place.path, place.path),
+      config = 'service "count" { script = "count.lua", listen = "tls://127.0.0.1:0", '
+        .. "limits = { idle = 0.1 }, tls = " .. TLS:format(place.path, place.path) .. " }",
     }
     local begun = core.now()
     local conn <close> = assert(net.connect("tcp://" .. d:address("count", "tls"):match "//(.*)"))
@@ -261,7 +261,8 @@ describe("certificates that are renewed", function()
     for _, way in ipairs { "files", "folder" } do
       switch("first.test", way)
       local from = place.path .. (way == "folder" and "/current" or "/live")
-      local d <close> = start { tls = ('{ certificate = "%s/cert.pem", key = "%s/key.pem" }'):format(from, from) }
+      local tls = ('{ certificate = "%s/cert.pem", key = "%s/key.pem" }'):format(from, from)
+      local d <close> = start { tls = tls }
       assert.equal("first.test", shown(d))
       switch("second.test", way)
       condition.wait_until(function() return shown(d) == "second.test" end)
@@ -271,7 +272,7 @@ end)
 
 describe("session tickets", function()
   for _, version in ipairs { "1.2", "1.3" } do
-    it("of TLS " .. version .. " are good at every worker, over reloads and after a worker's death", function()
+    it("of TLS " .. version .. " are good at all workers, over reloads and when one has died", function()
       local d <close>, place = start { workers = 2 }
       local port = math.tointeger(tonumber(d:address("count", "tls"):match ":(%d+)$"))
       local client <close> = python.start {

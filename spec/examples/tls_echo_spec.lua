@@ -23,7 +23,8 @@ describe("examples/tls_echo.lua", function()
       script = "examples/tls_echo.lua", listen = { "tls://127.0.0.1:0" },
       options = { "--set", "certificate=" .. www.certificate, "--set", "key=" .. www.key },
     }
-    local conn <close> = assert(net.connect("tls://127.0.0.1:" .. server.port, { tls = { authorities = ca.file } }))
+    local options = { tls = { authorities = ca.file } }
+    local conn <close> = assert(net.connect("tls://127.0.0.1:" .. server.port, options))
     assert.matches("^TLSv1.3 TLS_", conn:read_line())
     conn:write("hello\n")
     assert.equal("hello", conn:read_line())

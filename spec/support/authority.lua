@@ -64,7 +64,8 @@ function Authority:issue(options)
     "-addext", "subjectAltName=" .. alternatives(options), "-addext", "basicConstraints=critical,CA:FALSE",
     "-addext", "extendedKeyUsage=serverAuth,clientAuth")
   local key = self.folder.path .. "/" .. self.name .. ".key"
-  openssl("x509", "-req", "-in", file .. ".csr", "-CA", self.file, "-CAkey", key, "-days", tostring(options.days or 5), "-copy_extensions", "copyall", "-out", file .. ".pem")
+  openssl("x509", "-req", "-in", file .. ".csr", "-CA", self.file, "-CAkey", key,
+    "-days", tostring(options.days or 5), "-copy_extensions", "copyall", "-out", file .. ".pem")
   local name = file:sub(#self.folder.path + 2)
   return {
     certificate = file .. ".pem", key = file .. ".key",
@@ -82,7 +83,8 @@ function Authority:staple(pair)
   openssl("ocsp", "-issuer", self.file, "-cert", pair.certificate, "-no_nonce",
     "-reqout", here .. "request.der")
   openssl("ocsp", "-index", here .. "index.txt", "-rsigner", self.file,
-    "-rkey", here .. self.name .. ".key", "-CA", self.file, "-reqin", here .. "request.der", "-respout", here .. "staple.der", "-ndays", "5", "-no_nonce")
+    "-rkey", here .. self.name .. ".key", "-CA", self.file,
+    "-reqin", here .. "request.der", "-respout", here .. "staple.der", "-ndays", "5", "-no_nonce")
   return here .. "staple.der"
 end
 
