@@ -1,13 +1,17 @@
 -- A few thousand random calls of the Lua API: see spec/fuzz/api.lua.
 local moonwire = require "spec.support.moonwire"
+local test = require "moonwire.test"
 
 local CALLS <const> = 4000
+local SECONDS <const> = 120 -- some seeds meet costly arguments
+
+test.deadline(SECONDS)
 
 describe("the Lua API under random calls", function()
   for seed = 1, 2 do
     it(("keeps its promises, with seed %d"):format(seed), function()
       local status, errors = moonwire.run {
-        script = "spec/fuzz/api.lua", seconds = 120,
+        script = "spec/fuzz/api.lua", seconds = SECONDS,
         env = { LSAN_OPTIONS = "suppressions=spec/fuzz/api/leaks.supp:print_suppressions=0" },
         options = {
           "--set", "calls=" .. CALLS, "--set", "seed=" .. seed, "--log-file", "/dev/null",
