@@ -234,7 +234,7 @@ units: $(UNITS:%=$(out)/spec/%)
 
 # --- Running and testing ------------------------------------------------------------------------------------------
 
-.PHONY: run test asan tsan tsan-suites coverage fuzz faults soak reloads bench
+.PHONY: run test test-foreign asan tsan tsan-suites coverage fuzz faults soak reloads bench
 
 run: ## install what is missing, build, and start the demo (ARGS= goes to the script)
 	@sh .make/packages build run
@@ -250,6 +250,12 @@ test: ## install what is missing, build, and run all tests (UNITS=buf_test SPECS
 	@$(MAKE) all
 	-+@$(call build_units,test)
 	@$(call suites,$(folder_release),$(folder_test)/spec)
+
+test-foreign: ## what programs of others make of us: browser, scanners, servers and proxies (SPECS=spec/foreign/x_spec.lua)
+	@sh .make/packages build run test foreign
+	@$(MAKE) all
+	@MOONWIRE=$(abspath $(BUILD)/moonwire) sh .make/suites $(folder_test)/spec \
+	  "$(if $(filter file,$(origin SPECS)),spec/foreign,$(SPECS))"
 
 asan: ## all tests under AddressSanitizer and UBSan, with leak check
 	@sh .make/packages build run test
