@@ -4,6 +4,8 @@
  *   load churn port=N [conns= size= line=1 seconds= warmup= count=]
  *   load idle  port=N [conns= size= line=1 touch=1]
  *
+ * With http=1 the message is a GET of path= instead ("/"), with ws=1 it is one of WebSocket: message.h.
+ *
  * echo   each connection keeps `depth` messages under way and expects every byte back, in order.
  * churn  each of `conns` slots connects, sends one message, takes the answer, closes, and begins again.
  * idle   opens `conns` connections, says one message on each if touch=1, and holds them.
@@ -15,6 +17,8 @@
  *
  * The target is a port of 127.0.0.1, nothing else, and an alarm ends the process whatever the server does.
  */
+#include "message.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -33,6 +37,7 @@
 enum {
     MAX_CONNS = 19000,        /* the limit of descriptors (ulimit -n) must allow as many */
     MAX_BYTES = 64 << 20,     /* of one connection's messages under way */
+    MAX_RECEIVED = 256 * 1024,
     MAX_SECONDS = 600,
     PATIENCE = 10,            /* seconds a phase waits for its last answers */
     EVENTS = 256,
@@ -52,7 +57,8 @@ struct connection {
 };
 
 static struct {
-    bool churn, idle, line, touch;
+    bool churn, idle, line, touch, http, websocket;
+    const char *path;
     uint16_t port;
     uint32_t conns, depth;
     size_t size;
@@ -68,7 +74,7 @@ static struct phase {
 
 static struct sockaddr_in target;
 static struct connection *connections;
-static char *wire;            /* depth + 1 messages: any stretch that can be under way lies inside */
+static struct message message;
 static char *received;
 static size_t received_size;
 static int poller;
@@ -195,8 +201,9 @@ static bool is_connected(struct connection *c)
 static void dial_all(void)
 {
     for (uint32_t i = 0; i < option.conns; i++) {
-        if (dial(&connections[i]) && !is_connected(&connections[i])) {
-            give_up(&connections[i]);
+        struct connection *c = &connections[i];
+        if (dial(c) && !(is_connected(c) && (!message.upgrade || message_upgrade(c->fd)))) {
+            give_up(c);
         }
     }
 }
@@ -205,9 +212,9 @@ static void dial_all(void)
 
 static bool push(struct connection *c)
 {
-    size_t size = option.size;
+    size_t size = message.out_size;
     if (c->owed > 0) {
-        ssize_t sent = send(c->fd, wire + (size - c->owed % size) % size, c->owed, MSG_NOSIGNAL);
+        ssize_t sent = send(c->fd, message.out + (size - c->owed % size) % size, c->owed, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN) {
             return false;
         }
@@ -229,7 +236,7 @@ static bool submit(struct connection *c, uint32_t n, uint64_t time)
 {
     for (; n > 0 && !is_over(time); n--) {
         c->sent_at[(c->oldest + c->under_way++) % option.depth] = time;
-        c->owed += option.size;
+        c->owed += message.out_size;
         phase.submitted++;
         phase.under_way++;
     }
@@ -240,17 +247,17 @@ static bool submit(struct connection *c, uint32_t n, uint64_t time)
  * broken or the bytes are not the ones that were sent. */
 static long take(struct connection *c)
 {
-    size_t expected = c->under_way * option.size - c->partial;
+    size_t expected = c->under_way * message.in_size - c->partial;
     ssize_t n = recv(c->fd, received, received_size, 0);
     if (n <= 0) {
         return n < 0 && errno == EAGAIN ? 0 : -1;
     }
-    if ((size_t)n > expected || memcmp(received, wire + c->partial, (size_t)n) != 0) {
+    if ((size_t)n > expected || !message_matches(&message, c->partial, received, (size_t)n)) {
         return -1;
     }
     size_t have = c->partial + (size_t)n;
-    c->partial = have % option.size;
-    return (long)(have / option.size);
+    c->partial = have % message.in_size;
+    return (long)(have / message.in_size);
 }
 
 static void record(struct connection *c, uint32_t n, uint64_t time)
@@ -391,42 +398,37 @@ static void *allocate(size_t count, size_t size)
 
 static void prepare(void)
 {
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz";
-    size_t size = option.size, depth = option.depth;
-    wire = allocate(depth + 1, size);
-    for (size_t i = 0; i < (depth + 1) * size; i++) {
-        size_t place = i % size;
-        wire[i] = alphabet[place % 59 % 26];
-        if (option.line && place == size - 1) {
-            wire[i] = '\n';
-        }
-    }
-    received_size = depth * size + 1; /* one more than can be right, so that a surplus byte shows */
+    size_t depth = option.depth;
+    target.sin_family = AF_INET;
+    target.sin_port = htons(option.port);
+    target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    message = option.http        ? message_http(&target, option.path, option.depth)
+              : option.websocket ? message_websocket(option.size, option.depth)
+                                 : message_echo(option.size, option.depth, option.line);
+    received_size = depth * message.in_size + 1; /* one more than can be right, so that a surplus byte shows */
+    received_size = received_size < MAX_RECEIVED ? received_size : MAX_RECEIVED;
     received = allocate(received_size, 1);
     connections = allocate(option.conns, sizeof *connections);
     for (uint32_t i = 0; i < option.conns; i++) {
         connections[i].fd = -1;
         connections[i].sent_at = allocate(depth, sizeof(uint64_t));
     }
-    target.sin_family = AF_INET;
-    target.sin_port = htons(option.port);
-    target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     poller = epoll_create1(EPOLL_CLOEXEC);
     if (poller < 0) {
         die("epoll_create1");
     }
 }
 
-enum { PORT, CONNS, SIZE, DEPTH, LINE, TOUCH, COUNT, SECONDS, WARMUP, KEYS };
+enum { PORT, CONNS, SIZE, DEPTH, LINE, TOUCH, HTTP, WS, COUNT, SECONDS, WARMUP, KEYS };
 
 static const char *const key_names[KEYS] = {
-    "port", "conns", "size", "depth", "line", "touch", "count", "seconds", "warmup",
+    "port", "conns", "size", "depth", "line", "touch", "http", "ws", "count", "seconds", "warmup",
 };
 
 static void fail_usage(const char *what)
 {
     fprintf(stderr, "load: %s\nusage: load echo|churn|idle port=N [conns= size= depth= line=1 touch=1\n"
-                    "            seconds= warmup= count=]\n", what);
+                    "            http=1 path= ws=1 seconds= warmup= count=]\n", what);
     exit(2);
 }
 
@@ -437,6 +439,10 @@ static void parse_pair(char *argument, double *given)
         fail_usage("an option is key=value");
     }
     *value++ = '\0';
+    if (strcmp(argument, "path") == 0) {
+        option.path = value;
+        return;
+    }
     int key = 0;
     while (key < KEYS && strcmp(key_names[key], argument) != 0) {
         key++;
@@ -464,6 +470,7 @@ static void check(const double *given)
 static void parse(int argc, char **argv)
 {
     double given[KEYS] = { [CONNS] = 64, [SIZE] = 64, [DEPTH] = 1, [SECONDS] = 1, [WARMUP] = 0.2 };
+    option.path = "/";
     const char *mode = argc > 1 ? argv[1] : "";
     option.churn = strcmp(mode, "churn") == 0;
     option.idle = strcmp(mode, "idle") == 0;
@@ -476,6 +483,8 @@ static void parse(int argc, char **argv)
     check(given);
     option.line = given[LINE] > 0;
     option.touch = given[TOUCH] > 0;
+    option.http = given[HTTP] > 0;
+    option.websocket = given[WS] > 0;
     option.port = (uint16_t)given[PORT];
     option.conns = (uint32_t)given[CONNS];
     option.depth = option.churn || option.idle ? 1 : (uint32_t)given[DEPTH];

@@ -1,10 +1,10 @@
 /* reference - the measure for the servers of this benchmark: what a C program written by hand for one job
  * would do, with nothing between it and epoll.
  *
- *   reference echo|line PORT
+ *   reference echo|line|http PORT
  *
  * echo sends every byte back; line takes the lines apart and sends each of them back, and ends a connection
- * whose line has not ended after LINE_MAX_BYTES. The socket is read once for each event and answered at once.
+ * whose line has not ended after LINE_MAX_BYTES; http gives the same answer to whatever ends in an empty line. The socket is read once for each event and answered at once.
  * A connection that the kernel takes no more bytes from is not read until it does. An idle connection owns
  * one row of a table and no buffer.
  */
@@ -32,10 +32,12 @@ struct client {
     struct bytes unsent;      /* what the kernel would not take; while there is some, nothing is read */
 };
 
-static bool by_line;
+static const char hello[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, World!\n";
+
+static enum { ECHO, LINE, HTTP } job;
 static int poller, listener;
 static struct client clients[CLIENTS]; /* by descriptor */
-static char input[BUFFER + LINE_MAX_BYTES], output[BUFFER + LINE_MAX_BYTES];
+static char input[BUFFER + LINE_MAX_BYTES], output[4 * BUFFER + LINE_MAX_BYTES];
 
 static void die(const char *what)
 {
@@ -85,9 +87,31 @@ static bool answer(int fd, const char *data, size_t length)
     return true;
 }
 
-static bool answer_lines(int fd, size_t length)
+/* Holds what has not ended yet, and sends what was answered. */
+static bool conclude(int fd, const char *rest, size_t size, size_t answered)
 {
     struct client *c = &clients[fd];
+    if (size > LINE_MAX_BYTES || ((size > 0 || c->unread.length > 0) && !hold(&c->unread, rest, size))) {
+        return false;
+    }
+    return answered == 0 || answer(fd, output, answered);
+}
+
+static bool answer_requests(int fd, size_t length)
+{
+    enum { SIZE = sizeof hello - 1 };
+    char *head = input, *end = input + length, *blank;
+    size_t answered = 0;
+    while (answered + SIZE <= sizeof output && (blank = memmem(head, (size_t)(end - head), "\r\n\r\n", 4))) {
+        memcpy(output + answered, hello, SIZE);
+        answered += SIZE;
+        head = blank + 4;
+    }
+    return conclude(fd, head, (size_t)(end - head), answered);
+}
+
+static bool answer_lines(int fd, size_t length)
+{
     char *line = input, *end = input + length, *newline;
     size_t answered = 0;
     while ((newline = memchr(line, '\n', (size_t)(end - line)))) {
@@ -97,11 +121,7 @@ static bool answer_lines(int fd, size_t length)
         answered += size + 1;
         line = newline + 1;
     }
-    size_t rest = (size_t)(end - line);
-    if (rest > LINE_MAX_BYTES || ((rest > 0 || c->unread.length > 0) && !hold(&c->unread, line, rest))) {
-        return false;
-    }
-    return answered == 0 || answer(fd, output, answered);
+    return conclude(fd, line, (size_t)(end - line), answered);
 }
 
 static bool read_once(int fd)
@@ -114,7 +134,11 @@ static bool read_once(int fd)
     if (n <= 0) {
         return n < 0 && errno == EAGAIN;
     }
-    return by_line ? answer_lines(fd, before + (size_t)n) : answer(fd, input, (size_t)n);
+    switch (job) {
+        case LINE: return answer_lines(fd, before + (size_t)n);
+        case HTTP: return answer_requests(fd, before + (size_t)n);
+        default: return answer(fd, input, (size_t)n);
+    }
 }
 
 static void close_client(int fd)
@@ -184,12 +208,17 @@ static void listen_on(uint16_t port)
 
 int main(int argc, char **argv)
 {
+    static const char *const jobs[] = { [ECHO] = "echo", [LINE] = "line", [HTTP] = "http" };
     long port = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
-    if (port < 1 || port > 65535 || (strcmp(argv[1], "echo") != 0 && strcmp(argv[1], "line") != 0)) {
-        fprintf(stderr, "usage: reference echo|line PORT\n");
+    unsigned chosen = 0;
+    while (argc == 3 && chosen < 3 && strcmp(argv[1], jobs[chosen]) != 0) {
+        chosen++;
+    }
+    if (port < 1 || port > 65535 || chosen == 3) {
+        fprintf(stderr, "usage: reference echo|line|http PORT\n");
         return 2;
     }
-    by_line = argv[1][0] == 'l';
+    job = chosen;
     listen_on((uint16_t)port);
     serve();
 }

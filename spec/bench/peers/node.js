@@ -1,5 +1,6 @@
-// Peer: Node.js. node peers/node.js echo|line PORT
+// Peer: Node.js. node peers/node.js echo|line|http PORT
 'use strict';
+const http = require('http');
 const net = require('net');
 
 function echo(socket) {
@@ -22,9 +23,18 @@ function line(socket) {
   });
 }
 
-const job = { echo, line }[process.argv[2]];
-const server = net.createServer({ noDelay: true }, (socket) => {
-  socket.on('error', () => socket.destroy());
-  job(socket);
-});
-server.listen({ host: '127.0.0.1', port: Number(process.argv[3]), backlog: 4096 });
+function serve(kind) {
+  if (kind === 'http') {
+    return http.createServer({ keepAliveTimeout: 600000 }, (request, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 14 });
+      response.end('Hello, World!\n');
+    });
+  }
+  const job = { echo, line }[kind];
+  return net.createServer({ noDelay: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    job(socket);
+  });
+}
+
+serve(process.argv[2]).listen({ host: '127.0.0.1', port: Number(process.argv[3]), backlog: 4096 });
