@@ -25,9 +25,11 @@ PEERS = {
         "http": MOONWIRE % ("http.lua", "tcp"), "file": MOONWIRE % ("file.lua", "tcp") + " --set root={build}/www",
         "https": MOONWIRE % ("https.lua", "tls") + " --set root={build}/www --set tls={build}/tls",
         "websocket": MOONWIRE % ("../../examples/websocket_echo.lua", "tcp"),
-        "proxy": MOONWIRE % ("../../examples/reverse_proxy.lua", "tcp") + " --set upstreams.1=http://127.0.0.1:{backend}",
+        "proxy": MOONWIRE % ("../../examples/reverse_proxy.lua", "tcp")
+                 + " --set upstreams.1=http://127.0.0.1:{backend}",
     }, "{root}/build/moonwire --version", "build/moonwire is missing: run make"),
-    "luv": Peer(of("luajit {here}/peers/luv.lua {kind} {port}", "echo", "line"), "luajit -v -lluv", "needs luajit, lua-luv"),
+    "luv": Peer(of("luajit {here}/peers/luv.lua {kind} {port}", "echo", "line"), "luajit -v -lluv",
+                "needs luajit, lua-luv"),
     "cqueues": Peer(of("luajit {here}/peers/cqueues.lua {kind} {port}", "echo", "line"), "luajit -v -lcqueues",
                     "needs luajit, lua-cqueues"),
     "node": Peer({**of("node {here}/peers/node.js {kind} {port}", "echo", "line", "http"),

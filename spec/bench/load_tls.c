@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CONNS = 19000, HEAD_MAX = 8192, CHUNK = 64 * 1024, EVENTS = 256, PATIENCE = 10, SOURCES = 250, SAMPLES = 1 << 20 };
+enum {
+    MAX_CONNS = 19000,
+    AT_ONCE = 64,            /* connections that idle mode opens at a time */
+    HEAD_MAX = 8192,
+    CHUNK = 64 * 1024,
+    EVENTS = 256,
+    PATIENCE = 10,
+    SOURCES = 250,
+    SAMPLES = 1 << 20
+};
 
 struct slot {
     int fd;                  /* -1: none */
@@ -159,6 +169,15 @@ static void begin(struct slot *s)
     }
 }
 
+/* Idle mode begins with the next slot when one is through. */
+static void begin_next(void)
+{
+    static uint32_t turn;
+    if (!option.handshake && !option.bulk && AT_ONCE + turn < option.conns) {
+        begin(&slots[AT_ONCE + turn++]);
+    }
+}
+
 static void complete(struct slot *s)
 {
     samples[phase.answered++ % SAMPLES] = (uint32_t)((now() - s->began) / 1000);
@@ -169,6 +188,7 @@ static void complete(struct slot *s)
     if (option.handshake || option.bulk) {
         begin(s);
     }
+    begin_next();
 }
 
 /* What a call of OpenSSL waits for. False: it has failed. */
@@ -255,7 +275,8 @@ static uint64_t run_phase(double seconds)
     uint64_t started = now();
     memset(&phase, 0, sizeof phase);
     phase.deadline = started + (uint64_t)(seconds * 1e9);
-    for (uint32_t i = 0; i < option.conns; i++) {
+    uint32_t first = option.handshake || option.bulk || option.conns < AT_ONCE ? option.conns : AT_ONCE;
+    for (uint32_t i = 0; i < first; i++) {
         begin(&slots[i]);
     }
     uint64_t last = phase.deadline + PATIENCE * 1000000000ull;
@@ -302,9 +323,9 @@ static void run(void)
 {
     uint64_t early_errors = 0;
     if (!option.handshake && !option.bulk) {
-        uint64_t elapsed = (option.count = option.conns, run_phase(PATIENCE * 3));
+        uint64_t elapsed = run_phase(PATIENCE * 3);
         rendezvous();
-        report(elapsed, 0);
+        report(elapsed, option.conns - phase.answered);
         return;
     }
     if (option.warmup > 0) {
@@ -319,8 +340,8 @@ static void run(void)
 
 static void fail_usage(const char *what)
 {
-    fprintf(stderr, "load_tls: %s\nusage: load_tls handshake|bulk|idle port=N [conns= resume=1 path= seconds= warmup= count=]\n",
-            what);
+    fprintf(stderr, "load_tls: %s\nusage: load_tls handshake|bulk|idle port=N [conns= resume=1 path=\n"
+                    "                seconds= warmup= count=]\n", what);
     exit(2);
 }
 
@@ -379,6 +400,7 @@ int main(int argc, char **argv)
         set(argv[i]);
     }
     alarm((unsigned)(option.seconds + option.warmup) + 12 * PATIENCE);
+    signal(SIGPIPE, SIG_IGN);
     prepare();
     run();
     return 0;

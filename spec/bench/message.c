@@ -88,7 +88,8 @@ struct message message_websocket(size_t size, uint32_t depth)
     for (size_t i = 0; i < size; i++) {
         out[out_head + i] = (char)(in[in_head + i] ^ key[i % 4]);
     }
-    struct message message = { .out_size = out_head + size, .in_size = in_head + size, .in_row = true, .upgrade = true };
+    struct message message = { .out_size = out_head + size, .in_size = in_head + size, .in_row = true };
+    message.upgrade = true;
     message.out = repeat(out, message.out_size, depth + 1u);
     message.in = repeat(in, message.in_size, depth + 1u);
     free(out);

@@ -32,7 +32,8 @@ struct client {
     struct bytes unsent;      /* what the kernel would not take; while there is some, nothing is read */
 };
 
-static const char hello[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, World!\n";
+static const char hello[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\n"
+                            "Hello, World!\n";
 
 static enum { ECHO, LINE, HTTP } job;
 static int poller, listener;

@@ -195,7 +195,8 @@ def build(folder):
 def is_installed(probe):
     environment = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin", NODE_PATH="/usr/share/nodejs")
     with contextlib.suppress(OSError):
-        run = subprocess.run(probe, shell=True, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment)
+        run = subprocess.run(probe, shell=True, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                             env=environment)
         return run.returncode == 0
     return False
 
@@ -248,7 +249,8 @@ def parse_arguments():
     parser.add_argument("--json", metavar="FILE", help="append every sample to FILE, one JSON object a line")
     parser.add_argument("--instructions", action="store_true",
                         help="count user instructions of an operation with valgrind")
-    parser.add_argument("--modules", default="", metavar="DIR", help="where libnginx-mod-http-lua is unpacked: README.md")
+    parser.add_argument("--modules", default="", metavar="DIR",
+                        help="where libnginx-mod-http-lua is unpacked: README.md")
     parser.add_argument("--build", default=f"{ROOT}/build/bench", help="folder of what is built")
     args = parser.parse_args()
     args.job = args.job or ("echo64,line64,http64" if args.instructions else ",".join(JOBS))

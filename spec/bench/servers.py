@@ -130,8 +130,10 @@ def render(command, folder, values):
 
     def write(reference):
         target = f"{folder}/{reference[1]}"
-        with open(f"{HERE}/peers/{reference[1]}", encoding="utf-8") as source, open(target, "w", encoding="utf-8") as file:
-            file.write(fill(source.read()))
+        with open(f"{HERE}/peers/{reference[1]}", encoding="utf-8") as source:
+            text = fill(source.read())
+        with open(target, "w", encoding="utf-8") as file:
+            file.write(text)
         return target
 
     return fill(re.sub(r"\{file:([\w.]+)\}", write, command)).split()

@@ -12,7 +12,8 @@ async def echo(connection):
 
 
 async def main():
-    async with websockets.serve(echo, "127.0.0.1", int(sys.argv[1]), compression=None, backlog=4096, ping_interval=None):
+    async with websockets.serve(echo, "127.0.0.1", int(sys.argv[1]), compression=None, backlog=4096,
+                                ping_interval=None):
         await asyncio.Future()
 
 
