@@ -1,5 +1,5 @@
--- spec/bench/https.lua — a short answer for "/", files below --set root=DIR for all else, with the certificate
--- that is below --set tls=DIR.
+-- spec/bench/https.lua — a short answer for "/", files below --set root=DIR for all else, with the
+-- certificate that is below --set tls=DIR.
 --   moonwire run spec/bench/https.lua --listen tls://127.0.0.1:8443 --set root=build/bench/www \
 --     --set tls=build/bench/tls
 local server = require "moonwire.http.server"
