@@ -14,10 +14,12 @@ import sys
 import tempfile
 import time
 
-import jobs_http
-import jobs_stream
-import jobs_tls
-import jobs_websocket
+sys.dont_write_bytecode = True  # no folders of it beside the sources
+
+import jobs_http  # noqa: E402
+import jobs_stream  # noqa: E402
+import jobs_tls  # noqa: E402
+import jobs_websocket  # noqa: E402
 from servers import (HERE, LOAD_CPU, ROOT, SERVER_CPU, Failure, cpu_seconds, descriptors, finish, loading,
                      machine_busy_seconds, pss_bytes, serving, wait_until)
 
