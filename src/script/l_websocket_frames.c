@@ -209,11 +209,9 @@ static enum mw_ws_event copy(struct mw_l_websocket *ws, struct mw_ws_glance *gla
 static enum mw_ws_event take_payload(struct mw_l_websocket *ws, struct mw_ws_glance *glance, const char *bytes,
                                      size_t size) {
     uint64_t left = ws->frame.size - ws->done;
-    size_t used, before = ws->collected.size, part = left < size ? (size_t)left : size;
+    size_t before = ws->collected.size, part = left < size ? (size_t)left : size, used = part;
     enum mw_ws_event event = MW_WS_MORE;
-    if (glance->mode == MW_WS_NOTHING) {
-        used = part;
-    } else {
+    if (glance->mode != MW_WS_NOTHING) {
         lend_buffer(ws);
         bool is_coded = ws->input.order.compressed;
         event = (is_coded ? decode : copy)(ws, glance, bytes, part, &used);
