@@ -19,6 +19,8 @@ local json = require "moonwire.json"
 ---@field length? integer bytes of the body as announced, before decompression
 local Answer = { __name = "moonwire.http.answer" }
 
+local answer_module = {}
+
 local PIECE <const> = 16384 -- compressed bytes that are read at a time
 local SOME_DEFAULT <const>, ALL_DEFAULT <const> = 65536, 10 * 1024 * 1024
 local CODINGS <const> = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate", br = "brotli" }
@@ -55,7 +57,13 @@ end
 
 --- Made by the client.
 ---@private
-function Answer.new(reply, state, link, pool, key)
+---@param reply table the head, of moonwire.core.http
+---@param state table of exchange.run
+---@param link table
+---@param pool table
+---@param key string
+---@return moonwire.http.answer
+function answer_module.new(reply, state, link, pool, key)
   local status, reason, version = reply:status()
   local answer = setmetatable({ reply = reply, state = state, link = link, pool = pool, key = key,
     status = status, reason = reason, version = version, length = reply:length(), data = "" }, Answer)
@@ -67,6 +75,7 @@ end
 
 --- Has the body decompressed as it is read, up to `max` bytes.
 ---@private
+---@param max? integer
 function Answer:decode(max)
   local kind = CODINGS[(self.reply:header("content-encoding") or ""):lower()]
   if kind and self.link then
@@ -299,4 +308,4 @@ function Answer:__tostring()
   return ("moonwire.http.answer: %d %s"):format(self.status, self.url or "")
 end
 
-return Answer
+return answer_module

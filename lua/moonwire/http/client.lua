@@ -1,6 +1,6 @@
 --- An HTTP/1.1 client (RFC 9110, 9112): connections that are used again, redirects, proxies, cookies,
 --- streams.
-local Answer = require "moonwire.http.answer"
+local answers = require "moonwire.http.answer"
 local check = require "moonwire.check"
 local cookie_jar = require "moonwire.http.cookie_jar"
 local dial = require "moonwire.http.dial"
@@ -72,7 +72,7 @@ local function attempt(self, made)
     return nil, err, code, reused and STALE[code]
   end
   guard.link = nil
-  local answer = Answer.new(reply, state, link, self.pool, key)
+  local answer = answers.new(reply, state, link, self.pool, key)
   answer.url, answer.redirects = url.build(made.url), made.hops
   return answer
 end
@@ -367,7 +367,10 @@ function client.close()
   end
 end
 
---- A jar for cookies, for client.new.
-client.cookie_jar = cookie_jar.new
+--- Makes a jar for cookies, for client.new.
+---@return moonwire.cookie_jar
+function client.cookie_jar()
+  return cookie_jar.new()
+end
 
 return client

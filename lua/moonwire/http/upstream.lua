@@ -1,5 +1,4 @@
---- The servers behind a reverse proxy: which of them is next, and which are not to be asked for now. Not for
---- scripts.
+--- The servers behind a reverse proxy: which of them is next, and which rest. Not for scripts.
 local core = require "moonwire.core"
 local dial = require "moonwire.http.dial"
 local url = require "moonwire.http.url"
