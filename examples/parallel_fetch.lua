@@ -3,7 +3,7 @@
 --   build/moonwire run examples/parallel_fetch.lua -- http://www.debian.org/ https://www.lua.org/
 -- Without the Internet, with a web server in another terminal:
 --   python3 -m http.server 8000 --bind 127.0.0.1
---   build/moonwire run examples/parallel_fetch.lua -- http://127.0.0.1:8000/ http://127.0.0.1:8000/no http://127.0.0.1:9/
+--   build/moonwire run examples/parallel_fetch.lua -- http://127.0.0.1:8000/ http://127.0.0.1:9/
 local http = require "moonwire.http.client"
 local task = require "moonwire.task"
 local timer = require "moonwire.timer"

@@ -19,17 +19,17 @@ local json = require "moonwire.json"
 ---@field length? integer bytes of the body as announced, before decompression
 local Answer = { __name = "moonwire.http.answer" }
 
-local answer_module = {}
+local answer = {}
 
 local PIECE <const> = 16384 -- compressed bytes that are read at a time
 local SOME_DEFAULT <const>, ALL_DEFAULT <const> = 65536, 10 * 1024 * 1024
 local CODINGS <const> = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate", br = "brotli" }
 local CHUNKS <const> = { max = "integer" }
 
-function Answer.__index(answer, name)
+function Answer.__index(self, name)
   if name == "headers" then
-    local headers = answer.reply:headers()
-    rawset(answer, "headers", headers)
+    local headers = self.reply:headers()
+    rawset(self, "headers", headers)
     return headers
   end
   return Answer[name]
@@ -38,18 +38,18 @@ end
 -- --- the connection behind it
 
 -- The body is read, or will not be: the connection serves the next request, or ends.
-local function leave(answer)
-  local link = answer.link
+local function leave(self)
+  local link = self.link
   if not link then
     return
   end
-  answer.link = nil
-  exchange.stop(answer.state)
-  local whole, keeps = answer.reply:is_whole()
-  answer.trailing = not answer.length and answer.reply:trailers() or nil
-  answer.reply:leave()
-  if whole and keeps and not answer.state.upload.stopped then
-    answer.pool:give(answer.key, link)
+  self.link = nil
+  exchange.stop(self.state)
+  local whole, keeps = self.reply:is_whole()
+  self.trailing = not self.length and self.reply:trailers() or nil
+  self.reply:leave()
+  if whole and keeps and not self.state.upload.stopped then
+    self.pool:give(self.key, link)
   else
     link:abort()
   end
@@ -63,14 +63,14 @@ end
 ---@param pool table
 ---@param key string
 ---@return moonwire.http.answer
-function answer_module.new(reply, state, link, pool, key)
+function answer.new(reply, state, link, pool, key)
   local status, reason, version = reply:status()
-  local answer = setmetatable({ reply = reply, state = state, link = link, pool = pool, key = key,
+  local self = setmetatable({ reply = reply, state = state, link = link, pool = pool, key = key,
     status = status, reason = reason, version = version, length = reply:length(), data = "" }, Answer)
   if status ~= 101 and reply:is_whole() then
-    leave(answer)
+    leave(self)
   end
-  return answer
+  return self
 end
 
 --- Has the body decompressed as it is read, up to `max` bytes.
@@ -97,74 +97,74 @@ Answer.__close = Answer.close
 -- --- reading
 
 -- The end of a connection in mid-body is the server's doing.
-local function give_fault(answer, err, code)
-  if code == "closed" and answer.link then
-    err, code = ("%s: the connection ended within the body"):format(answer.url), "reset"
+local function give_fault(self, err, code)
+  if code == "closed" and self.link then
+    err, code = ("%s: the connection ended within the body"):format(self.url), "reset"
   end
-  answer.failure = { err, code }
-  leave(answer)
+  self.failure = { err, code }
+  leave(self)
   return nil, err, code
 end
 
-local function read_plain(answer, max)
-  if answer.failure then
-    return nil, answer.failure[1], answer.failure[2]
-  elseif not answer.link then
+local function read_plain(self, max)
+  if self.failure then
+    return nil, self.failure[1], self.failure[2]
+  elseif not self.link then
     return nil, "eof", "eof"
   end
-  local data, err, code = answer.reply:read_some(max)
+  local data, err, code = self.reply:read_some(max)
   if data then
     return data
   elseif code == "timeout" or code == "busy" then
     return nil, err, code
   elseif code ~= "eof" then
-    return give_fault(answer, err, code)
+    return give_fault(self, err, code)
   end
-  leave(answer)
+  leave(self)
   return nil, "eof", "eof"
 end
 
 -- More of what the decoder gives; nil, "eof" at the end.
-local function fill(answer)
-  while answer.data == "" do
-    local decoder = answer.decoder
-    local bytes, err, code = read_plain(answer, PIECE)
+local function fill(self)
+  while self.data == "" do
+    local decoder = self.decoder
+    local bytes, err, code = read_plain(self, PIECE)
     local data
     if bytes then
       data, err, code = decoder:add(bytes)
-    elseif code == "eof" and not answer.decoded then
+    elseif code == "eof" and not self.decoded then
       data, err, code = decoder:finish()
-      answer.decoded = true
+      self.decoded = true
       data = data and ""
     end
     if not data and code == "eof" then
       return nil, "eof", "eof"
     elseif not data then
-      return code == "timeout" and nil or give_fault(answer, err, code), err, code
+      return code == "timeout" and nil or give_fault(self, err, code), err, code
     end
-    answer.data = data
-    if answer.decoded and data == "" then
+    self.data = data
+    if self.decoded and data == "" then
       return nil, "eof", "eof"
     end
   end
   return true
 end
 
-local function read_decoded(answer, max)
-  local ok, err, code = fill(answer)
+local function read_decoded(self, max)
+  local ok, err, code = fill(self)
   if not ok then
     return nil, err, code
   end
-  local data = answer.data:sub(1, max)
-  answer.data = answer.data:sub(#data + 1)
+  local data = self.data:sub(1, max)
+  self.data = self.data:sub(#data + 1)
   return data
 end
 
-local function read_piece(answer, max)
-  if answer.decoder then
-    return read_decoded(answer, max)
+local function read_piece(self, max)
+  if self.decoder then
+    return read_decoded(self, max)
   end
-  return read_plain(answer, max)
+  return read_plain(self, max)
 end
 
 --- Reads some of the body: what is there, or comes next.
@@ -308,4 +308,4 @@ function Answer:__tostring()
   return ("moonwire.http.answer: %d %s"):format(self.status, self.url or "")
 end
 
-return answer_module
+return answer
