@@ -1,6 +1,5 @@
 --- Cookies that a client keeps for the next request (RFC 6265).
 local check = require "moonwire.check"
-local core = require "moonwire.core"
 local dial = require "moonwire.http.dial"
 
 ---@class moonwire.cookie_jar
@@ -18,7 +17,7 @@ local MONTHS <const> = { jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, j
 --- A jar without cookies.
 ---@return moonwire.cookie_jar
 function cookie_jar.new()
-  return setmetatable({ hosts = {}, count = 0 }, Jar)
+  return setmetatable({ hosts = {}, count = 0, serial = 0 }, Jar)
 end
 
 -- --- reading
@@ -155,7 +154,8 @@ function Jar:set(from, line)
   if cookie.expires and cookie.expires <= now or not make_room(self, cookie.domain) then
     return false
   end
-  cookie.since = before and before.since or core.now()
+  self.serial = self.serial + 1
+  cookie.since = before and before.since or self.serial
   self.hosts[cookie.domain] = self.hosts[cookie.domain] or {}
   self.hosts[cookie.domain][key] = cookie
   self.count = self.count + 1
@@ -184,7 +184,7 @@ local function goes_first(one, other)
   if #one.path ~= #other.path then
     return #one.path > #other.path
   end
-  return one.since < other.since or one.since == other.since and one.name < other.name
+  return one.since < other.since
 end
 
 --- The value of the field Cookie for a request; nil: there are none for it.

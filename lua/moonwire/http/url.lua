@@ -47,7 +47,7 @@ end
 
 local function read_host(text, host)
   local v6 = host:match("^%[([%x:.]+)%]$")
-  if v6 then
+  if v6 and v6:find(":", 1, true) then
     return v6:lower()
   end
   if host:find("[\x80-\xff]") then
