@@ -45,7 +45,8 @@ describe("http.cookie_jar", function()
   end)
 
   it("takes in nothing that its server has no right to", function()
-    for _, line in ipairs { "a=1; Domain=other.org", "a=1; Domain=org", "a=1; Domain=x.a.example.org", "a=1; Secure",
+    for _, line in ipairs { "a=1; Domain=other.org", "a=1; Domain=org", "a=1; Domain=x.a.example.org",
+      "a=1; Secure",
       "__Host-a=1; Path=/", "__Secure-a=1", "=1", "a", "", "a=\1", "a=" .. ("x"):rep(5000) } do
       assert.is_false(set("http://a.example.org/", line), line)
     end
