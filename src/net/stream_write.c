@@ -78,7 +78,7 @@ static void copy_pieces(struct mw_buf *out, const struct iovec *pieces, int coun
         out->end += pieces[i].iov_len;
         if (pieces[i].iov_len == 1) {
             *end = *(const char *)pieces[i].iov_base; /* a line end: not worth a call */
-        } else {
+        } else if (pieces[i].iov_len) { /* an empty piece may be nowhere */
             memcpy(end, pieces[i].iov_base, pieces[i].iov_len);
         }
     }
