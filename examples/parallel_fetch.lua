@@ -12,9 +12,9 @@ local function fetch(url)
   local begun = timer.now()
   local answer, err = http.get(url, { timeout = 10 })
   if answer then
-    print(("%s: %d, %d bytes in %.3f s"):format(url, answer.status, #answer.body, timer.now() - begun))
+    io.write(("%s: %d, %d bytes in %.3f s\n"):format(url, answer.status, #answer.body, timer.now() - begun))
   else
-    print(("%s: %s"):format(url, err))
+    io.write(("%s: %s\n"):format(url, err))
   end
 end
 

@@ -459,16 +459,16 @@ describe("a proxy whose servers fail", function()
 end)
 
 describe("a proxy before several servers", function()
-  local client, counts, urls
+  local client, counts, urls, go_on
 
   before_each(function()
     client = http.new()
-    counts, urls = { 0, 0, 0 }, {}
+    counts, urls, go_on = { 0, 0, 0 }, {}, false
     for index = 1, 3 do
       urls[index] = serve(function(request, response)
         counts[index] = counts[index] + 1
         if request.path == "/slow" then
-          task.sleep(0.05)
+          condition.wait_until(function() return go_on end)
         end
         response:send(tostring(index))
       end)
@@ -497,6 +497,7 @@ describe("a proxy before several servers", function()
       client:get(url)
     end
     assert.equal(1, counts[slow])
+    go_on = true
     group:wait()
   end)
 

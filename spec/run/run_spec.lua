@@ -66,6 +66,15 @@ describe("the command line", function()
     assert.are.equal("integer 8 float true a b a=b script 1 1", conn:read_all())
   end)
 
+  it("makes lists of settings whose names are numbers", function()
+    local server <close> = moonwire.serve {
+      code = [[return function(conn, ctx) conn:write(table.concat(ctx.config.names, ",")) end]],
+      options = { "--set", "names.1=a", "--set", "names.2=b" },
+    }
+    local conn <close> = assert(net.connect(server.address))
+    assert.are.equal("a,b", conn:read_all())
+  end)
+
   it("refuses a setting without a key or value", function()
     for _, setting in ipairs { "nothing", "=1" } do
       local status, _, errors = run("run", "-e", "return print", "--set", setting)
