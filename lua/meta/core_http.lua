@@ -34,3 +34,7 @@ function core.http.date(seconds) end
 ---@param text string a date in any form that HTTP knows
 ---@return integer? seconds since 1970; nil: it is none
 function core.http.parse_date(text) end
+
+---@param value any
+---@return "request"|"response"|nil
+function core.http.kind(value) end

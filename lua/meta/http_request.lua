@@ -45,11 +45,8 @@ function request:read_some(max) end
 ---@return moonwire.code? code "eof" when it was read before; "too_large", "timeout", "closed", "reset", "busy", "invalid"
 function request:read_all(max) end
 
----@class moonwire.http.chunks_options
----@field max? integer bytes of a piece at most; default 65536
-
 --- Iterates over the body as it comes. Raises faults.
----@param options? moonwire.http.chunks_options
+---@param options? moonwire.iteration_options
 ---@return fun(): string?
 function request:chunks(options) end
 

@@ -1,5 +1,6 @@
 --- Data in fewer bytes, and back: gzip, deflate and brotli, at once or bit by bit,
 --- with a limit for what comes out. Much data is worked on by a thread, while the task waits.
+local check = require "moonwire.check"
 local core = require "moonwire.core"
 
 local compress = {}
@@ -30,7 +31,13 @@ compress.encode = core.coding.encode
 ---@return string? err
 ---@return moonwire.code? code "full": too many wait for a thread; "memory"
 function compress.gzip(data, options)
-  return core.coding.encode("gzip", data, options)
+  check.type(data, "string", 1, "gzip")
+  check.options(options, { level = "integer" }, 2, "gzip")
+  local level = options and rawget(options, "level")
+  if level and level > 9 then
+    check.refuse(2, "gzip", "option 'level': 1 to 9 expected")
+  end
+  return core.coding.encode("gzip", data, { level = level })
 end
 
 --- Decompresses data, which must be complete; that of gzip may consist of several files.

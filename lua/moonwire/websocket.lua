@@ -56,6 +56,10 @@ function websocket.accept(request, response, options)
   local problem = known.problem(options or {})
   if problem then
     check.refuse(3, "accept", problem)
+  elseif core.http.kind(request) ~= "request" then
+    check.refuse(1, "accept", "the request of a handler expected")
+  elseif core.http.kind(response) ~= "response" then
+    check.refuse(2, "accept", "the response of a handler expected")
   end
   return server.accept(request, response, options or {})
 end

@@ -53,7 +53,7 @@ describe("the judge of scripts", function()
     local missing = "DIR/script.lua: the script has no '%s' function, and the service listens on %s"
     is_faulty(missing:format("datagram", "udp://127.0.0.1:0"),
       "return print", udp)
-    is_faulty(missing:format("connect", "tcp://127.0.0.1:0"),
+    is_faulty(missing:format("connect' or 'request", "tcp://127.0.0.1:0"),
       "return { datagram = print }", 'listen = { "udp://127.0.0.1:0", "tcp://127.0.0.1:0" }')
     assert.is_nil(judge("return { start = print }", "").fault)
     is_faulty("DIR/script.lua: the service listens nowhere and its script has no 'start' function: "

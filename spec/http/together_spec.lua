@@ -37,7 +37,7 @@ describe("sessions, compression and CORS", function()
   for name, order in pairs { ["one way"] = { 1, 2, 3 }, ["and the other"] = { 3, 2, 1 } } do
     it("do each their work, " .. name .. " round", function()
       local all <const> = {
-        http.session { keys = { KEY } }, http.compression.responses(), http.cors { origins = "*" },
+        http.session { keys = { KEY } }, http.compress(), http.cors { origins = "*" },
       }
       local site <close> = site_with(all[order[1]], all[order[2]], all[order[3]])
       for _, path in ipairs { "/whole", "/pieces", "/events", "/nothing" } do

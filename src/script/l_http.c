@@ -180,7 +180,20 @@ size_t mw_http_move_some(struct mw_http_server *from, struct mw_http_server *to,
 
 /* --- moonwire.core.http --- */
 
+/* kind(value) → "request" | "response" | nil */
+static int kind(lua_State *L) {
+    if (luaL_testudata(L, 1, mw_http_request_type)) {
+        lua_pushliteral(L, "request");
+    } else if (mw_http_response_test(L, 1)) {
+        lua_pushliteral(L, "response");
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"kind", kind},
     {"serve", mw_l_serve_http},
     {"date", mw_l_http_date},
     {"parse_date", mw_l_http_parse_date},

@@ -130,6 +130,7 @@ void mw_http_request_open(lua_State *L);
 
 extern const char mw_http_request_type[], mw_http_response_type[];
 struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request, int type);
+struct mw_http_response *mw_http_response_test(lua_State *L, int index); /* NULL: it is none */
 struct mw_http_response *mw_http_response_check(lua_State *L);
 void mw_http_response_open(lua_State *L);
 

@@ -29,9 +29,15 @@ void mw_http_response_close(struct mw_http_response *response) {
 }
 
 /* Other methods may shadow ours for one response: the metatable does not tell what it is. */
+struct mw_http_response *mw_http_response_test(lua_State *L, int index) {
+    struct mw_http_response *response = lua_touserdata(L, index);
+    bool is_one = response && lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof *response;
+    return is_one && response->type == TYPE ? response : NULL;
+}
+
 struct mw_http_response *mw_http_response_check(lua_State *L) {
-    struct mw_http_response *response = lua_touserdata(L, 1);
-    if (!response || lua_rawlen(L, 1) != sizeof *response || response->type != TYPE) {
+    struct mw_http_response *response = mw_http_response_test(L, 1);
+    if (!response) {
         luaL_typeerror(L, 1, TYPE);
     }
     return response;

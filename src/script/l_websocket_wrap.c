@@ -77,7 +77,7 @@ int mw_l_websocket_wrap(lua_State *L) {
     return 1;
 }
 
-/* parse_response(head) → status, fields | nil, why: the head of the answer to a handshake, up to its empty line */
+/* parse_response(head) → status, fields | nil, why, "invalid": the head of the answer to a handshake, up to its empty line */
 int mw_l_websocket_parse_response(lua_State *L) {
     struct mw_http1_head head = {.size = 0};
     size_t size;
@@ -85,7 +85,8 @@ int mw_l_websocket_parse_response(lua_State *L) {
     if (mw_http1_parse_response(&head, bytes, size, &mw_http1_default_limits, false, false) != MW_HTTP1_DONE) {
         lua_pushnil(L);
         lua_pushstring(L, head.why ? head.why : "not the head of a response");
-        return 2;
+        lua_pushliteral(L, "invalid");
+        return 3;
     }
     lua_pushinteger(L, head.status);
     mw_l_http_push_fields(L, bytes, head.fields, head.size);

@@ -19,7 +19,7 @@ local server = {}
 ---@field requests_max? integer|false requests on one connection; default false: no limit
 ---@field access_log? boolean one entry of the log a request; default false
 
----@class moonwire.http.serve_options: moonwire.http.options, moonwire.listen_options
+---@alias moonwire.http.serve_options moonwire.http.options|moonwire.listen_options
 
 ---@alias moonwire.http.handler fun(request: moonwire.http.request, response: moonwire.http.response, ctx: any)
 
