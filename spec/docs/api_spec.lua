@@ -436,19 +436,6 @@ describe("the documentation of the API", function()
       subscribe_options = function(options) bus.subscribe("a", options) end,
       encode_options = function(options) compress.gzip("", options) end,
       decoder_options = function(options) compress.decoder("gzip", options) end,
-      ["http.client_options"] = function(options) require "moonwire.http.client".new(options) end,
-      ["http.request_options"] = function(options)
-        options.url = "http://x/"
-        require "moonwire.http.client".request(options)
-      end,
-      ["http.events_options"] = function(options) require "moonwire.http.client".events("http://x/", options) end,
-      ["http.proxy_options"] = function(options)
-        options.upstreams = { "http://x" }
-        require "moonwire.http.proxy".new(options)
-      end,
-      ["http.check_options"] = function(options)
-        require "moonwire.http.proxy".new { upstreams = { "http://x" }, check = options }
-      end,
       ["http.static_options"] = function(options) require "moonwire.http.static".new("/", options) end,
       ["http.compression_options"] = function(options) require "moonwire.http.compression".new(options) end,
       ["http.decompression_options"] = function(options)
