@@ -67,7 +67,7 @@ end
 
 local function add_class(found, line, place)
   local name, rest = line:match("^%-%-%-@class moonwire%.([%w_.]+)(.*)$")
-  local class = { name = name, parent = rest:match("^: moonwire%.([%w_]+)"), fields = {}, place = place }
+  local class = { name = name, parent = rest:match("^: moonwire%.([%w_.]+)"), fields = {}, place = place }
   found.classes[name] = class
   return class
 end

@@ -359,6 +359,7 @@ describe("the documentation of the API", function()
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
     local auth, cookie = require "moonwire.http.auth", require "moonwire.http.cookie"
+    local client, proxy = require "moonwire.http.client", require "moonwire.http.proxy"
     local cors, limit = require "moonwire.http.cors", require "moonwire.http.limit"
     local multipart, query = require "moonwire.http.multipart", require "moonwire.http.query"
     local router, session = require "moonwire.http.router", require "moonwire.http.session"
@@ -463,7 +464,13 @@ describe("the documentation of the API", function()
       ["http.password_options"] = function(options) auth.hash_password("", options) end,
       ["http.protect_options"] = cors.protect,
       ["http.query_options"] = function(options) query.parse("", options) end,
+      ["http.check_options"] = function(options)
+        proxy.new { upstreams = { "http://127.0.0.1" }, check = options }
+      end,
+      ["http.client_options"] = client.new,
+      ["http.proxy_options"] = proxy.new,
       ["http.rate_options"] = limit.rate,
+      ["http.request_options"] = function(options) client.get("http://127.0.0.1", options) end,
       ["http.router_options"] = router.new,
       ["http.session_options"] = session.new,
       ["http.sse_options"] = function(options) sse.start(nil, options) end,

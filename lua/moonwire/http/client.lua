@@ -153,7 +153,7 @@ local function request(self, options, name)
   return run(self, made)
 end
 
----@class moonwire.http.request_options
+---@class moonwire.http.settings
 ---@field headers? table<string, string|number|string[]|false> more fields; false: none of that name
 ---@field timeout? number|false seconds for all of it, the body too unless it is streamed; default false
 ---@field connect_timeout? number|false seconds until there is a connection; default 10
@@ -172,6 +172,10 @@ end
 ---@field connection? moonwire.connect_options
 ---@field expect_continue? integer|false bytes from which a body waits for the server's consent; default
 ---1048576
+
+---@class moonwire.http.request_options: moonwire.http.settings
+---@field url? string of client.request; the others have it as an argument
+---@field method? string of client.request; default "GET"
 ---@field query? table<string, any> more of the query
 ---@field body? string|moonwire.file|fun(): string? an iterator is sent in chunks, unless `length` is given
 ---@field length? integer bytes that an iterator gives
@@ -182,11 +186,7 @@ end
 ---@field upgrade? string another protocol to change to: see answer:upgrade
 ---@field on_interim? fun(status: integer, reply: table) called for answers from 100 to 199
 
----@class moonwire.http.call: moonwire.http.request_options
----@field url string
----@field method? string default "GET"
-
----@class moonwire.http.client_options: moonwire.http.request_options
+---@class moonwire.http.client_options: moonwire.http.settings
 ---@field connections? integer at once; default 256
 ---@field connections_per_host? integer of these to one server; default 16
 ---@field keep_alive? number seconds that a connection may rest; default 60
@@ -208,7 +208,7 @@ function client.new(options)
 end
 
 --- Sends a request and returns the answer, whatever its status is.
----@param options moonwire.http.call
+---@param options moonwire.http.request_options
 ---@return moonwire.http.answer? answer
 ---@return string? err
 ---@return moonwire.code? code as of http.get
@@ -269,13 +269,13 @@ function Client:download(address, path, options)
   return download.to_file(self, address, path, options)
 end
 
----@class moonwire.http.events_options: moonwire.http.request_options
+---@class moonwire.http.following: moonwire.http.request_options
 ---@field last_id? string only what came after the event of this id
 
 --- Iterates over the events of a URL (text/event-stream), and connects again when the connection ends. Ends
 --- when the server answers with anything but 200 and events.
 ---@param address string
----@param options? moonwire.http.events_options
+---@param options? moonwire.http.following
 ---@return fun(): moonwire.http.event?
 function Client:events(address, options)
   check.object(self, Client, "events")
@@ -300,7 +300,7 @@ local function default()
 end
 
 --- Sends a request with the settings that all have in common.
----@param options moonwire.http.call
+---@param options moonwire.http.request_options
 ---@return moonwire.http.answer? answer
 ---@return string? err
 ---@return moonwire.code? code as of http.get
@@ -354,7 +354,7 @@ end
 
 --- Iterates over the events of a URL, as a client's events.
 ---@param address string
----@param options? moonwire.http.events_options
+---@param options? moonwire.http.following
 ---@return fun(): moonwire.http.event?
 function client.events(address, options)
   return events.follow(default(), address, options)
