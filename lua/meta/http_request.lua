@@ -13,7 +13,7 @@
 ---@field scheme "http"|"https"
 ---@field peer string address of the client
 ---@field id string 16 hexadecimal digits: names the request in the log
----@field headers table<string, string> lower-case names; values of one name joined with ", "; made when first used
+---@field headers table<string, string> lower-case names; values of one name joined with ", "
 ---@field length? integer bytes that the body was announced with
 ---@field upgrade? string the protocols that the client would change to
 local request = {}
@@ -42,7 +42,7 @@ function request:read_some(max) end
 ---@param max? integer bytes at most; default 1048576
 ---@return string? data "" when there is none
 ---@return string? err
----@return moonwire.code? code "eof" when it was read before; "too_large", "timeout", "closed", "reset", "busy", "invalid"
+---@return moonwire.code? code "eof": read; "too_large", "timeout", "closed", "reset", "busy", "invalid"
 function request:read_all(max) end
 
 --- Iterates over the body as it comes. Raises faults.

@@ -47,7 +47,7 @@ function response:flush() end
 ---@param trailers? table<string, string> fields behind the body, for clients that read them
 ---@return true?
 ---@return string? err
----@return moonwire.code? code "closed", "reset", "timeout", "busy", "too_large": fewer bytes than its Content-Length
+---@return moonwire.code? code "closed", "reset", "timeout", "busy", "too_large": less than its Content-Length
 function response:finish(trailers) end
 
 --- Sends a file, or a part of it, as the whole body.
@@ -56,7 +56,7 @@ function response:finish(trailers) end
 ---@param length? integer default: to the end
 ---@return integer|true? sent
 ---@return string? err
----@return moonwire.code? code "not_found", "denied", "invalid", "closed", "reset", "timeout", "busy", "eof": it has shrunk
+---@return moonwire.code? code "not_found", "denied", "invalid", "closed", "reset", "timeout", "busy", "eof"
 function response:send_file(file, offset, length) end
 
 --- Changes to another protocol (101): from then on the connection is a stream of the task.

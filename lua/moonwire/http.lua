@@ -36,8 +36,7 @@ local MODULES <const> = {
 ---@field request function moonwire.http.client.request
 ---@field download function moonwire.http.client.download
 ---@field events function moonwire.http.client.events
----@field static fun(root: string|moonwire.folder, options?: moonwire.http.static_options): moonwire.http.handler?,
----string?, moonwire.code?
+---@field static fun(root: string|moonwire.folder, options?: moonwire.http.static_options): any, any, any
 ---@field compress fun(options?: moonwire.http.compression_options): moonwire.http.middleware
 ---@field auth moonwire.http.auth
 ---@field client moonwire.http.client

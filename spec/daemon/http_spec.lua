@@ -26,10 +26,12 @@ end
 local function exchange(conn, count)
   local body = ("%d"):format(count)
   local path = count % 7 == 0 and "/slow" or "/"
-  assert(conn:write(("POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s"):format(path, #body, body)))
+  local message = "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s"
+  assert(conn:write(message:format(path, #body, body)))
   local head = assert(conn:read_until("\r\n\r\n"))
   assert(head:find("^HTTP/1.1 200 OK\r\n") and not head:find("\r\nConnection:"), head)
-  local version, echoed = assert(conn:read(tonumber(head:match("Content%-Length: (%d+)")))):match("^(%d+) (%d+)$")
+  local answer = assert(conn:read(tonumber(head:match("Content%-Length: (%d+)"))))
+  local version, echoed = answer:match("^(%d+) (%d+)$")
   assert(echoed == body)
   return tonumber(version)
 end
@@ -49,7 +51,7 @@ local function client(d, seen, stop)
 end
 
 describe("an HTTP service", function()
-  it("goes through a hundred reloads: no request fails, no connection is closed, the next request meets new code",
+  it("goes through a hundred reloads: no request fails, no connection is closed, the next meets new code",
     function()
       local d <close> = daemon.start { scripts = { ["web.lua"] = service(0) } }
       local clients, stop = {}, { now = false }
@@ -73,7 +75,7 @@ describe("an HTTP service", function()
       condition.wait_until(function() return #d:services "web" == 2 end)
     end)
 
-  it("answers a request that is in progress with the code that it met, and the next one with the new", function()
+  it("answers a request in progress with the code that it met, and the next one with the new", function()
     local d <close> = daemon.start { workers = 1, scripts = { ["web.lua"] = service(1, 0.3) } }
     local conn <close> = assert(net.connect(d:address "web"))
     local slow = task.spawn(exchange, conn, 7)
@@ -97,7 +99,7 @@ describe("an HTTP service", function()
   it("holds the limits of the config: what is silent for too long is closed", function()
     local d <close> = daemon.start {
       workers = 1, scripts = { ["web.lua"] = service(1) },
-      config = 'service "web" { script = "web.lua", listen = "tcp://127.0.0.1:0", limits = { idle = 0.1 } }\n',
+      config = 'service "web" { script = "web.lua", listen = "tcp://127.0.0.1:0", limits = { idle = 0.1 } }',
     }
     local conn <close> = assert(net.connect(d:address "web"))
     exchange(conn, 1)

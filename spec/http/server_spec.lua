@@ -36,7 +36,8 @@ local function get(path, more)
 end
 
 local function post(path, body, more)
-  return ("POST %s HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%s\r\n%s"):format(path, #body, more or "", body)
+  local message = "POST %s HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%s\r\n%s"
+  return message:format(path, #body, more or "", body)
 end
 
 describe("an HTTP server", function()
@@ -104,7 +105,8 @@ describe("an HTTP server", function()
       seen.set = { pcall(function() request.method = "PUT" end) }
       response:send()
     end)
-    converse(address, "GET / HTTP/1.0\r\nHost: Some:80\r\nAccept: a\r\naccept:  b \r\nCookie: x=1\r\nCookie: y=2\r\n\r\n")
+    converse(address, "GET / HTTP/1.0\r\nHost: Some:80\r\nAccept: a\r\naccept:  b \r\n" ..
+      "Cookie: x=1\r\nCookie: y=2\r\n\r\n")
     assert.equal("a, b", seen.accept)
     assert.is_nil(seen.none)
     assert.same({ host = "Some:80", accept = "a, b", cookie = "x=1; y=2" }, seen.headers)
@@ -123,7 +125,8 @@ describe("an HTTP server", function()
   it("keeps a connection of HTTP/1.0 only when asked, and closes when asked", function()
     local address = serve(function(_, response) response:send("x") end)
     assert.matches("\r\nConnection: close\r\n", converse(address, "GET / HTTP/1.0\r\n\r\n"))
-    assert.matches("\r\nConnection: keep%-alive\r\n", converse(address, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"))
+    assert.matches("\r\nConnection: keep%-alive\r\n",
+      converse(address, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"))
     local conn <close> = connect(address)
     conn:write(get("/", "Connection: close\r\n"))
     assert.matches("\r\nConnection: close\r\n", conn:read_all())
@@ -195,7 +198,8 @@ describe("an HTTP server", function()
       local status = tonumber(request.path:match("%d+"))
       response:status(status):send(status == 200 and "hello" or nil)
     end)
-    assert.matches("\r\nContent%-Length: 5\r\n[^\n]*\r\n$", converse(address, "HEAD /200 HTTP/1.1\r\nHost: h\r\n\r\n"))
+    assert.matches("\r\nContent%-Length: 5\r\n[^\n]*\r\n$",
+      converse(address, "HEAD /200 HTTP/1.1\r\nHost: h\r\n\r\n"))
     for _, status in ipairs { 204, 304 } do
       local answer = converse(address, get("/" .. status))
       assert.not_matches("Content%-Length", answer)
@@ -270,7 +274,8 @@ describe("an HTTP server", function()
     end, { body_max = 10 })
     converse(address, post("/", ("a"):rep(11)))
     converse(address, post("/more", ("a"):rep(20)))
-    converse(address, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\naaaaaaaaaaa\r\n0\r\n\r\n")
+    converse(address, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" ..
+      "b\r\naaaaaaaaaaa\r\n0\r\n\r\n")
     assert.same({ nil, "too_large", "too_large" }, results[1])
     assert.same({ ("a"):rep(20) }, results[2])
     assert.same({ nil, "too_large", "too_large" }, results[3])
@@ -285,7 +290,8 @@ describe("an HTTP server", function()
     end)
     local bad = {
       [400] = {
-        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: h\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -312,7 +318,8 @@ describe("an HTTP server", function()
       result = { request:read_all() }
       response:send("x")
     end)
-    local answer = converse(address, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n" .. get("/"))
+    local answer = converse(address,
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n" .. get("/"))
     assert.equal("invalid", result[3])
     assert.matches("chunk", result[2])
     assert.matches("\r\nConnection: close\r\n", answer)
@@ -320,7 +327,8 @@ describe("an HTTP server", function()
   end)
 
   it("limits the time for a head and between requests", function()
-    local address = serve(function(_, response) response:send("x") end, { head_timeout = 0.02, keep_alive = 0.02 })
+    local limits <const> = { head_timeout = 0.02, keep_alive = 0.02 }
+    local address = serve(function(_, response) response:send("x") end, limits)
     local conn <close> = connect(address)
     conn:write("GET / HT")
     assert.matches("^HTTP/1.1 408 ", conn:read_all())
@@ -399,7 +407,8 @@ describe("an HTTP server", function()
     assert.equal(1000000, #select(3, read_response(conn)))
     assert.equal("0123456789012345678901234", select(3, read_response(conn)))
     assert.equal(1000000, #select(3, read_response(conn)))
-    assert.matches("Content%-Length: 1000000\r\n\r\n$", converse(address, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"))
+    assert.matches("Content%-Length: 1000000\r\n\r\n$",
+      converse(address, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"))
     os.remove(name)
   end)
 
@@ -407,8 +416,9 @@ describe("an HTTP server", function()
     local messages = {}
     local address = serve(function(_, response)
       for _, case in ipairs {
-        { "x", "a\r\nSet-Cookie: b" }, { "x", "a\nb" }, { "x", "a\0b" }, { "x y", "a" }, { "x:", "a" }, { "", "a" },
-        { "x", " a" }, { "Transfer-Encoding", "gzip" }, { "Connection", "keep-alive" }, { "Content-Length", -1 },
+        { "x", "a\r\nSet-Cookie: b" }, { "x", "a\nb" }, { "x", "a\0b" }, { "x y", "a" }, { "x:", "a" },
+        { "", "a" }, { "x", " a" }, { "Transfer-Encoding", "gzip" }, { "Connection", "keep-alive" },
+        { "Content-Length", -1 },
       } do
         messages[#messages + 1] = select(2, pcall(response.header, response, case[1], case[2]))
       end
@@ -426,7 +436,8 @@ describe("an HTTP server", function()
   it("sets, replaces, adds and removes fields", function()
     local read
     local address = serve(function(_, response)
-      response:header("X-A", "1"):header("x-a", "2"):add_header("X-A", "3"):header("X-B", 4):header("X-B", nil)
+      response:header("X-A", "1"):header("x-a", "2"):add_header("X-A", "3")
+      response:header("X-B", 4):header("X-B", nil)
       response:header("Content-Type", "text/html")
       read = { response:header("X-a"), response:header("x-b"), response:status() }
       response:status(201):send("x")

@@ -11,17 +11,16 @@ local server = {}
 ---@field fields_max? integer how many fields a head may have; default 100; past it 431
 ---@field body_max? integer|false bytes that a body may have unless request:limit_body says otherwise;
 ---default 10485760
----@field head_timeout? number|false seconds from the first byte of a head to its last; default 10; past it 408
+---@field head_timeout? number|false seconds from the first byte of a head to its last; default 10; then 408
 ---@field keep_alive? number|false seconds that a connection may rest between requests; default 60, 0: one
 ---request a connection
----@field body_rate? integer|false bytes a second that a body must bring on average after its first ten
----seconds; default 256
+---@field body_rate? integer|false bytes a second of a body, after its first ten seconds; default 256
 ---@field requests_max? integer|false requests on one connection; default false: no limit
 ---@field access_log? boolean one entry of the log a request; default false
 
 ---@alias moonwire.http.serve_options moonwire.http.options|moonwire.listen_options
 
----@alias moonwire.http.handler fun(request: moonwire.http.request, response: moonwire.http.response, ctx: any)
+---@alias moonwire.http.handler fun(request: moonwire.http.request, response: moonwire.http.response, ctx)
 
 local HTTP_OPTIONS <const> = {
   head_max = true, fields_max = true, body_max = true, head_timeout = true, keep_alive = true,
