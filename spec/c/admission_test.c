@@ -205,6 +205,35 @@ static void networks_come_first(void **state) {
     mw_admission_free(service);
 }
 
+static enum mw_admission_verdict name(struct mw_admission *admission, const char *text) {
+    struct mw_addr peer = peer_of(text);
+    return mw_admission_name(admission, &peer);
+}
+
+static void who_comes_without_an_address_may_get_one(void **state) {
+    (void)state;
+    struct mw_network deny;
+    const char *why;
+    assert_true(mw_network_parse(&deny, "10.0.0.0/8", 10, &why));
+    const struct mw_admission_rules rules = {.deny = &deny, .denies = 1, .per_address = 1};
+    struct mw_admission *service = made(1, "echo", &rules);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(enter(service, "/run/x.sock"), MW_ADMITTED);
+    }
+    assert_int_equal(name(service, "/run/y.sock"), MW_ADMITTED);
+    assert_int_equal(name(service, "10.0.0.1"), MW_REFUSED_NETWORK);
+    assert_int_equal(name(service, "192.0.2.1"), MW_ADMITTED);
+    assert_int_equal(name(service, "192.0.2.1"), MW_REFUSED_ADDRESS);
+    assert_int_equal(enter(service, "192.0.2.1"), MW_REFUSED_ADDRESS);
+    assert_int_equal(mw_admission_connections(service), 3);
+    leave(service, "/run/x.sock");
+    leave(service, "192.0.2.1");
+    assert_int_equal(name(service, "192.0.2.1"), MW_ADMITTED);
+    leave(service, "192.0.2.1");
+    assert_int_equal(mw_admission_connections(service), 0);
+    mw_admission_free(service);
+}
+
 static int enter_often(struct mw_admission *one, struct mw_admission *two, int times, double now) {
     int admitted = 0;
     for (int i = 0; i < times; i++) {
@@ -435,6 +464,7 @@ int main(void) {
         TEST(the_64_of_an_ipv6_peer_is_one_address),
         TEST(an_address_is_hardly_ever_taken_for_another),
         TEST(networks_come_first),
+        TEST(who_comes_without_an_address_may_get_one),
         TEST(the_rate_is_that_of_all_workers),
         TEST(the_rate_is_exact),
         TEST(clocks_may_differ),

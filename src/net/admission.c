@@ -305,6 +305,27 @@ enum mw_admission_verdict mw_admission_enter(struct mw_admission *admission, con
     return verdict;
 }
 
+enum mw_admission_verdict mw_admission_name(struct mw_admission *admission, const struct mw_addr *peer) {
+    const struct rules *rules = &admission->rules;
+    uint8_t address[16];
+    struct mw_endpoint endpoint;
+    _Atomic uint32_t *counters[ROWS];
+    mw_endpoint_pack(&endpoint, peer);
+    if (!mw_network_address(address, &endpoint)) {
+        return MW_ADMITTED;
+    }
+    if (!mw_networks_allow(rules->networks, address)) {
+        return MW_REFUSED_NETWORK;
+    }
+    find_counters(admission, address, counters);
+    change_address(counters, 1);
+    if (rules->per_address && count_of_address(admission->all, counters) > rules->per_address) {
+        change_address(counters, -1);
+        return MW_REFUSED_ADDRESS;
+    }
+    return MW_ADMITTED;
+}
+
 void mw_admission_leave(struct mw_admission *admission, const struct mw_endpoint *peer) {
     uint8_t address[16];
     _Atomic uint32_t *counters[ROWS];

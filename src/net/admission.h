@@ -61,6 +61,10 @@ enum mw_admission_verdict {
 enum mw_admission_verdict mw_admission_enter(struct mw_admission *admission, const struct mw_addr *peer, double now);
 void mw_admission_leave(struct mw_admission *admission, const struct mw_endpoint *peer);
 
+/* A connection that was let in without an address, because its own is a proxy's, has one now: networks and per_address
+ * judge it. MW_ADMITTED: it is counted as one of that address from now on, and leaves as such; else it is as before. */
+enum mw_admission_verdict mw_admission_name(struct mw_admission *admission, const struct mw_addr *peer);
+
 /* How many are in now, in all workers. */
 uint64_t mw_admission_connections(const struct mw_admission *admission);
 
