@@ -1,6 +1,7 @@
 /* layers: base loop proto net */
 /* What a connection goes through before anybody serves it. */
 #include "net/entrance.h"
+#include "net/proxied.h"
 #include "support/alloc_failure.h"
 #include "support/tls_ends.h"
 
@@ -193,6 +194,7 @@ static void a_header_may_come_in_pieces_and_with_data_behind(void **state) {
     say("\nGET /", 6);
     world_run_until(arrival.entered);
     expect_client();
+    assert_true(mw_stream_proxied(arrival.stream)->has_client);
     const char *bytes = mw_stream_unread(arrival.stream, &size);
     assert_int_equal(size, 5);
     assert_memory_equal(bytes, "GET /", 5);
@@ -239,6 +241,19 @@ static void a_handshake_may_come_with_the_header(void **state) {
     close(middle[1]);
 }
 
+/* Certificates may be renewed while a header is awaited. */
+static void the_handshake_is_that_of_the_arrival(void **state) {
+    (void)state;
+    trust("127.0.0.0/8");
+    arrive();
+    world_settle();
+    entrance.tls = NULL;
+    say(header, sizeof header - 1);
+    speak_tls();
+    world_run_until(arrival.entered && client.done);
+    assert_true(mw_tls_is_on(arrival.stream));
+}
+
 static void only_those_in_the_list_are_proxies(void **state) {
     (void)state;
     trust("10.0.0.0/8");
@@ -275,6 +290,11 @@ static void a_proxy_that_speaks_for_itself_is_the_peer(void **state) {
     say("PROXY UNKNOWN\r\n", 15);
     world_run_until(arrival.entered);
     assert_int_equal(arrival.peer.v4.sin_port, htons(4711));
+    const struct mw_proxied *proxied = mw_stream_proxied(arrival.stream);
+    assert_int_equal(proxied->version, 1);
+    assert_int_equal(proxied->proxy.port, 4711);
+    assert_int_equal(proxied->destination.family, 0);
+    assert_false(proxied->has_client || proxied->is_local);
 }
 
 static void a_proxy_without_a_header_is_refused(void **state) {
@@ -346,6 +366,23 @@ static void memory_may_fail_at_each_step(void **state) {
     }
 }
 
+static void memory_may_fail_at_the_header(void **state) {
+    (void)state;
+    trust("127.0.0.1");
+    entrance.tls = NULL;
+    arrive();
+    say(header, sizeof header - 2);
+    world_settle();
+    say("\n", 1);
+    alloc_failure_arm(1);
+    world_run_until(arrival.refused);
+    alloc_failure_disarm();
+    expect_refusal("memory", "memory");
+    close(raw);
+    raw = -1;
+    world_run_until(world.net->streams == 0);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, open_all, close_all)
 
 int main(void) {
@@ -359,6 +396,7 @@ int main(void) {
         TEST(a_header_may_come_in_pieces_and_with_data_behind),
         TEST(a_handshake_comes_behind_the_header),
         TEST(a_handshake_may_come_with_the_header),
+        TEST(the_handshake_is_that_of_the_arrival),
         TEST(only_those_in_the_list_are_proxies),
         TEST(who_comes_by_a_unix_socket_may_be_a_proxy),
         TEST(a_proxy_that_speaks_for_itself_is_the_peer),
@@ -366,6 +404,7 @@ int main(void) {
         TEST(the_header_and_the_handshake_share_their_time),
         TEST(a_cancelled_one_tells_nobody),
         TEST(memory_may_fail_at_each_step),
+        TEST(memory_may_fail_at_the_header),
     };
     return cmocka_run_group_tests(tests, ends_make_identities, ends_free_identities);
 }

@@ -1,6 +1,6 @@
 #include "net/entrance.h"
 
-#include "proto/proxyhdr.h"
+#include "net/proxied.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 struct mw_entering {
     struct mw_entrance *entrance;
+    struct mw_tls_context *tls; /* held: that of its arrival, whatever the entrance has by now */
     struct mw_stream *stream;
     struct mw_loop *loop;
     struct mw_timer timer; /* while the PROXY header is awaited */
@@ -20,6 +21,7 @@ struct mw_entering {
 static void leave(struct mw_entering *entering) {
     mw_timer_remove(mw_loop_timers(entering->loop), &entering->timer);
     entering->entrance->inside--;
+    mw_tls_context_release(entering->tls);
     free(entering);
 }
 
@@ -60,15 +62,18 @@ static bool shake_hands(struct mw_entering *entering, struct mw_fault *fault) {
         .on_done = on_done,
         .owner = entering,
     };
-    return mw_tls_start(entering->stream, entering->entrance->tls, &handshake, fault);
+    return mw_tls_start(entering->stream, entering->tls, &handshake, fault);
 }
 
 /* --- the PROXY header --- */
 
-static bool is_proxy(const struct mw_entrance *entrance, const struct mw_addr *peer) {
+bool mw_entrance_is_proxy(const struct mw_entrance *entrance, const struct mw_addr *peer) {
     struct mw_endpoint endpoint;
     uint8_t bytes[16];
     mw_endpoint_pack(&endpoint, peer);
+    if (!entrance->proxy_count && !entrance->proxies_local) {
+        return false;
+    }
     if (endpoint.family == AF_UNIX) {
         return entrance->proxies_local;
     }
@@ -93,7 +98,7 @@ static void go_on(struct mw_entering *entering) {
     struct mw_fault fault;
     mw_timer_clear(&entering->timer);
     mw_stream_await_input(entering->stream, 0);
-    if (!entering->entrance->tls) {
+    if (!entering->tls) {
         let_in(entering);
     } else if (!shake_hands(entering, &fault)) {
         refuse(entering, &fault);
@@ -112,6 +117,20 @@ static void refuse_end(struct mw_entering *entering) {
     refuse(entering, &fault);
 }
 
+static void use_header(struct mw_entering *entering, const struct mw_proxyhdr *header, const char *bytes) {
+    struct mw_fault fault;
+    if (!mw_proxied_note(entering->stream, &entering->peer, header, bytes)) {
+        mw_fault_set(&fault, ENOMEM, "PROXY header", NULL);
+        refuse(entering, &fault);
+        return;
+    }
+    if (header->source.length) {
+        entering->peer = header->source;
+    }
+    mw_stream_take(entering->stream, header->size);
+    go_on(entering);
+}
+
 static void on_readable(void *owner) {
     struct mw_entering *entering = owner;
     struct mw_stream *stream = entering->stream;
@@ -120,11 +139,7 @@ static void on_readable(void *owner) {
     const char *bytes = mw_stream_unread(stream, &size);
     switch (bytes ? mw_proxyhdr_parse(&header, bytes, size) : MW_PROXYHDR_MORE) {
     case MW_PROXYHDR_DONE:
-        if (header.source.length) {
-            entering->peer = header.source;
-        }
-        mw_stream_take(stream, header.size);
-        go_on(entering);
+        use_header(entering, &header, bytes);
         break;
     case MW_PROXYHDR_BAD:
         refuse_header(entering, header.why);
@@ -142,12 +157,13 @@ static const struct mw_stream_events header_events = {.on_readable = on_readable
 
 static void on_due(struct mw_timer *timer) {
     struct mw_fault fault;
-    mw_fault_set(&fault, ETIMEDOUT, "PROXY header", NULL);
+    mw_fault_format(&fault, "timeout", "PROXY header: timeout");
     refuse(mw_list_owner(timer, struct mw_entering, timer), &fault);
 }
 
 static bool await_header(struct mw_entering *entering, struct mw_fault *fault) {
-    if (!mw_timer_set(mw_loop_timers(entering->loop), &entering->timer, entering->due)) {
+    if (entering->due < MW_TIMER_NEVER &&
+        !mw_timer_set(mw_loop_timers(entering->loop), &entering->timer, entering->due)) {
         mw_fault_set(fault, ENOMEM, "PROXY header", NULL);
         return false;
     }
@@ -172,6 +188,7 @@ static struct mw_entering *make(struct mw_entrance *entrance, struct mw_stream *
     struct mw_loop *loop = mw_stream_loop(stream);
     *entering = (struct mw_entering){
         .entrance = entrance, .stream = stream, .loop = loop, .peer = *peer, .owner = owner};
+    entering->tls = entrance->tls ? mw_tls_context_hold(entrance->tls) : NULL;
     entering->due = mw_loop_now(loop) + entrance->timeout;
     mw_timer_init(&entering->timer, on_due);
     entrance->inside++;
@@ -180,7 +197,7 @@ static struct mw_entering *make(struct mw_entrance *entrance, struct mw_stream *
 
 struct mw_entering *mw_entrance_take(struct mw_entrance *entrance, struct mw_stream *stream, const struct mw_addr *peer,
                                      void *owner) {
-    bool proxied = (entrance->proxy_count || entrance->proxies_local) && is_proxy(entrance, peer);
+    bool proxied = mw_entrance_is_proxy(entrance, peer);
     struct mw_fault fault;
     if (!entrance->tls && !proxied) {
         entrance->on_entered(owner, stream, peer);

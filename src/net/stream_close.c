@@ -37,6 +37,7 @@ void mw_stream_destroy(struct mw_stream *stream) {
         stream->witness->on_gone(stream->witness);
     }
     stream->ops->close(stream);
+    free(stream->proxied);
     net->streams--;
     free(stream);
     if (was_closing) {

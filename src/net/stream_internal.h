@@ -44,6 +44,7 @@ struct mw_stream {
     struct mw_farewell *farewell;
     struct mw_stream *next_dirty;
     struct mw_stream_witness *witness; /* NULL: none */
+    struct mw_proxied *proxied;        /* NULL: it came without a PROXY header */
     uint64_t received, sent;
     double opened, active;
     size_t input_awaited;  /* unread bytes that a reader waits for; 0: none */
