@@ -181,6 +181,27 @@ function stream:start_tls(options) end
 ---@return moonwire.tls_facts?
 function stream:tls() end
 
+---@class moonwire.proxied
+---@field address string of the proxy
+---@field version 1|2 of the header
+---@field is_local boolean the proxy speaks for itself, say for a health check
+---@field destination? string that the client has connected to
+---@field authority? string host name that the client has asked for
+---@field protocol? string that the proxy and the client have agreed on by ALPN
+---@field unique_id? string bytes by which the proxy calls the connection
+---@field tls? moonwire.proxied_tls the client came to the proxy by TLS
+
+---@class moonwire.proxied_tls
+---@field verified boolean the client has shown a certificate, and it is good
+---@field version? string "TLSv1.3"
+---@field cipher? string
+---@field common_name? string of the client's certificate
+
+--- What the PROXY header has said, beside the client's address, which peer_address gives; nil
+--- for a connection without one, or a closed one.
+---@return moonwire.proxied?
+function stream:proxy() end
+
 --- Says where the conversation stands, so that a reload can move the connection to
 --- the new code: `service.resume(conn, state, ctx)` goes on there. Call it right before
 --- the wait that begins the next exchange: it holds for the next wait of this task, and

@@ -45,6 +45,8 @@ local net = {}
 ---@class moonwire.listen_options: moonwire.stream_options
 --- Of a tls:// address, or for stream:start_tls; "auto" makes a certificate to try things out.
 ---@field tls? moonwire.tls_server_options|"auto"
+---@field proxies? string[] networks, and "unix" for Unix sockets, whose connections begin with a PROXY header
+---@field proxy_timeout? number|false seconds that it may take; default 10; with TLS see tls.handshake_timeout
 ---@field backlog? integer connections that the kernel keeps until they are accepted; default 4096
 ---@field reuse_port? boolean several sockets may listen there; default false
 ---@field v6_only? boolean an IPv6 socket takes no IPv4; default false
@@ -57,7 +59,15 @@ local net = {}
 --- no task until then, and closes after read_timeout. Default false.
 ---@field defer? boolean
 
+--- A header of the PROXY protocol, with both addresses or none.
+---@class moonwire.proxy_header
+---@field version? 1|2 default 2
+---@field source? string of the client: "192.0.2.1:4711"
+---@field destination? string that it has connected to
+
 ---@class moonwire.connect_options: moonwire.stream_options
+--- Sent before all else; of a stream: that it is passed on.
+---@field proxy_header? moonwire.proxy_header|moonwire.stream
 ---@field tls? moonwire.tls_client_options of a tls:// address
 ---@field timeout? number|false seconds for name and connection; default 10
 ---@field local_address? string numeric address to connect from: "127.0.0.2:0"
@@ -91,7 +101,7 @@ net.serve = core.net.serve
 ---@return moonwire.stream|moonwire.datagram? stream closes with the task that opened it
 ---@return string? err
 ---@return moonwire.code? code "refused", "timeout", "unreachable", "not_found", "denied", "descriptors"; of
----  TLS "certificate", "protocol", "tls", "reset"
+---  TLS "certificate", "protocol", "tls", "reset"; "closed": the stream in proxy_header is
 net.connect = core.net.connect
 
 ---@class moonwire.datagram_options

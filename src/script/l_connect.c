@@ -4,6 +4,7 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_dgram.h"
+#include "script/l_proxy.h"
 #include "script/l_stream.h"
 #include "script/l_tls.h"
 #include "script/l_tls_options.h"
@@ -27,11 +28,12 @@ struct connecting {
     char *host; /* that the connection is to */
     int fd; /* -1: none, or taken */
     struct mw_addr peer;
+    struct mw_l_proxy_header header; /* sent before all else */
     struct mw_fault fault;
 };
 
 static const char *const known_options[] = {"timeout", "local_address", "nodelay", "keepalive", "attempt_delay", "tls",
-                                            MW_L_PROFILE_OPTIONS, NULL};
+                                            "proxy_header", MW_L_PROFILE_OPTIONS, NULL};
 
 /* The socket is the stream's from here on; it belongs to the running task. */
 static struct mw_l_stream *push_connected(lua_State *L, struct connecting *connecting) {
@@ -47,6 +49,10 @@ static struct mw_l_stream *push_connected(lua_State *L, struct connecting *conne
     stream->host = connecting->host;
     connecting->host = NULL;
     mw_task_own(L, &stream->resource);
+    if (connecting->header.size && mw_stream_queue(transport, connecting->header.bytes, connecting->header.size) != 0) {
+        luaL_error(L, "not enough memory");
+        return NULL;
+    }
     return stream;
 }
 
@@ -196,6 +202,9 @@ int mw_l_connect(lua_State *L) {
     struct connecting *connecting = lua_newuserdatauv(L, sizeof *connecting, 0);
     *connecting = (struct connecting){.fd = -1, .task = task};
     luaL_setmetatable(L, TYPE);
+    if (!mw_l_proxy_header_option(L, 2, &connecting->header)) {
+        return mw_push_word(L, "closed");
+    }
     connecting->profile = mw_l_profile_options(L, 2, &mw_l_profile_default);
     if (!remember_host(connecting, &options.target)) {
         return luaL_error(L, "not enough memory");

@@ -4,6 +4,7 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_main.h"
+#include "script/l_proxy.h"
 #include "script/l_tls_options.h"
 #include "script/service.h"
 #include "script/task_internal.h"
@@ -38,12 +39,12 @@ void mw_l_listener_serve(struct mw_l_listener *listener, struct mw_stream *trans
     }
 }
 
-/* To its handler, or into the handshake. */
+/* To its handler, or through what comes before it. */
 static bool receive(struct mw_l_listener *listener, int fd, const struct mw_addr *peer) {
     struct mw_stream *transport = new_transport(listener, fd);
     if (!transport) {
         close(fd);
-    } else if (listener->tls) {
+    } else if (listener->enters) {
         mw_l_listener_enter(listener, transport, peer);
     } else {
         mw_l_listener_serve(listener, transport, peer);
@@ -64,7 +65,7 @@ static bool hand_over(struct mw_l_listener *listener, int fd, const struct mw_ad
 
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
     struct mw_l_listener *listener = owner;
-    bool received = listener->handler.group || listener->tls;
+    bool received = listener->handler.group || listener->enters;
     return received ? receive(listener, fd, peer) : hand_over(listener, fd, peer);
 }
 
@@ -119,7 +120,8 @@ static void close_resource(struct mw_resource *resource) {
 
 static struct mw_listener_options read_options(lua_State *L, int index) {
     static const char *const known[] = {"backlog", "mode",       "reuse_port",         "v6_only",
-                                        "nodelay", "keepalive",  "defer", "tls", MW_L_PROFILE_OPTIONS, NULL};
+                                        "nodelay", "keepalive",  "defer", "tls", "proxies", "proxy_timeout",
+                                        MW_L_PROFILE_OPTIONS, NULL};
     struct mw_listener_options options = mw_listener_defaults;
     if (mw_check_options(L, index, known)) {
         options.backlog = (int)mw_option_integer(L, index, "backlog", 1, 65535, 0);
@@ -155,7 +157,7 @@ static bool read_tls(lua_State *L, int options, bool wanted, struct mw_tls_setti
 }
 
 static struct mw_l_listener *push_listener(lua_State *L) {
-    struct mw_l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
+    struct mw_l_listener *listener = lua_newuserdatauv(L, sizeof *listener, 1);
     *listener = (struct mw_l_listener){
         .handler = {.sched = mw_sched_of(L), .function = LUA_NOREF, .context = LUA_NOREF},
         .fd = -1,
@@ -182,9 +184,7 @@ static void take_tls(lua_State *L, struct mw_l_listener *listener, struct mw_tls
         listener->tls = settings;
         listener->handler.profile = mw_l_profile_with_tls(L, listener->handler.profile, settings);
     }
-    if (settings && at_once) {
-        mw_l_listener_prepare_entrance(listener, settings);
-    } else {
+    if (!at_once) {
         mw_tls_settings_release(settings);
         listener->tls = NULL;
     }
@@ -200,11 +200,14 @@ static struct mw_l_listener *open_listener(lua_State *L, int options) {
     luaL_argcheck(L, address.scheme != MW_SCHEME_UDP, 1, "a udp address has no connections; use net.datagram");
     struct mw_listener_options chosen = read_options(L, options);
     struct mw_l_listener *listener = push_listener(L);
+    mw_l_proxies_push(L, options, &listener->entrance);
+    lua_setiuservalue(L, -2, 1);
     listener->handler.profile = mw_l_profile_options(L, options, &mw_l_profile_default);
     if (!read_tls(L, options, address.scheme == MW_SCHEME_TLS, &settings, &fault)) {
         return refuse(L, listener, &fault);
     }
     take_tls(L, listener, settings, address.scheme == MW_SCHEME_TLS);
+    mw_l_listener_prepare_entrance(listener);
     int fd = mw_listener_open(&address, &chosen, &fault);
     if (fd < 0) {
         return refuse(L, listener, &fault);

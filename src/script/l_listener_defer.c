@@ -71,7 +71,7 @@ void mw_l_listener_defer(struct mw_l_listener *listener, struct mw_stream *trans
     mw_stream_set_owner(transport, &events, deferred);
     size_t unread;
     mw_stream_unread(transport, &unread);
-    if (unread > 0) { /* came with the end of the handshake */
+    if (unread > 0 || mw_stream_at_end(transport)) { /* came with a PROXY header or the end of a handshake */
         on_readable(deferred);
     }
 }

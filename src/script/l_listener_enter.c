@@ -1,5 +1,5 @@
-/* Connections on their way in: a handshake comes before the handler, or before accept. Until it is through there is
- * neither task nor userdata. */
+/* Connections on their way in: a PROXY header and a handshake may come before the handler, or before accept. Until it is
+ * through there is neither task nor userdata. */
 #include "script/l_listener_internal.h"
 
 #include "script/task_internal.h"
@@ -57,14 +57,15 @@ static void on_refused(void *owner, const struct mw_addr *peer, const struct mw_
     mw_tls_refusals_note(&listener->refusals, now_of(listener), listener->handler.sched->name, peer, fault);
 }
 
-void mw_l_listener_prepare_entrance(struct mw_l_listener *listener, struct mw_tls_settings *tls) {
-    listener->tls = tls;
-    listener->entrance = (struct mw_entrance){
-        .timeout = tls->handshake_timeout,
-        .most = tls->handshakes,
-        .on_entered = on_entered,
-        .on_refused = on_refused,
-    };
+void mw_l_listener_prepare_entrance(struct mw_l_listener *listener) {
+    struct mw_entrance *entrance = &listener->entrance;
+    entrance->on_entered = on_entered;
+    entrance->on_refused = on_refused;
+    if (listener->tls) {
+        entrance->timeout = listener->tls->handshake_timeout;
+        entrance->most = listener->tls->handshakes;
+    }
+    listener->enters = listener->tls || entrance->proxy_count || entrance->proxies_local;
 }
 
 void mw_l_listener_enter(struct mw_l_listener *listener, struct mw_stream *transport, const struct mw_addr *peer) {
@@ -75,7 +76,9 @@ void mw_l_listener_enter(struct mw_l_listener *listener, struct mw_stream *trans
     }
     newcomer->listener = listener;
     mw_list_append(&listener->newcomers, &newcomer->node);
-    listener->entrance.tls = mw_tls_settings_context(listener->tls, now_of(listener));
+    if (listener->tls) {
+        listener->entrance.tls = mw_tls_settings_context(listener->tls, now_of(listener));
+    }
     struct mw_entering *entering = mw_entrance_take(&listener->entrance, transport, peer, newcomer);
     if (entering) { /* else it is through or refused, and the newcomer no more, or queued */
         newcomer->entering = entering;

@@ -22,8 +22,9 @@ struct mw_l_listener {
     struct mw_list deferred;    /* connections that have not spoken yet */
     bool defers;
     struct mw_tls_settings *tls; /* NULL: connections are in clear */
-    struct mw_entrance entrance; /* only with TLS */
-    struct mw_list newcomers;    /* connections in the handshake */
+    struct mw_entrance entrance;
+    bool enters;                 /* its connections go through the entrance */
+    struct mw_list newcomers;    /* connections on their way in */
     struct mw_list entered;      /* those that are through, and wait for accept */
     struct mw_tls_refusals refusals;
 };
@@ -37,10 +38,10 @@ void mw_l_listener_defer(struct mw_l_listener *listener, struct mw_stream *trans
 /* Closes the connections that have not spoken yet. */
 void mw_l_listener_forget_deferred(struct mw_l_listener *listener);
 
-/* Its connections have a handshake from now on; takes the settings over. */
-void mw_l_listener_prepare_entrance(struct mw_l_listener *listener, struct mw_tls_settings *tls);
+/* Before its first connection: what the entrance does that has TLS, or proxies, by now. */
+void mw_l_listener_prepare_entrance(struct mw_l_listener *listener);
 
-/* Begins the handshake of a connection. */
+/* A connection enters; only after it was prepared. */
 void mw_l_listener_enter(struct mw_l_listener *listener, struct mw_stream *transport, const struct mw_addr *peer);
 
 /* The next connection that is through and waits for accept; NULL: none. */

@@ -3,6 +3,7 @@
 #include "script/check.h"
 #include "script/fault.h"
 #include "script/l_checkpoint.h"
+#include "script/l_proxy.h"
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
 #include "script/l_tls.h"
@@ -269,6 +270,7 @@ static const luaL_Reg methods[] = {
     {"is_open", stream_is_open},
     {"peer_address", stream_peer_address},
     {"local_address", stream_local_address},
+    {"proxy", mw_l_stream_proxy},
     {"counters", stream_counters},
     {"configure", stream_configure},
     {NULL, NULL},
