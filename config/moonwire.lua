@@ -116,6 +116,12 @@
 --  -- Networks that may not; of several that fit, the smallest decides.
 --  deny = {},
 --
+--  -- Networks, and "unix", whose connections begin with a PROXY header, which says who the client is.
+--  proxies = {},
+--
+--  -- What that header may take; with TLS its handshake_timeout is for both.
+--  proxy_timeout = "10s",
+--
 --  -- Of its connections, instead of what the script says itself.
 --  options = {
 --    read_timeout = "300s", -- what one read may wait

@@ -22,6 +22,8 @@ local SERVICES_MOST <const> = 256 -- as many as have counts in shared memory
 ---@field limits table 0: no limit
 ---@field allow string[]
 ---@field deny string[]
+---@field proxies string[] networks, and "unix"
+---@field proxy_timeout number
 ---@field options table those that the config names
 
 ---@class moonwire.config.whole

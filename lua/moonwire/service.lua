@@ -10,15 +10,20 @@ local task = require "moonwire.task"
 
 local service = {}
 
--- What connections have as options. Certificates are the config's to name: workers may not read keys.
+-- Is the config's to name: workers may not read keys, and whom to trust is for the operator to say.
+local OF_THE_CONFIG <const> = { "tls", "proxies", "proxy_timeout" }
+
+-- What connections have as options.
 local function stream_options(provider, options)
   local all = {}
   for key, value in pairs(provider.options or {}) do
     all[key] = value
   end
-  if all.tls then
-    log.warn("the script's option 'tls' is not used: the config has tls = …")
-    all.tls = nil
+  for _, name in ipairs(OF_THE_CONFIG) do
+    if all[name] then
+      log.warn(("the script's option '%s' is not used: the config has %s = …"):format(name, name))
+      all[name] = nil
+    end
   end
   for key, value in pairs(options.options or {}) do
     all[key] = value

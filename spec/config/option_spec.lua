@@ -126,7 +126,7 @@ describe("a service", function()
         connections = 10000, per_address = 0, accept_rate = 0, accept_burst = 0, idle = 0, total = 0,
         memory = 1 << 30, cpu = 1,
       },
-      allow = {}, deny = {}, options = {},
+      allow = {}, deny = {}, proxies = {}, proxy_timeout = 10, options = {},
     }, read)
   end)
 
@@ -139,6 +139,7 @@ describe("a service", function()
         cpu = false,
       },
       allow = "10.0.0.0/8", deny = { "::1", "192.0.2.0/24" },
+      proxies = { "10.0.0.0/8", "unix" }, proxy_timeout = "500ms",
       options = { read_timeout = false, high_mark = "128K", defer = true },
     ]]
     assert.are.same({ greeting = "hi", list = { 1, 2.5, true }, deep = { [3] = { x = "y" } } }, read.settings)
@@ -148,6 +149,7 @@ describe("a service", function()
     }, read.limits)
     assert.are.same({ true, 5, true }, { read.sandbox, read.drain, read.processes })
     assert.are.same({ { "10.0.0.0/8" }, { "::1", "192.0.2.0/24" } }, { read.allow, read.deny })
+    assert.are.same({ { "10.0.0.0/8", "unix" }, 0.5 }, { read.proxies, read.proxy_timeout })
     assert.are.same({ read_timeout = false, high_mark = 131072, defer = true }, read.options)
   end)
 
@@ -260,6 +262,7 @@ describe("networks", function()
       .. "or ::1", service "deny = 'localhost'")
     is_faulty([[1: service "echo": deny[2]: "10.0.0.0/33": behind the slash: the number of bits, up to 32 ]]
       .. "for IPv4 and 128 for IPv6", service "deny = { '::1', '10.0.0.0/33' }")
+    assert.matches('proxies: "Unix": no network', fault(service "proxies = 'Unix'"))
     assert.matches('deny: "10.1.2.3/8": the address has bits behind the prefix',
       fault(service "deny = '10.1.2.3/8'"))
     assert.matches('allow: a network %(such as "10.0.0.0/8", .* expected, got 7', fault(service "allow = 7"))

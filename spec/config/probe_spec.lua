@@ -230,7 +230,8 @@ describe("what the supervisor is told", function()
     }, service)
     assert.are.same({
       name = "echo", script = path .. "/echo.lua", settings = { a = { 1, 2.5, "x" } }, sandbox = false,
-      processes = false, options = {}, drain = 5, allow = {}, deny = {},
+      processes = false, options = {}, drain = 5, allow = {}, deny = {}, proxies = {},
+      proxy_timeout = 10,
       limits = {
         connections = 10000, per_address = 0, accept_rate = 0, accept_burst = 0, idle = 0, total = 0,
         memory = 1 << 30, cpu = 1,

@@ -83,9 +83,10 @@ struct mw_host {
     struct mw_list doors, guests;
     size_t connections; /* guests */
     struct mw_tls_settings *tls; /* of new connections, held; NULL: none has TLS */
-    struct mw_entrance entrance;
-    struct mw_tls_refusals refusals; /* of handshakes */
-    uint64_t handshakes;             /* that were completed */
+    struct mw_entrance entrances[2]; /* of doors in clear, and of those with TLS */
+    struct mw_network *proxies;      /* of the entrances */
+    struct mw_tls_refusals refusals; /* of handshakes and PROXY headers */
+    uint64_t handshakes, failed_handshakes;
     struct mw_admission *admission;
     uint64_t accepted, refused[MW_ADMISSION_VERDICTS];
     struct {
@@ -112,6 +113,8 @@ struct mw_guest {
     double speak_by; /* when it must have sent its first bytes; 0: it has, or need not */
     uint64_t id;
     struct mw_endpoint peer;
+    bool is_secure;   /* it came to a door with TLS */
+    bool is_nameless; /* its address is a proxy's, and not counted: nothing is known of its client (yet) */
     struct mw_entering *entering; /* on its way in; NULL: it is through, or there was no way */
     bool enters;                  /* one of its entrance's events is still to come */
     bool gone;                    /* but the transport is no more */
@@ -194,6 +197,12 @@ void mw_host_close_doors(struct mw_host *host);
 /* What the instance says of TLS holds for new connections. */
 void mw_host_set_tls(struct mw_host *host, const struct mw_instance *instance);
 
+/* And what it says of proxies. False when memory is out: it has none, then. */
+bool mw_host_set_proxies(struct mw_host *host, const struct mw_instance *instance);
+
+/* Counts and logs a connection that the admission has refused. */
+void mw_host_refuse(struct mw_host *host, enum mw_admission_verdict verdict, const struct mw_addr *peer);
+
 /* Certificates of a host have changed: a memory file as in SERVICE. Whoever serves has them from now on; nothing else changes.
  * False and a fault: they cannot be used, and those before stay. */
 bool mw_host_renew(struct mw_host *host, int memory, struct mw_fault *fault);
@@ -203,8 +212,11 @@ void mw_host_drain(struct mw_host *host, bool drain);
 
 /* --- guests (guest.c) --- */
 
-/* A connection was accepted, and let in by the admission; `tls`: with a handshake. */
-void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls);
+/* A connection was accepted, and let in by the admission, that of a proxy as nobody's; `tls`: with a handshake. */
+void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls, bool proxied);
+
+/* Who has no address, for the admission. */
+extern const struct mw_endpoint mw_guest_nobody;
 
 /* Events of a host's entrance: a guest is through, or refused. */
 void mw_guest_entered(void *owner, struct mw_stream *stream, const struct mw_addr *peer);

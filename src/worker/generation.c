@@ -258,6 +258,9 @@ static void switch_to(struct mw_host *host, struct mw_instance *instance, double
         mw_log(MW_LOG_ERROR, "service %s: limits and networks are still the old ones: not enough memory", host->name);
     }
     mw_host_set_tls(host, instance);
+    if (!mw_host_set_proxies(host, instance)) {
+        mw_log(MW_LOG_ERROR, "service %s: it has no proxies: not enough memory", host->name);
+    }
     mw_host_set_doors(host, instance);
     mw_service_serve(&instance->service);
     retire_others(host, instance, drain);

@@ -2,10 +2,13 @@
 #include "worker/daemon_internal.h"
 
 #include "base/log.h"
+#include "net/proxied.h"
 #include "script/l_stream.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+const struct mw_endpoint mw_guest_nobody = {.family = AF_UNIX};
 
 struct mw_task *mw_guest_task(const struct mw_guest *guest) {
     const struct mw_l_stream *stream = mw_l_stream_of(guest->transport);
@@ -21,7 +24,7 @@ static void on_gone(struct mw_stream_witness *witness) {
     host->sent += counters.sent;
     host->connections--;
     host->daemon->sweeps = host->daemon->sweeps || mw_list_empty(&host->instances);
-    mw_admission_leave(host->admission, &guest->peer);
+    mw_admission_leave(host->admission, guest->is_nameless ? &mw_guest_nobody : &guest->peer);
     mw_list_remove(&guest->node);
     mw_timer_remove(mw_daemon_timers(host->daemon), &guest->timer);
     guest->gone = true;
@@ -115,7 +118,7 @@ static void await_first_bytes(struct mw_guest *guest, const struct mw_instance *
     watch(guest);
     size_t unread;
     mw_stream_unread(guest->transport, &unread);
-    if (unread > 0) { /* came with the end of a handshake */
+    if (unread > 0 || mw_stream_at_end(guest->transport)) { /* came with a PROXY header or the end of a handshake */
         on_readable(guest);
     }
 }
@@ -168,14 +171,29 @@ static void welcome(struct mw_guest *guest, struct mw_instance *instance) {
     }
 }
 
+/* A proxy has said, or has not, who its client is. False: who may not come in. */
+static bool learn_client(struct mw_guest *guest, const struct mw_addr *peer) {
+    const struct mw_proxied *proxied = mw_stream_proxied(guest->transport);
+    if (!proxied || !proxied->has_client) {
+        return true;
+    }
+    enum mw_admission_verdict verdict = mw_admission_name(guest->host->admission, peer);
+    if (verdict != MW_ADMITTED) {
+        mw_host_refuse(guest->host, verdict, peer);
+        return false;
+    }
+    guest->is_nameless = false;
+    mw_endpoint_pack(&guest->peer, peer);
+    return true;
+}
+
 void mw_guest_entered(void *owner, struct mw_stream *stream, const struct mw_addr *peer) {
     struct mw_guest *guest = owner;
     struct mw_instance *instance = mw_host_pick(guest->host);
-    (void)peer;
     guest->entering = NULL;
     guest->enters = false;
-    guest->host->handshakes++;
-    if (instance) {
+    guest->host->handshakes += mw_tls_is_on(stream);
+    if (instance && learn_client(guest, peer)) {
         welcome(guest, instance);
     } else {
         mw_stream_close(stream, 0);
@@ -187,6 +205,7 @@ void mw_guest_refused(void *owner, const struct mw_addr *peer, const struct mw_f
     struct mw_host *host = guest->host;
     guest->entering = NULL;
     guest->enters = false;
+    host->failed_handshakes += guest->is_secure;
     mw_tls_refusals_note(&host->refusals, mw_loop_now(host->daemon->loop), host->name, peer, fault);
     if (guest->gone) {
         free(guest);
@@ -200,23 +219,28 @@ static void enter(struct mw_guest *guest) {
     mw_endpoint_unpack(&peer, &guest->peer);
     guest->enters = true;
     watch(guest);
-    host->entrance.tls = mw_tls_settings_context(host->tls, mw_loop_now(host->daemon->loop));
-    struct mw_entering *entering = mw_entrance_take(&host->entrance, guest->transport, &peer, guest);
+    struct mw_entrance *entrance = &host->entrances[guest->is_secure];
+    if (guest->is_secure) {
+        entrance->tls = mw_tls_settings_context(host->tls, mw_loop_now(host->daemon->loop));
+    }
+    struct mw_entering *entering = mw_entrance_take(entrance, guest->transport, &peer, guest);
     if (entering) {
         guest->entering = entering;
     }
 }
 
-void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls) {
+void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls, bool proxied) {
     struct mw_instance *instance = mw_host_pick(host);
     bool possible = instance && (!tls || host->tls);
     struct mw_guest *guest = possible ? new_guest(host, instance, fd, peer) : NULL;
     if (!guest) {
         struct mw_endpoint endpoint;
         mw_endpoint_pack(&endpoint, peer);
-        mw_admission_leave(host->admission, &endpoint);
+        mw_admission_leave(host->admission, proxied ? &mw_guest_nobody : &endpoint);
         close(fd);
-    } else if (tls) {
+    } else if (tls || proxied) {
+        guest->is_nameless = proxied;
+        guest->is_secure = tls;
         enter(guest);
     } else {
         welcome(guest, instance);

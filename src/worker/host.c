@@ -34,6 +34,10 @@ struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name) {
         return NULL;
     }
     host->daemon = daemon;
+    for (int tls = 0; tls < 2; tls++) {
+        host->entrances[tls].on_entered = mw_guest_entered;
+        host->entrances[tls].on_refused = mw_guest_refused;
+    }
     host->rates.since = mw_loop_now(daemon->loop);
     for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
         host->told[verdict].at = -TELL_SECONDS;
@@ -49,6 +53,7 @@ struct mw_host *mw_host_new(struct mw_daemon *daemon, const char *name) {
 void mw_host_free(struct mw_host *host) {
     mw_host_close_doors(host);
     mw_tls_settings_release(host->tls);
+    free(host->proxies);
     mw_list_remove(&host->node);
     mw_admission_free(host->admission);
     free(host);
@@ -84,17 +89,24 @@ static void log_refusal(struct mw_host *host, enum mw_admission_verdict verdict,
            host->name, mw_addr_format(peer, text), more, reasons[verdict]);
 }
 
+void mw_host_refuse(struct mw_host *host, enum mw_admission_verdict verdict, const struct mw_addr *peer) {
+    host->refused[verdict]++;
+    log_refusal(host, verdict, peer, mw_loop_now(host->daemon->loop));
+}
+
 static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
     const struct mw_door *door = owner;
     struct mw_host *host = door->host;
     double now = mw_loop_now(host->daemon->loop);
-    enum mw_admission_verdict verdict = mw_admission_enter(host->admission, peer, now);
+    bool proxied = mw_entrance_is_proxy(&host->entrances[door->tls], peer);
+    struct mw_addr nobody;
+    mw_endpoint_unpack(&nobody, &mw_guest_nobody);
+    enum mw_admission_verdict verdict = mw_admission_enter(host->admission, proxied ? &nobody : peer, now);
     if (verdict == MW_ADMITTED) {
-        mw_guest_enter(host, fd, peer, door->tls);
+        mw_guest_enter(host, fd, peer, door->tls, proxied);
         return true;
     }
-    host->refused[verdict]++;
-    log_refusal(host, verdict, peer, now);
+    mw_host_refuse(host, verdict, peer);
     close(fd);
     return true;
 }
@@ -149,13 +161,38 @@ bool mw_host_set_rules(struct mw_host *host, const struct mw_instance *instance)
 void mw_host_set_tls(struct mw_host *host, const struct mw_instance *instance) {
     mw_tls_settings_release(host->tls);
     host->tls = instance->tls ? mw_tls_settings_hold(instance->tls) : NULL;
-    unsigned inside = host->entrance.inside;
-    host->entrance = (struct mw_entrance){.on_entered = mw_guest_entered, .on_refused = mw_guest_refused};
-    host->entrance.inside = inside;
     if (host->tls) {
-        host->entrance.timeout = host->tls->handshake_timeout;
-        host->entrance.most = host->tls->handshakes;
+        host->entrances[true].timeout = host->tls->handshake_timeout;
+        host->entrances[true].most = host->tls->handshakes;
     }
+}
+
+/* --- proxies --- */
+
+static bool has_item(const struct mw_value *config, const char *key, const char *word) {
+    struct mw_value list = mw_value_field(config, key), index, item;
+    size_t at = 0;
+    while (list.type == MW_VALUE_TABLE && mw_value_next(&list, &at, &index, &item)) {
+        if (item.size == strlen(word) && memcmp(item.bytes, word, item.size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mw_host_set_proxies(struct mw_host *host, const struct mw_instance *instance) {
+    struct mw_network *networks;
+    int count = read_networks(&instance->config, "proxies", &networks);
+    free(host->proxies);
+    host->proxies = count < 0 ? NULL : networks;
+    for (int tls = 0; tls < 2; tls++) {
+        struct mw_entrance *entrance = &host->entrances[tls];
+        entrance->proxies = host->proxies;
+        entrance->proxy_count = count < 0 ? 0 : (size_t)count;
+        entrance->proxies_local = has_item(&instance->config, "proxies", "unix");
+    }
+    host->entrances[false].timeout = mw_value_number(&instance->config, "proxy_timeout", 10);
+    return count >= 0;
 }
 
 bool mw_host_renew(struct mw_host *host, int memory, struct mw_fault *fault) {

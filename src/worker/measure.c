@@ -25,7 +25,7 @@ void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts) {
     counts->received = host->received;
     counts->sent = host->sent;
     counts->handshakes = host->handshakes;
-    counts->failed_handshakes = host->refusals.total;
+    counts->failed_handshakes = host->failed_handshakes;
     for (int verdict = 0; verdict < MW_ADMISSION_VERDICTS; verdict++) {
         counts->refused[verdict] = host->refused[verdict];
     }

@@ -19,4 +19,13 @@ network.kind = {
   end,
 }
 
+--- The same, and "unix": whoever comes by a Unix socket.
+---@type moonwire.config.kind
+network.or_unix = {
+  expected = network.kind.expected .. ' or "unix"',
+  read = function(value, at)
+    return value == "unix" and value or network.kind.read(value, at)
+  end,
+}
+
 return network

@@ -154,6 +154,11 @@ schema.service = {
     why = "networks that may connect; when there are any, no others" },
   { name = "deny", kind = kind.list(network.kind, "networks"), default = {},
     why = "networks that may not; of several that fit, the smallest network decides" },
+  { name = "proxies", default = {},
+    kind = kind.list(network.or_unix, 'networks, and "unix" for Unix sockets'),
+    why = "networks whose connections begin with a PROXY header, which says who the client is" },
+  { name = "proxy_timeout", kind = kind.duration(0.001, HOUR), default = "10s",
+    why = "what that header may take; behind a tls:// address tls.handshake_timeout is for both" },
   { name = "options", kind = kind.options(options, false), default = {},
     why = "of its connections, before those that the script names itself" },
 }
