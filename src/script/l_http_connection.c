@@ -137,20 +137,22 @@ static bool is_over(const struct mw_http_connection *connection) {
 }
 
 /* The end of the connection, or nothing more yet. */
-static void rest(struct mw_http_connection *connection) {
-    if (is_over(connection)) {
-        mw_http_connection_end(connection, MW_HTTP_LINGER);
+static enum mw_http_fate rest(struct mw_http_connection *connection) {
+    if (!is_over(connection)) {
+        return MW_HTTP_BUSY;
     }
+    mw_http_connection_end(connection, MW_HTTP_LINGER);
+    return MW_HTTP_GONE;
 }
 
-/* One look at what is unread. True: a request was started. */
-static bool serve_one(struct mw_http_connection *connection) {
+/* One look at what is unread. MW_HTTP_RESTS: a request was answered, and there may be another; MW_HTTP_BUSY: there is
+ * nothing to do now. */
+static enum mw_http_fate serve_one(struct mw_http_connection *connection, const enum mw_http_fate *fate) {
     struct mw_http1_head fresh, *head = connection->head;
     size_t size = 0;
     const char *bytes = skip(connection) ? mw_stream_unread(connection->transport, &size) : NULL;
     if (size == 0) {
-        rest(connection);
-        return false;
+        return rest(connection);
     }
     if (!head) {
         fresh = (struct mw_http1_head){.size = 0};
@@ -159,16 +161,14 @@ static bool serve_one(struct mw_http_connection *connection) {
     enum mw_http1_result result = mw_http1_parse_request(head, bytes, size, &connection->server->rules.head);
     if (result == MW_HTTP1_DONE) {
         mw_http_exchange_start(connection, head);
-        return true;
+        return *fate;
     }
     if (result == MW_HTTP1_BAD) {
         mw_http_refuse(connection, head->refusal, head->why);
-    } else if (is_over(connection)) {
-        mw_http_connection_end(connection, MW_HTTP_LINGER);
-    } else {
-        keep_head(connection, head, size);
+        return MW_HTTP_GONE;
     }
-    return false;
+    enum mw_http_fate next = rest(connection);
+    return next == MW_HTTP_BUSY && !keep_head(connection, head, size) ? MW_HTTP_GONE : next;
 }
 
 bool mw_http_connection_look(struct mw_http_connection *connection, struct mw_http1_head *head) {
@@ -201,12 +201,12 @@ void mw_http_connection_serve(struct mw_http_connection *connection) {
             return;
         }
         connection->fate = &fate;
-        bool started = serve_one(connection);
-        if (fate == MW_HTTP_GONE) {
+        enum mw_http_fate next = serve_one(connection, &fate);
+        if (next == MW_HTTP_GONE) {
             return;
         }
         connection->fate = NULL;
-        if (!started || fate == MW_HTTP_BUSY) {
+        if (next == MW_HTTP_BUSY) {
             return;
         }
     }

@@ -31,16 +31,14 @@ void mw_http_fields_add(lua_State *L, struct mw_text *fields, int name_index, in
     size_t name_size, value_size;
     const char *name = check_name(L, name_index, &name_size);
     const char *value = check_value(L, value_index, &value_size);
-    char *room = mw_text_reserve(fields, name_size + value_size + 4);
-    if (!room) {
+    if (!mw_text_reserve(fields, name_size + value_size + 4)) {
         luaL_error(L, "not enough memory");
         return;
     }
-    memcpy(room, name, name_size);
-    memcpy(room + name_size, ": ", 2);
-    memcpy(room + name_size + 2, value, value_size);
-    memcpy(room + name_size + 2 + value_size, "\r\n", 2);
-    fields->size += name_size + value_size + 4;
+    mw_text_add(fields, name, name_size);
+    mw_text_add(fields, ": ", 2);
+    mw_text_add(fields, value, value_size);
+    mw_text_add(fields, "\r\n", 2);
 }
 
 static void remove_lines(struct mw_text *fields, const char *name, size_t size) {

@@ -17,7 +17,7 @@ static bool is_over(lua_State *L, const struct mw_http_response *response, int *
     } else if (response->request->stream.writer) {
         *count = mw_push_word(L, "busy");
     } else if (response->phase == MW_HTTP_FINISHED) {
-        luaL_error(L, "the response is finished already");
+        *count = luaL_error(L, "the response is finished already");
     } else {
         return false;
     }

@@ -193,7 +193,7 @@ static uint64_t check_bytes(lua_State *L, int index, lua_Integer otherwise) {
 
 struct mw_l_sending *mw_l_sending_open(lua_State *L, struct mw_l_stream *stream, uint64_t *size) {
     uint64_t offset = check_bytes(L, 3, 0), length = check_bytes(L, 4, LUA_MAXINTEGER);
-    struct stat status;
+    struct stat status = {.st_size = 0};
     check_source(L);
     lua_settop(L, 2);
     struct mw_l_sending *sending = push_sending(L, stream);
