@@ -15,6 +15,9 @@ static struct mw_timers *timers_of(const struct mw_http_connection *connection) 
 
 static void leave(struct mw_http_connection *connection) {
     struct mw_http_server *server = connection->server;
+    if (server->handler.sched->http_served == connection) {
+        server->handler.sched->http_served = NULL;
+    }
     mw_list_remove(&connection->node);
     connection->is_awake = false;
     server->count--;
@@ -34,9 +37,6 @@ void mw_http_connection_free(struct mw_http_connection *connection) {
     struct mw_http_server *server = connection->server;
     leave(connection);
     mw_timer_remove(timers_of(connection), &connection->timer);
-    if (connection->fate) {
-        *connection->fate = MW_HTTP_GONE;
-    }
     free(connection->head);
     free(connection);
     if (server->closing && server->count == 0) {
@@ -65,10 +65,6 @@ void mw_http_connection_wake(struct mw_http_connection *connection) {
 }
 
 void mw_http_connection_pass(struct mw_http_connection *connection, struct mw_http_server *to) {
-    if (connection->fate) {
-        *connection->fate = MW_HTTP_GONE;
-        connection->fate = NULL;
-    }
     leave(connection);
     enter(connection, to);
     mw_stream_set_marks(connection->transport, &to->handler.profile->marks);
@@ -136,18 +132,32 @@ static bool is_over(const struct mw_http_connection *connection) {
     return mw_stream_at_end(connection->transport) || mw_stream_input_fault(connection->transport);
 }
 
+/* What a look at a connection has come to. */
+enum outcome { NOTHING_NOW, ANSWERED, GONE };
+
 /* The end of the connection, or nothing more yet. */
-static enum mw_http_fate rest(struct mw_http_connection *connection) {
+static enum outcome rest(struct mw_http_connection *connection) {
     if (!is_over(connection)) {
-        return MW_HTTP_BUSY;
+        return NOTHING_NOW;
     }
     mw_http_connection_end(connection, MW_HTTP_LINGER);
-    return MW_HTTP_GONE;
+    return GONE;
 }
 
-/* One look at what is unread. MW_HTTP_RESTS: a request was answered, and there may be another; MW_HTTP_BUSY: there is
- * nothing to do now. */
-static enum mw_http_fate serve_one(struct mw_http_connection *connection, const enum mw_http_fate *fate) {
+/* The task of the request may have answered it already, and more. */
+static enum outcome start(struct mw_http_connection *connection, const struct mw_http1_head *head) {
+    struct mw_sched *sched = connection->server->handler.sched;
+    sched->http_served = connection;
+    mw_http_exchange_start(connection, head);
+    if (sched->http_served != connection) {
+        return GONE;
+    }
+    sched->http_served = NULL;
+    return connection->transport ? ANSWERED : NOTHING_NOW;
+}
+
+/* One look at what is unread. */
+static enum outcome serve_one(struct mw_http_connection *connection) {
     struct mw_http1_head fresh, *head = connection->head;
     size_t size = 0;
     const char *bytes = skip(connection) ? mw_stream_unread(connection->transport, &size) : NULL;
@@ -160,15 +170,14 @@ static enum mw_http_fate serve_one(struct mw_http_connection *connection, const 
     }
     enum mw_http1_result result = mw_http1_parse_request(head, bytes, size, &connection->server->rules.head);
     if (result == MW_HTTP1_DONE) {
-        mw_http_exchange_start(connection, head);
-        return *fate;
+        return start(connection, head);
     }
     if (result == MW_HTTP1_BAD) {
         mw_http_refuse(connection, head->refusal, head->why);
-        return MW_HTTP_GONE;
+        return GONE;
     }
-    enum mw_http_fate next = rest(connection);
-    return next == MW_HTTP_BUSY && !keep_head(connection, head, size) ? MW_HTTP_GONE : next;
+    enum outcome outcome = rest(connection);
+    return outcome == NOTHING_NOW && !keep_head(connection, head, size) ? GONE : outcome;
 }
 
 bool mw_http_connection_look(struct mw_http_connection *connection, struct mw_http1_head *head) {
@@ -196,17 +205,7 @@ static bool is_choked(struct mw_http_connection *connection) {
 
 void mw_http_connection_serve(struct mw_http_connection *connection) {
     for (int count = 0; count < REQUESTS_AT_ONCE; count++) {
-        enum mw_http_fate fate = MW_HTTP_BUSY;
-        if (is_choked(connection)) {
-            return;
-        }
-        connection->fate = &fate;
-        enum mw_http_fate next = serve_one(connection, &fate);
-        if (next == MW_HTTP_GONE) {
-            return;
-        }
-        connection->fate = NULL;
-        if (next == MW_HTTP_BUSY) {
+        if (is_choked(connection) || serve_one(connection) != ANSWERED) {
             return;
         }
     }
@@ -222,9 +221,6 @@ static const struct mw_stream_events events = {.on_readable = on_readable, .on_w
 /* --- to a request and back --- */
 
 void mw_http_connection_lend(struct mw_http_connection *connection, struct mw_http_request *request) {
-    if (connection->fate) {
-        *connection->fate = MW_HTTP_BUSY;
-    }
     connection->request = request;
     connection->transport = NULL;
     connection->server->resting--;
@@ -241,9 +237,7 @@ void mw_http_connection_rest(struct mw_http_connection *connection, struct mw_st
     connection->server->resting++;
     mw_stream_set_owner(transport, &events, connection);
     limit(connection, connection->server->rules.keep_alive);
-    if (connection->fate) {
-        *connection->fate = MW_HTTP_RESTS;
-    } else {
+    if (connection->server->handler.sched->http_served != connection) {
         mw_http_connection_wake(connection);
     }
 }

@@ -138,19 +138,19 @@ static int make_task(lua_State *L) {
 
 void mw_http_exchange_start(struct mw_http_connection *connection, const struct mw_http1_head *head) {
     const struct mw_l_handler *handler = &connection->server->handler;
+    struct mw_sched *sched = handler->sched; /* the server may be gone when the task has run */
     struct arrival arrival = {.connection = connection, .head = head};
-    enum mw_http_fate *fate = connection->fate;
-    if (mw_list_empty(&handler->sched->spare)) {
-        mw_task_protected(handler->sched, make_task, &arrival);
+    if (mw_list_empty(&sched->spare)) {
+        mw_task_protected(sched, make_task, &arrival);
     } else {
-        arrival.task = mw_task_new(handler->sched->L, handler->sched, handler->group); /* raises nothing: a thread is there */
+        arrival.task = mw_task_new(sched->L, sched, handler->group); /* raises nothing: a thread is there */
     }
     if (arrival.task) {
         uint64_t before = connection->requests;
         lua_pushcfunction(arrival.task->thread, run);
         lua_pushlightuserdata(arrival.task->thread, &arrival);
         mw_task_resume(arrival.task, 1);
-        if (*fate == MW_HTTP_GONE || connection->requests != before) {
+        if (sched->http_served != connection || connection->requests != before) {
             return;
         }
     }

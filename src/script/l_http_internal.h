@@ -17,9 +17,6 @@ struct mw_http_server {
     bool closing;
 };
 
-/* What a request that was started has made of its connection. */
-enum mw_http_fate { MW_HTTP_BUSY, MW_HTTP_RESTS, MW_HTTP_GONE };
-
 /* A connection. Between requests this and the stream are all there is of it. */
 struct mw_http_connection {
     struct mw_list node; /* in server->connections or server->awake */
@@ -30,7 +27,6 @@ struct mw_http_connection {
     struct mw_endpoint peer;
     struct mw_timer timer;
     uint64_t requests; /* so far */
-    enum mw_http_fate *fate; /* of whoever serves it just now, to learn what became of it; NULL: nobody does */
     uint32_t skips;    /* bytes of a body that nobody wanted to read are still to come */
     bool secure;
     bool is_awake;
@@ -100,7 +96,7 @@ void mw_http_connection_pass(struct mw_http_connection *connection, struct mw_ht
 /* --- l_http_exchange.c --- */
 
 /* Starts a task for the request whose head is at the front of the unread bytes. The connection may be at rest again
- * or gone when this returns, see `fate`. */
+ * when this returns, or gone: then it is not sched->http_served any more. */
 void mw_http_exchange_start(struct mw_http_connection *connection, const struct mw_http1_head *head);
 
 /* Answers without the script, and ends the connection. */

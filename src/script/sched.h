@@ -38,6 +38,7 @@ struct mw_sched {
     bool main_drains;  /* it waits for the last connection to end */
     struct mw_task *main; /* NULL before and after its life */
     const void *served;   /* userdata of the stream that was read last: known to be one */
+    const void *http_served; /* the HTTP connection whose requests are being started; NULL: none, or it is gone */
     bool main_waits;      /* it waits for news */
     bool main_noted;      /* it was woken with some, and has not run since */
     bool stopping;
