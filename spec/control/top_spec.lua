@@ -103,7 +103,7 @@ describe("moonwire top at a terminal", function()
       end
       return width
     end
-    assert.are.equal(60, widest())
+    condition.wait_until(function() return widest() == 60 end)
     assert.is_true(#last_frame(top:output()) < 40)
     top.process:signal "WINCH"
     condition.wait_until(function() return widest() == 30 end)
