@@ -7,8 +7,8 @@ local tls = require "moonwire.config.tls"
 local probe = {}
 
 local BLOB <const> = { -- what a worker must know of a service; its name and sources besides
-  "script", "settings", "sandbox", "processes", "options", "limits", "allow", "deny", "proxies", "proxy_timeout",
-  "drain",
+  "script", "settings", "sandbox", "processes", "options", "limits", "allow", "deny", "proxies",
+  "proxy_timeout", "drain",
 }
 
 ---@class moonwire.probe.service

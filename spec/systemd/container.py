@@ -80,7 +80,9 @@ class Container:
             elif os.path.exists(place):
                 os.remove(place)
         os.makedirs(self.root + "/etc/systemd/system", exist_ok=True)
-        for unit in UNWANTED:
+        wanted = self.root + "/etc/systemd/system/multi-user.target.wants"
+        others = os.listdir(wanted) if os.path.isdir(wanted) else []
+        for unit in sorted({*UNWANTED, *others}): # servers of other packages would hold ports
             place = self.root + "/etc/systemd/system/" + unit
             if os.path.lexists(place):
                 os.remove(place)
