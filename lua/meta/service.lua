@@ -19,6 +19,8 @@
 --- For each connection. It closes when the function returns; what was written
 --- still leaves.
 ---@field connect? fun(conn: moonwire.stream, ctx: moonwire.ctx)
+--- For each HTTP request, in place of `connect`: see moonwire.http.server.
+---@field request? fun(request: moonwire.http.request, response: moonwire.http.response, ctx: moonwire.ctx)
 --- For each datagram that arrives at a udp:// address.
 ---@field datagram? fun(socket: moonwire.datagram, data: string, peer: string, ctx: moonwire.ctx)
 --- For each live connection that a reload moves here: it goes on where its handler

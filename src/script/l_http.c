@@ -81,7 +81,7 @@ static void free_server(struct mw_http_server *server) {
     free(server);
 }
 
-static void close_resting(struct mw_http_server *server, struct mw_list *list) {
+static void close_resting(struct mw_list *list) {
     for (struct mw_list *node = list->next, *next; node != list; node = next) {
         struct mw_http_connection *connection = mw_list_owner(node, struct mw_http_connection, node);
         next = node->next;
@@ -89,15 +89,14 @@ static void close_resting(struct mw_http_server *server, struct mw_list *list) {
             mw_http_connection_end(connection, MW_HTTP_LINGER);
         }
     }
-    (void)server;
 }
 
 void mw_http_server_close(struct mw_http_server *server) {
     if (!server->closing) {
         server->closing = true;
         server->count++; /* so that the last connection does not free it under our hands */
-        close_resting(server, &server->connections);
-        close_resting(server, &server->awake);
+        close_resting(&server->connections);
+        close_resting(&server->awake);
         server->count--;
     }
     if (server->count == 0) {
@@ -119,7 +118,7 @@ static void close_resource(struct mw_resource *resource) {
             mw_http_connection_end(connection, 0);
         }
     }
-    close_resting(server, &server->awake);
+    close_resting(&server->awake);
     server->count--;
     free_server(server);
 }
@@ -149,10 +148,6 @@ struct mw_http_server *mw_http_server_new(const struct mw_l_handler *handler, co
 
 void mw_http_server_set_group(struct mw_http_server *server, struct mw_group *group) {
     server->handler.group = group;
-}
-
-size_t mw_http_resting(const struct mw_http_server *server) {
-    return server->resting;
 }
 
 static size_t move_from(struct mw_list *list, struct mw_http_server *to, size_t most) {

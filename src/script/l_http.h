@@ -41,9 +41,6 @@ void mw_http_accept(struct mw_http_server *server, struct mw_stream *transport, 
 /* The group whose tasks answer from now on. */
 void mw_http_server_set_group(struct mw_http_server *server, struct mw_group *group);
 
-/* How many of the connections of a server rest between requests. */
-size_t mw_http_resting(const struct mw_http_server *server);
-
 /* Gives at most `most` of the connections that rest to another server, or closes them (`to` NULL). Their number. */
 size_t mw_http_move_some(struct mw_http_server *from, struct mw_http_server *to, size_t most);
 

@@ -21,7 +21,6 @@ static void leave(struct mw_http_connection *connection) {
     mw_list_remove(&connection->node);
     connection->is_awake = false;
     server->count--;
-    server->resting -= connection->transport != NULL;
     mw_l_handler_count_left(server->handler.sched);
 }
 
@@ -29,7 +28,6 @@ static void enter(struct mw_http_connection *connection, struct mw_http_server *
     connection->server = server;
     mw_list_append(&server->connections, &connection->node);
     server->count++;
-    server->resting += connection->transport != NULL;
     server->handler.sched->connections++;
 }
 
@@ -223,7 +221,6 @@ static const struct mw_stream_events events = {.on_readable = on_readable, .on_w
 void mw_http_connection_lend(struct mw_http_connection *connection, struct mw_http_request *request) {
     connection->request = request;
     connection->transport = NULL;
-    connection->server->resting--;
     connection->requests++;
     if (connection->head) {
         free(connection->head);
@@ -234,7 +231,6 @@ void mw_http_connection_lend(struct mw_http_connection *connection, struct mw_ht
 void mw_http_connection_rest(struct mw_http_connection *connection, struct mw_stream *transport) {
     connection->request = NULL;
     connection->transport = transport;
-    connection->server->resting++;
     mw_stream_set_owner(transport, &events, connection);
     limit(connection, connection->server->rules.keep_alive);
     if (connection->server->handler.sched->http_served != connection) {

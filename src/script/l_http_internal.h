@@ -12,7 +12,7 @@ struct mw_http_server {
     struct mw_list awake;       /* that have to be looked at once more in this turn of the loop */
     struct mw_work work;        /* looks at them */
     struct mw_resource resource; /* closes with the state */
-    size_t count, resting;      /* connections */
+    size_t count;               /* connections */
     int request_type, response_type; /* registry references of the metatables: quicker than by name */
     bool closing;
 };
@@ -60,7 +60,6 @@ struct mw_http_request {
     double begun; /* the loop's clock */
     uint64_t id;  /* 0: not made yet */
     bool secure, is_head;
-    bool upgraded;
     struct mw_http1_head head;
     char bytes[]; /* of the head */
 };
