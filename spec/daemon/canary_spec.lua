@@ -1,3 +1,4 @@
+-- alone: its shares count connections that are under way beside others that are slow
 -- A new generation that a share of the new connections meets first.
 local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
