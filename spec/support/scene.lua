@@ -1,4 +1,5 @@
---- Dialogues as plays: a file that says who sends what and what must come back, performed over real connections.
+--- Dialogues as plays: a file that says who sends what and what must come back, performed over real
+--- connections.
 ---
 ---     # Ann greets.
 ---     ann< 220 * ready            a line that ann must receive; * is any text
@@ -9,9 +10,9 @@
 ---     ann! half_close
 ---     ann! ended                  the peer has ended the connection, and sent nothing more before
 ---
---- An actor's first line connects it to the address "server". Acts behind `!`: `open NAME` (connects to another
---- address of the table, or to one that is written out), `tls` (starts TLS, without asking who the peer is), `close`,
---- `half_close`, `abort`, `ended`, `quiet` (nothing comes for a tenth of a second).
+--- An actor's first line connects it to the address "server". Acts behind `!`: `open NAME` (connects to
+--- another address of the table, or to one that is written out), `tls` (starts TLS, without asking who the
+--- peer is), `close`, `half_close`, `abort`, `ended`, `quiet` (nothing comes for a tenth of a second).
 ---
 ---     scene.play("spec/scenes/smtp_greeting.scene", { server = address })
 local net = require "moonwire.net"
@@ -47,7 +48,8 @@ local function connect(stage, actor, address)
 end
 
 local function actor_of(stage, actor)
-  return stage.actors[actor] or connect(stage, actor, assert(stage.addresses.server, "no address of the server"))
+  local address = assert(stage.addresses.server, "no address of the server")
+  return stage.actors[actor] or connect(stage, actor, address)
 end
 
 -- The text with what was caught in the place of <word>.
@@ -98,7 +100,7 @@ local function bytes_of(stage, text)
     else
       local pair
       pair, behind = text:match("^%s*(%x%x)()", position)
-      parts[#parts + 1] = pair and string.char(tonumber(pair, 16)) or fail(stage, "not bytes: %s", text:sub(position))
+      parts[#parts + 1] = string.char(tonumber(pair or fail(stage, "not bytes: %s", text:sub(position)), 16))
     end
     position = text:match("^%s*()", behind)
   end
@@ -172,8 +174,8 @@ local function perform(stage, line)
   verbs[verb](stage, actor, text)
 end
 
---- Performs a scene, line by line. Raises at the first line that does not go as it is written, naming it. What was caught
---- is returned; all connections are closed then.
+--- Performs a scene, line by line, and closes all its connections. Raises at the first line that does not go
+--- as it is written, and names it. Returns what was caught.
 ---@param path string of the file
 ---@param addresses table<string, string> where actors connect to by name; `server` is the default
 ---@param words? table<string, string> what <word> stands for from the beginning
