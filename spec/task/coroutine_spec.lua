@@ -1,6 +1,7 @@
 -- Coroutines that scripts make: whatever waits may be called in them.
 local core = require "moonwire.core"
 local net = require "moonwire.net"
+local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 
 local function results(...)
@@ -9,19 +10,24 @@ end
 
 describe("a coroutine of the script's own", function()
   it("may wait, while other tasks run", function()
-    local order = {}
-    local other = task.spawn(function() order[#order + 1] = "other" end)
-    local generate = coroutine.wrap(function()
+    local numbers = sync.queue(1)
+    local other <close> = task.group()
+    other:spawn(function()
       for i = 1, 3 do
-        task.sleep(0.001)
-        coroutine.yield(i)
+        numbers:push(i)
+      end
+      numbers:close()
+    end)
+    local generate = coroutine.wrap(function()
+      for number in numbers:values() do
+        coroutine.yield(number * 10)
       end
     end)
-    for i in generate do
-      order[#order + 1] = i
+    local order = {}
+    for number in generate do
+      order[#order + 1] = number
     end
-    other:join()
-    assert.same({ "other", 1, 2, 3 }, order)
+    assert.same({ 10, 20, 30 }, order)
   end)
 
   it("may wait inside others, and keeps what each yields and returns", function()
