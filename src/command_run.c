@@ -25,6 +25,7 @@ static const char run_usage[] =
     "\n"
     "  -l, --listen ADDRESS     serve connections there; may be repeated. tcp://127.0.0.1:7000\n"
     "                           tcp://[::1]:7000  udp://127.0.0.1:53  unix:///run/x.sock  unix://@name  fd://3\n"
+    "                           NAME=ADDRESS is for the door of that name in the script\n"
     "  -s, --set KEY=VALUE      a setting for the script: ctx.config.KEY; dots make nested tables\n"
     "  -e, --execute CODE       run this code instead of a file\n"
     "      --stdio              serve one connection on standard input and output\n"

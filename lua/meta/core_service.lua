@@ -8,6 +8,13 @@ local core = {}
 --- What the main task of a daemon's service tells the daemon. Raises elsewhere.
 core.service = {}
 
+--- One more door, before `ready`.
+---@param door moonwire.door
+---@param ctx moonwire.ctx
+---@param options? moonwire.serve_options
+---@param name string a new one
+function core.service.door(door, ctx, options, name) end
+
 --- The service has started and could serve.
 ---@param functions moonwire.service
 ---@param ctx moonwire.ctx

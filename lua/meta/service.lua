@@ -1,6 +1,12 @@
 ---@meta
 -- luacheck: ignore 212 241
 
+--- Who serves some of the listeners of a service: those that name it.
+---@class moonwire.door
+---@field connect? fun(conn: moonwire.stream, ctx: moonwire.ctx)
+---@field request? fun(request: moonwire.http.request, response: moonwire.http.response, ctx: moonwire.ctx)
+---@field options? table of its connections, as of the service
+
 --- What a script returns: a table of functions that are called when something
 --- happens. All may wait. Each connection and datagram has a task of its own;
 --- start and stop run in the task of the service, where what is opened stays.
@@ -13,6 +19,8 @@
 --- A function alone stands for `{ connect = function }`. A script that returns
 --- nothing is a program: it ends when its tasks have ended.
 ---@class moonwire.service
+--- Doors by their names, for listeners that name one; the others are those of `connect` or `request`.
+---@field doors? table<string, moonwire.door>
 --- Once, before the first connection is taken. When it raises, the process ends
 --- with status 1.
 ---@field start? fun(ctx: moonwire.ctx)

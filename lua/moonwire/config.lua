@@ -12,7 +12,7 @@ local SERVICES_MOST <const> = 256 -- as many as have counts in shared memory
 ---@field name string
 ---@field at moonwire.config.place
 ---@field script string path
----@field listeners table[] { address, kind, backlog?, mode?, v6_only?, nodelay?, keepalive? }
+---@field listeners table[] { address, kind, backlog?, mode?, v6_only?, nodelay?, keepalive?, door? }
 ---@field workers? integer[] numbers; nil: all
 ---@field settings table
 ---@field sandbox boolean

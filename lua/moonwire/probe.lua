@@ -70,10 +70,20 @@ local function load_script(service, text, files)
   return unpack_answer(files, core.scratch(options, judge, "load", service.script, text, cpu))
 end
 
+-- The first listener of the kind that names no door.
 local function has_kind(service, kind)
   for _, listener in ipairs(service.listeners) do
-    if listener.kind == kind then
+    if listener.kind == kind and not listener.door then
       return listener.address
+    end
+  end
+end
+
+-- The first listener whose door the script does not have.
+local function missing_door(service, fields)
+  for _, listener in ipairs(service.listeners) do
+    if listener.door and not fields["door:" .. listener.door] then
+      return listener
     end
   end
 end
@@ -81,13 +91,16 @@ end
 -- Whether the functions that the script has are those that the listeners need.
 local function check_functions(service, fields)
   local stream, datagram = has_kind(service, "stream"), has_kind(service, "datagram")
+  local missing = missing_door(service, fields)
   if next(fields) == nil then
     return "the script returned no handler for connections; end it with: return function(conn) … end"
+  elseif missing then
+    return ('the script has no door "%s", which is that of %s'):format(missing.door, missing.address)
   elseif stream and not (fields.connect or fields.request) then
     return ("the script has no 'connect' or 'request' function, and the service listens on %s"):format(stream)
   elseif datagram and not fields.datagram then
     return ("the script has no 'datagram' function, and the service listens on %s"):format(datagram)
-  elseif not stream and not datagram and not fields.start then
+  elseif not service.listeners[1] and not fields.start then
     return "the service listens nowhere and its script has no 'start' function: it would do nothing"
   end
 end

@@ -57,28 +57,41 @@ local function read_settings(settings)
 end
 
 -- What the script says of its HTTP server stands among the options of its connections.
-local function open_http(address, service, ctx)
+local function open_http(address, door, ctx)
   local options = {}
-  for key, value in pairs(service.options or {}) do
+  for key, value in pairs(door.options or {}) do
     options[key] = value
   end
   local http = options.http
   options.http = nil
-  return core.http.serve(address, service.request, options, http, ctx)
+  return core.http.serve(address, door.request, options, http, ctx)
 end
 
-local function open(address, service, ctx)
-  local kind = address:find("^udp:") and "datagram" or service.request and "request" or "connect"
-  if not service[kind] then
-    return nil, ("--listen %s: the script has no '%s' function"):format(address, kind)
+-- "web=tcp://127.0.0.1:8080" → the door of the script, its name, the address
+local function find_door(text, service)
+  local name, address = text:match("^([%w_-]+)=(.+)$")
+  if not name then
+    return service, nil, text
+  end
+  return (service.doors or {})[name], name, address
+end
+
+local function open(text, service, ctx)
+  local door, name, address = find_door(text, service)
+  if not door then
+    return nil, ("--listen %s: the script has no door '%s'"):format(text, name)
+  end
+  local kind = address:find("^udp:") and "datagram" or door.request and "request" or "connect"
+  if not door[kind] then
+    return nil, ("--listen %s: the script has no '%s' function"):format(text, kind)
   end
   if kind == "datagram" then
-    return datagrams.serve(address, service, ctx)
+    return datagrams.serve(address, door, ctx)
   end
   if kind == "request" then
-    return open_http(address, service, ctx)
+    return open_http(address, door, ctx)
   end
-  return core.net.serve(address, service.connect, service.options, ctx)
+  return core.net.serve(address, door.connect, door.options, ctx)
 end
 
 local function open_all(addresses, service, ctx)
@@ -91,7 +104,7 @@ local function open_all(addresses, service, ctx)
     if not listener then
       return nil, message
     end
-    log.info("listening", { address = listener:local_address() })
+    log.info("listening", { door = address:match("^([%w_-]+)="), address = listener:local_address() })
     opened[i] = listener
   end
   return opened

@@ -13,10 +13,10 @@ local service = {}
 -- Is the config's to name: workers may not read keys, and whom to trust is for the operator to say.
 local OF_THE_CONFIG <const> = { "tls", "proxies", "proxy_timeout" }
 
--- What connections have as options.
-local function stream_options(provider, options)
+-- What connections have as options: those of the script, and above them those of the config.
+local function stream_options(of_script, options)
   local all = {}
-  for key, value in pairs(provider.options or {}) do
+  for key, value in pairs(of_script or {}) do
     all[key] = value
   end
   for _, name in ipairs(OF_THE_CONFIG) do
@@ -38,7 +38,7 @@ local function start(options, ctx)
   if not provider then
     error(("%s returned no handler for connections"):format(options.script), 0)
   end
-  provider.options = stream_options(provider, options)
+  provider.options = stream_options(provider.options, options)
   if provider.start then
     provider.start(ctx)
   end
@@ -86,6 +86,9 @@ function service.main(options)
     return core.service.fail(provider)
   end
   operator.look_at(provider, ctx)
+  for name, door in pairs(provider.doors or {}) do
+    core.service.door(door, ctx, stream_options(door.options, options), name)
+  end
   core.service.ready(provider, ctx, provider.options)
   local sockets = {}
   while not core.main.wait() do

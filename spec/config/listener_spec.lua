@@ -52,6 +52,16 @@ describe("a listener", function()
     }]])
   end)
 
+  it("may name a door of the script", function()
+    local adopted = { address = "fd://300", kind = "stream", door = "a-1" }
+    assert.are.same({ tcp("tcp://:7000", { door = "web" }), adopted },
+      read '{ { address = "tcp://:7000", door = "web" }, { address = "fd://300", door = "a-1" } }')
+    is_faulty('listen[1].door: a letter and up to 14 letters, digits, _ or - expected, got "a b"',
+      '{ { address = "tcp://:7000", door = "a b" } }')
+    is_faulty("listen.door: does nothing for udp://:1; leave it out",
+      '{ address = "udp://:1", door = "web" }')
+  end)
+
   it("has no others", function()
     is_faulty("listen.mode: does nothing for tcp://:1; leave it out",
       '{ address = "tcp://:1", mode = "660" }')

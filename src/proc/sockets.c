@@ -57,6 +57,7 @@ bool mw_listening_read(struct mw_listening *listening, const struct mw_value *en
         .keep_alive = mw_value_boolean(entry, "keepalive", false),
         .datagram = strcmp(mw_value_string(entry, "kind", kind, sizeof kind), "datagram") == 0,
     };
+    mw_value_string(entry, "door", listening->door, sizeof listening->door);
     mw_value_string(entry, "address", listening->text, sizeof listening->text);
     if (mw_address_parse(&listening->address, listening->text, strlen(listening->text), &why)) {
         return true;

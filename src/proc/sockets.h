@@ -11,13 +11,14 @@
 #include "base/fault.h"
 #include "proto/message.h"
 
-enum { MW_SOCKET_TEXT = MW_HOST_MAX + 32, MW_SOCKET_NAME = 256 };
+enum { MW_SOCKET_TEXT = MW_HOST_MAX + 32, MW_SOCKET_NAME = 256, MW_SOCKET_DOOR = 16 };
 
 #define MW_SOCKET_KEPT "moonwire/" /* what the names of those that are kept begin with */
 
 /* A listener as the config has it. */
 struct mw_listening {
     char text[MW_SOCKET_TEXT]; /* its address */
+    char door[MW_SOCKET_DOOR]; /* which of the script's; empty: the one without a name */
     struct mw_address address;
     bool datagram;
     int backlog, mode; /* 0: the usual one, -1: as the umask leaves it */

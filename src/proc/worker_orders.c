@@ -11,6 +11,7 @@ static void put_listeners(struct mw_text *text, const struct mw_service *service
         size_t one = mw_message_open(text);
         mw_message_put_string(text, "address", mw_socket_set_address(listener->sockets));
         mw_message_put_string(text, "kind", listener->listening.datagram ? "datagram" : "stream");
+        mw_message_put_string(text, "door", listener->listening.door);
         mw_message_put_boolean(text, "tls", listener->listening.address.scheme == MW_SCHEME_TLS);
         mw_message_close(text, one);
     }

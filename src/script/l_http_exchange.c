@@ -253,8 +253,9 @@ static bool go_on(struct mw_http_connection *connection, struct mw_stream *trans
     if (!sched->retired) {
         return true;
     }
-    if (sched->successor && sched->successor->http) {
-        mw_http_connection_pass(connection, sched->successor->http);
+    struct mw_http_server *next = mw_service_next_http(sched, connection->server);
+    if (next) {
+        mw_http_connection_pass(connection, next);
     } else {
         mw_http_connection_end(connection, MW_HTTP_LINGER);
     }

@@ -5,6 +5,9 @@
 #include "script/service.h"
 #include "script/task_internal.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static struct mw_service *provider(lua_State *L) {
     struct mw_service *service = mw_sched_of(L)->provider;
     if (!service) {
@@ -24,9 +27,9 @@ static int take_function(lua_State *L, const char *name) {
 
 /* The function `request` of the table at 1, with the option `http` of those at 3, makes a server that gets the
  * connections. The context is that of the other functions. */
-static void take_http(lua_State *L, struct mw_service *service) {
+static void take_http(lua_State *L, struct mw_service_door *door) {
     struct mw_http_rules rules;
-    struct mw_l_handler handler = service->connect;
+    struct mw_l_handler handler = door->connect;
     handler.function = take_function(L, "request");
     if (handler.function == LUA_NOREF) {
         return;
@@ -36,35 +39,61 @@ static void take_http(lua_State *L, struct mw_service *service) {
         lua_getfield(L, 3, "http");
     }
     mw_http_rules_read(L, lua_gettop(L), &rules);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, service->connect.context);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, door->connect.context);
     handler.context = luaL_ref(L, LUA_REGISTRYINDEX);
-    service->http = mw_http_server_new(&handler, &rules);
-    if (!service->http) {
+    door->http = mw_http_server_new(&handler, &rules);
+    if (!door->http) {
         luaL_error(L, "not enough memory");
         return;
     }
     handler.profile->references++;
 }
 
-/* ready(functions, ctx, options): the service has started. `functions` are connect, request,
- * resume, handoff and adopt; `options` those of its connections. */
-static int service_ready(lua_State *L) {
+/* The functions of the table at 1, the context at 2 and the options at 3 become those of the door, which has a
+ * profile already. */
+static void take_door(lua_State *L, struct mw_service_door *door) {
     static const char *const known[] = {"defer", "http", MW_L_PROFILE_OPTIONS, NULL};
-    struct mw_service *service = provider(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 3);
     mw_check_options(L, 3, known);
     struct mw_l_profile *profile = mw_l_profile_options(L, 3, &mw_l_profile_default);
-    mw_l_profile_release(service->connect.profile);
-    service->connect.profile = profile;
-    service->defers = mw_option_boolean(L, 3, "defer", false);
-    service->connect.function = take_function(L, "connect");
+    mw_l_profile_release(door->connect.profile);
+    door->connect.profile = profile;
+    door->defers = mw_option_boolean(L, 3, "defer", false);
+    door->connect.function = take_function(L, "connect");
+    lua_pushvalue(L, 2);
+    door->connect.context = luaL_ref(L, LUA_REGISTRYINDEX);
+    take_http(L, door);
+}
+
+/* door(functions, ctx, options, name): one more, before `ready`. `functions` are connect or request. */
+static int service_door(lua_State *L) {
+    struct mw_service *service = provider(L);
+    const char *name = luaL_checkstring(L, 4);
+    bool is_new = *name && strlen(name) < MW_SERVICE_DOOR && !mw_service_door_of(service, name);
+    luaL_argcheck(L, is_new, 4, "a new name expected");
+    struct mw_service_door *more = realloc(service->doors, (service->door_count + 1) * sizeof *more);
+    if (!more) {
+        return luaL_error(L, "not enough memory");
+    }
+    service->doors = more;
+    struct mw_service_door *door = &more[service->door_count++];
+    *door = (struct mw_service_door){.connect = service->door.connect};
+    door->connect.profile->references++;
+    door->connect.function = door->connect.context = LUA_NOREF;
+    stpcpy(door->name, name);
+    take_door(L, door);
+    return 0;
+}
+
+/* ready(functions, ctx, options): the service has started. `functions` are connect, request,
+ * resume, handoff and adopt; `options` those of its connections. */
+static int service_ready(lua_State *L) {
+    struct mw_service *service = provider(L);
+    take_door(L, &service->door);
     service->resume = take_function(L, "resume");
     service->handoff = take_function(L, "handoff");
     service->adopt = take_function(L, "adopt");
-    lua_pushvalue(L, 2);
-    service->connect.context = luaL_ref(L, LUA_REGISTRYINDEX);
-    take_http(L, service);
     service->is_ready = true;
     service->on_ready(service);
     return 0;
@@ -141,6 +170,7 @@ static int service_answer(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
+    {"door", service_door},
     {"ready", service_ready},
     {"fail", service_fail},
     {"is_serving", service_is_serving},

@@ -19,7 +19,7 @@ struct moving {
 /* Protected, in the successor: all that can fail comes before the old task is touched. */
 static int prepare(lua_State *L) {
     struct moving *moving = lua_touserdata(L, 1);
-    const struct mw_l_handler *handler = &moving->to->connect;
+    const struct mw_l_handler *handler = &moving->to->door.connect;
     const struct mw_checkpoint *checkpoint = moving->checkpoint;
     moving->stream = mw_l_stream_push(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, moving->to->resume);
@@ -38,7 +38,7 @@ static bool pass(struct mw_task *task, const struct mw_service *to, const struct
     struct moving moving = {.to = to, .checkpoint = checkpoint};
     const struct mw_rider_type *type = checkpoint->type;
     void *rider = checkpoint->rider;
-    mw_task_protected(to->connect.sched, prepare, &moving);
+    mw_task_protected(to->door.connect.sched, prepare, &moving);
     if (!moving.task) {
         return false;
     }
@@ -49,7 +49,7 @@ static bool pass(struct mw_task *task, const struct mw_service *to, const struct
     }
     mw_task_drop(task, "moved", NULL);
     mw_task_ready(moving.task, 3);
-    to->connect.sched->came++;
+    to->door.connect.sched->came++;
     return true;
 }
 
@@ -66,11 +66,20 @@ bool mw_move_parked(struct mw_task *task) {
     return true;
 }
 
+/* Connections that rest between two requests, of one door. */
+static size_t move_resting(struct mw_service_door *from, struct mw_service *to, size_t most) {
+    struct mw_service_door *same = to ? mw_service_door_of(to, from->name) : NULL;
+    return from->http ? mw_http_move_some(from->http, same ? same->http : NULL, most) : 0;
+}
+
 /* Dropping a task runs code of the script's, which may start others, but ends none
  * at once: the next one stays where it is. */
 size_t mw_move_some(struct mw_sched *sched, size_t most) {
-    struct mw_http_server *from = sched->provider ? sched->provider->http : NULL;
-    size_t moved = from ? mw_http_move_some(from, sched->successor ? sched->successor->http : NULL, most) : 0;
+    struct mw_service *from = sched->provider;
+    size_t moved = from ? move_resting(&from->door, sched->successor, most) : 0;
+    for (size_t i = 0; from && i < from->door_count && moved < most; i++) {
+        moved += move_resting(&from->doors[i], sched->successor, most - moved);
+    }
     struct mw_list *all = &sched->service.tasks;
     for (struct mw_list *node = all->next, *next; node != all && moved < most; node = next) {
         struct mw_task *task = mw_list_owner(node, struct mw_task, sibling);

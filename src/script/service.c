@@ -18,7 +18,7 @@ static void on_idle(void *context) {
 bool mw_service_start(struct mw_service *service, struct mw_state *state) {
     struct mw_sched *sched = &state->sched;
     service->state = state;
-    service->connect = (struct mw_l_handler){
+    service->door.connect = (struct mw_l_handler){
         .sched = sched,
         .group = &sched->service,
         .profile = &mw_l_profile_default,
@@ -44,18 +44,50 @@ void mw_service_serve(struct mw_service *service) {
     mw_main_note(&service->state->sched);
 }
 
-struct mw_task *mw_service_accept(struct mw_service *service, struct mw_stream *transport, const struct mw_addr *peer,
+struct mw_service_door *mw_service_door_of(struct mw_service *service, const char *name) {
+    if (!*name) {
+        return &service->door;
+    }
+    for (size_t i = 0; i < service->door_count; i++) {
+        if (strcmp(service->doors[i].name, name) == 0) {
+            return &service->doors[i];
+        }
+    }
+    return NULL;
+}
+
+struct mw_http_server *mw_service_next_http(const struct mw_sched *sched, const struct mw_http_server *server) {
+    const struct mw_service *service = sched->provider;
+    const char *name = "";
+    for (size_t i = 0; service && i < service->door_count; i++) {
+        name = service->doors[i].http == server ? service->doors[i].name : name;
+    }
+    const struct mw_service_door *next = sched->successor ? mw_service_door_of(sched->successor, name) : NULL;
+    return next ? next->http : NULL;
+}
+
+struct mw_task *mw_service_accept(struct mw_service_door *door, struct mw_stream *transport, const struct mw_addr *peer,
                                   bool secure) {
-    if (service->http) {
-        mw_http_accept(service->http, transport, peer, secure);
+    if (door->http) {
+        mw_http_accept(door->http, transport, peer, secure);
         return NULL;
     }
-    return mw_l_handler_start(&service->connect, transport, peer);
+    return mw_l_handler_start(&door->connect, transport, peer);
 }
 
 void mw_service_stop(struct mw_service *service, double drain) {
     service->drain = drain;
     mw_main_stop(&service->state->sched);
+}
+
+static void free_doors(struct mw_service *service) {
+    for (size_t i = 0; i < service->door_count; i++) {
+        mw_l_profile_release(service->doors[i].connect.profile);
+    }
+    free(service->doors);
+    service->doors = NULL;
+    service->door_count = 0;
+    mw_l_profile_release(service->door.connect.profile);
 }
 
 void mw_service_free(struct mw_service *service) {
@@ -68,9 +100,9 @@ void mw_service_free(struct mw_service *service) {
     if (service->state) {
         struct mw_state *state = service->state;
         service->state = NULL;
-        service->http = NULL;
+        service->door.http = NULL;
         mw_state_free(state);
-        mw_l_profile_release(service->connect.profile);
+        free_doors(service);
     }
 }
 
@@ -85,7 +117,7 @@ struct passing {
 static int call_handoff(lua_State *L) {
     struct passing *passing = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, passing->service->handoff);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, passing->service->connect.context);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, passing->service->door.connect.context);
     lua_call(L, 1, 1);
     struct mw_fault fault;
     return mw_data_encode(L, -1, "data", passing->data, &fault) ? 0 : luaL_error(L, "%s", fault.message);
@@ -95,7 +127,7 @@ static int call_adopt(lua_State *L) {
     struct passing *passing = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, passing->service->adopt);
     mw_data_push(L, passing->given->bytes, passing->given->size);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, passing->service->connect.context);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, passing->service->door.connect.context);
     lua_call(L, 2, 0);
     return 0;
 }

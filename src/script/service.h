@@ -9,13 +9,23 @@
 #include "script/l_http.h"
 #include "script/state.h"
 
+enum { MW_SERVICE_DOOR = 16 }; /* bytes of a door's name, with its end */
+
+/* Who serves the connections of some listeners: those whose door has this name. */
+struct mw_service_door {
+    char name[MW_SERVICE_DOOR];  /* empty: of the listeners that name none */
+    struct mw_l_handler connect; /* its context is the script's ctx */
+    struct mw_http_server *http; /* gets the connections where requests are answered; NULL: `connect` does */
+    bool defers;                 /* a connection has no task until its first bytes */
+};
+
 /* Embedded by its owner, who has zeroed it and set the events. */
 struct mw_service {
     struct mw_state *state;
-    struct mw_l_handler connect; /* of connections; its context is the script's ctx */
-    struct mw_http_server *http; /* gets the connections of a service that answers requests; NULL: `connect` does */
+    struct mw_service_door door; /* without a name */
+    struct mw_service_door *doors; /* those with one; `door_count` */
+    size_t door_count;
     int resume, handoff, adopt;  /* registry references of the other functions, LUA_NOREF: none */
-    bool defers;                 /* a connection has no task until its first bytes */
     bool is_ready, is_serving;
     struct mw_tls_settings *tls; /* what the config says of TLS, for connections that begin it in mid-stream; NULL: nothing */
     double drain;                /* seconds that stop and what is left may take */
@@ -40,9 +50,15 @@ void mw_service_failed(struct mw_service *service, const char *message);
 /* New connections will come from now on: the script opens its datagram sockets. */
 void mw_service_serve(struct mw_service *service);
 
+/* The door of that name, or NULL. */
+struct mw_service_door *mw_service_door_of(struct mw_service *service, const char *name);
+
+/* The server of the same door in the service that follows on that of `sched`, or NULL. */
+struct mw_http_server *mw_service_next_http(const struct mw_sched *sched, const struct mw_http_server *server);
+
 /* A task for the connection, to be set going with two arguments; NULL: it is the HTTP server's, or closed because memory is
  * out. `secure`: it came by TLS. */
-struct mw_task *mw_service_accept(struct mw_service *service, struct mw_stream *transport, const struct mw_addr *peer,
+struct mw_task *mw_service_accept(struct mw_service_door *door, struct mw_stream *transport, const struct mw_addr *peer,
                                   bool secure);
 
 /* What the service hands to its successor: appended to `data`. False with the reason in `message`. */

@@ -45,6 +45,7 @@ struct mw_door {
     int fd;                       /* the listener's, once there is one */
     bool stays;                   /* during a switch: the new generation has it, too */
     bool tls;                     /* connections begin with a handshake */
+    char name[MW_SERVICE_DOOR];   /* of the door in the script that serves it */
     char address[MW_ADDR_TEXT];   /* as in the config */
 };
 
@@ -113,6 +114,7 @@ struct mw_guest {
     double speak_by; /* when it must have sent its first bytes; 0: it has, or need not */
     uint64_t id;
     struct mw_endpoint peer;
+    char door[MW_SERVICE_DOOR]; /* the name of the one that it came to */
     bool is_secure;   /* it came to a door with TLS */
     bool is_nameless; /* its address is a proxy's, and not counted: nothing is known of its client (yet) */
     struct mw_entering *entering; /* on its way in; NULL: it is through, or there was no way */
@@ -212,8 +214,8 @@ void mw_host_drain(struct mw_host *host, bool drain);
 
 /* --- guests (guest.c) --- */
 
-/* A connection was accepted, and let in by the admission, that of a proxy as nobody's; `tls`: with a handshake. */
-void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls, bool proxied);
+/* A connection was accepted, and let in by the admission, that of a proxy as nobody's. */
+void mw_guest_enter(const struct mw_door *door, int fd, const struct mw_addr *peer, bool proxied);
 
 /* Who has no address, for the admission. */
 extern const struct mw_endpoint mw_guest_nobody;

@@ -113,6 +113,7 @@ static bool add_socket(struct mw_instance *instance, const struct mw_value *list
             door->host = instance->host;
             door->fd = fd;
             door->tls = mw_value_boolean(listener, "tls", false);
+            mw_value_string(listener, "door", door->name, sizeof door->name);
             mw_value_string(listener, "address", door->address, sizeof door->address);
             mw_list_append(&instance->doors, &door->node);
             return true;

@@ -6,6 +6,7 @@
 #include "script/l_stream.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const struct mw_endpoint mw_guest_nobody = {.family = AF_UNIX};
@@ -84,10 +85,15 @@ static void on_due(struct mw_timer *timer) {
 /* --- the first bytes --- */
 
 static struct mw_task *hand_over(struct mw_guest *guest, struct mw_instance *instance) {
+    struct mw_service_door *door = mw_service_door_of(&instance->service, guest->door);
     struct mw_addr peer;
+    if (!door) { /* a reload has taken it away meanwhile */
+        mw_stream_close(guest->transport, 0);
+        return NULL;
+    }
     mw_endpoint_unpack(&peer, &guest->peer);
     instance->accepted++;
-    return mw_service_accept(&instance->service, guest->transport, &peer, mw_tls_is_on(guest->transport));
+    return mw_service_accept(door, guest->transport, &peer, mw_tls_is_on(guest->transport));
 }
 
 /* The peer has spoken, or has left without a word. The task reads before this returns,
@@ -110,8 +116,8 @@ static void on_readable(void *owner) {
 
 static const struct mw_stream_events silent = {.on_readable = on_readable};
 
-static void await_first_bytes(struct mw_guest *guest, const struct mw_instance *instance) {
-    const struct mw_l_profile *profile = instance->service.connect.profile;
+static void await_first_bytes(struct mw_guest *guest, const struct mw_service_door *door) {
+    const struct mw_l_profile *profile = door->connect.profile;
     guest->speak_by = mw_loop_now(guest->host->daemon->loop) + profile->read_timeout;
     mw_stream_set_marks(guest->transport, &mw_stream_default_marks);
     mw_stream_set_owner(guest->transport, &silent, guest);
@@ -160,8 +166,9 @@ static struct mw_guest *new_guest(struct mw_host *host, const struct mw_instance
 
 /* It is through all that comes before. */
 static void welcome(struct mw_guest *guest, struct mw_instance *instance) {
-    if (instance->service.defers) {
-        await_first_bytes(guest, instance);
+    const struct mw_service_door *door = mw_service_door_of(&instance->service, guest->door);
+    if (door && door->defers) {
+        await_first_bytes(guest, door);
         return;
     }
     watch(guest);
@@ -229,18 +236,22 @@ static void enter(struct mw_guest *guest) {
     }
 }
 
-void mw_guest_enter(struct mw_host *host, int fd, const struct mw_addr *peer, bool tls, bool proxied) {
+void mw_guest_enter(const struct mw_door *door, int fd, const struct mw_addr *peer, bool proxied) {
+    struct mw_host *host = door->host;
     struct mw_instance *instance = mw_host_pick(host);
-    bool possible = instance && (!tls || host->tls);
+    bool possible = instance && (!door->tls || host->tls);
     struct mw_guest *guest = possible ? new_guest(host, instance, fd, peer) : NULL;
     if (!guest) {
         struct mw_endpoint endpoint;
         mw_endpoint_pack(&endpoint, peer);
         mw_admission_leave(host->admission, proxied ? &mw_guest_nobody : &endpoint);
         close(fd);
-    } else if (tls || proxied) {
+        return;
+    }
+    memcpy(guest->door, door->name, sizeof guest->door);
+    if (door->tls || proxied) {
         guest->is_nameless = proxied;
-        guest->is_secure = tls;
+        guest->is_secure = door->tls;
         enter(guest);
     } else {
         welcome(guest, instance);

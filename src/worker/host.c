@@ -103,7 +103,7 @@ static bool on_accept(void *owner, int fd, const struct mw_addr *peer) {
     mw_endpoint_unpack(&nobody, &mw_guest_nobody);
     enum mw_admission_verdict verdict = mw_admission_enter(host->admission, proxied ? &nobody : peer, now);
     if (verdict == MW_ADMITTED) {
-        mw_guest_enter(host, fd, peer, door->tls, proxied);
+        mw_guest_enter(door, fd, peer, proxied);
         return true;
     }
     mw_host_refuse(host, verdict, peer);
@@ -271,6 +271,7 @@ void mw_host_set_doors(struct mw_host *host, struct mw_instance *instance) {
         if (same) {
             same->stays = true;
             same->tls = door->tls;
+            memcpy(same->name, door->name, sizeof same->name);
         } else {
             mw_list_remove(&door->node);
             mw_list_append(&new, &door->node);

@@ -1,6 +1,7 @@
 --- The listeners of a service: addresses, or tables of an address and options. Not for scripts.
 local core = require "moonwire.core"
 local kind = require "moonwire.config.kind"
+local service_table = require "moonwire.service_table"
 
 local listener = {}
 
@@ -12,6 +13,7 @@ local FOR <const> = { -- which listeners an option is for
   keepalive = { tcp = true, tls = true },
   v6_only = { tcp = true, tls = true, udp = true },
   mode = { unix = true },
+  door = { tcp = true, tls = true, unix = true, fd = true },
 }
 
 -- Permission bits, written as chmod takes them.
@@ -23,6 +25,15 @@ function mode.read(value, at)
     at:expect(mode.expected, value)
   end
   return bits
+end
+
+local door = { expected = "a letter and up to 14 letters, digits, _ or -" }
+
+function door.read(value, at)
+  if not service_table.is_door(value) then
+    at:expect(door.expected, value)
+  end
+  return value
 end
 
 local address = { expected = EXPECTED }
@@ -52,6 +63,8 @@ listener.fields = {
     why = "[::] takes no IPv4, so that another listener can have it" },
   { name = "mode", kind = mode, example = "660",
     why = "who may connect to a Unix socket; without it what the umask leaves" },
+  { name = "door", kind = door, example = "web",
+    why = "which of the script's doors serves it; without it the one that has no name" },
 }
 
 local options = kind.options(listener.fields, false)

@@ -11,6 +11,9 @@ local function names_of(service)
   for name in pairs(service or {}) do
     names[#names + 1] = name
   end
+  for name in pairs(service and service.doors or {}) do
+    names[#names + 1] = "door:" .. name
+  end
   return table.concat(names, " ")
 end
 
