@@ -60,6 +60,7 @@
 --      nodelay = true, -- small writes leave at once, instead of waiting for more
 --      keepalive = false, -- the kernel probes idle peers, and so finds out which are gone
 --      v6_only = false, -- [::] takes no IPv4, so that another listener can have it
+--      -- door = "web", -- which of the script's doors serves it; without it the one that has no name
 --    },
 --    { address = "unix:///run/moonwire/echo.sock", mode = "660" }, -- mode: who may connect to a Unix socket
 --  },
