@@ -70,6 +70,26 @@ function stream:peek(count) end
 ---@return moonwire.code? code "eof", "timeout", "reset", "closed", "busy"
 function stream:peek_some(max) end
 
+--- What a client of TLS asks for in the first message of a connection.
+---@class moonwire.client_hello
+---@field server_name? string in small letters
+---@field protocols string[] for ALPN, the best first
+---@field version string the highest that it offers: "TLSv1.3"
+--- It has another message inside, for who has the key (ECH); server_name is the outer one.
+---@field encrypted boolean
+
+---@class moonwire.client_hello_options
+---@field max? integer bytes that it may have, at most 65536; default 16384
+---@field timeout? number|false seconds for all of it; default the stream's read_timeout
+
+--- Returns what a client of TLS asks for, and leaves it unread, so that another can shake hands with it.
+--- Waits until it is complete.
+---@param options? moonwire.client_hello_options
+---@return moonwire.client_hello? hello
+---@return string? err
+---@return moonwire.code? code "protocol", "too_large", "eof", "timeout", "reset", "closed", "busy"
+function stream:peek_client_hello(options) end
+
 --- Iterates over lines, as read_line gives them: `for line in conn:lines() do`.
 --- Ends when the peer has ended its data after a line, raises a fault otherwise,
 --- "eof" for data that does not end with a line.

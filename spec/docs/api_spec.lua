@@ -398,6 +398,7 @@ describe("the documentation of the API", function()
       relay_options = function(options) net.relay(a, b, options) end,
       stream_options = function(options) a:configure(options) end,
       iteration_options = function(options) a:lines(options) end,
+      client_hello_options = function(options) a:peek_client_hello(options) end,
       dns_addresses_options = function(options) dns.addresses("127.0.0.1", options) end,
       dns_options = function(options) dns.configure(options) end,
       json_decode_options = function(options) json.decode("1", options) end,

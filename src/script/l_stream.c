@@ -4,6 +4,7 @@
 #include "script/fault.h"
 #include "script/l_checkpoint.h"
 #include "script/l_proxy.h"
+#include "script/l_stream_hello.h"
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
 #include "script/l_tls.h"
@@ -254,6 +255,7 @@ static const luaL_Reg methods[] = {
     {"read_all", mw_l_stream_read_all},
     {"peek", mw_l_stream_peek},
     {"peek_some", mw_l_stream_peek_some},
+    {"peek_client_hello", mw_l_stream_peek_client_hello},
     {"lines", mw_l_stream_lines},
     {"chunks", mw_l_stream_chunks},
     {"write", mw_l_stream_write},
