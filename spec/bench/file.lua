@@ -10,7 +10,7 @@ local service = server.service(function(request, response, ctx)
 end, { keep_alive = 300 })
 
 function service.start(ctx)
-  site = assert(static.folder(ctx.config.root))
+  site = assert(static.new(ctx.config.root))
 end
 
 return service
