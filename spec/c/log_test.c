@@ -128,6 +128,25 @@ static void the_time_is_utc_with_milliseconds(void **state) {
     assert_string_equal(written(), "2000-02-29T00:00:00.000Z warn  b\n");
 }
 
+/* Stands before libc's: it takes a lock and allocates, and the log is written in signal handlers, too. */
+struct tm *gmtime_r(const time_t *moment, struct tm *parts) {
+    (void)moment;
+    fail_msg("gmtime_r is not for signal handlers");
+    return parts;
+}
+
+static void the_date_of_every_day_is_right_for_a_century_and_a_half(void **state) {
+    (void)state;
+    for (int day = 0; day < 150 * 366; day++) {
+        struct tm parts = {.tm_year = 70, .tm_mday = 1 + day};
+        char expected[64];
+        wall_clock = (struct timespec){.tv_sec = timegm(&parts)};
+        strftime(expected, sizeof expected, "%Y-%m-%dT00:00:00.000Z info  a\n", &parts);
+        mw_log(MW_LOG_INFO, "a");
+        assert_string_equal(written(), expected);
+    }
+}
+
 static void levels_below_the_lowest_are_dropped(void **state) {
     (void)state;
     mw_log(MW_LOG_DEBUG, "unseen");
@@ -527,6 +546,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         captured(an_entry_is_one_line),
         captured(the_time_is_utc_with_milliseconds),
+        captured(the_date_of_every_day_is_right_for_a_century_and_a_half),
         captured(levels_below_the_lowest_are_dropped),
         captured(levels_have_names),
         captured(text_values_are_quoted_when_they_must),

@@ -65,14 +65,27 @@ int mw_log_level_named(const char *name) {
     return -1;
 }
 
+/* The date of a day counted from 1970-01-01. Not gmtime_r: it reads the time zone's file, with malloc, and what is stuck
+ * is reported within a signal handler. Years begin in March here, so that a leap day is the last one of a year. */
+static void write_date(char *text, size_t size, int64_t day) {
+    int64_t since = day + 719468; /* from 0000-03-01 */
+    int64_t era = since / 146097, in_era = since % 146097;
+    int64_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+    int64_t in_year = in_era - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * in_year + 2) / 153; /* 0: March */
+    int64_t in_month = in_year - (153 * month + 2) / 5;
+    snprintf(text, size, "%04d-%02d-%02dT", (int)(era * 400 + year + (month >= 10)), (int)(month < 10 ? month + 3 : month - 9),
+             (int)in_month + 1);
+}
+
 /* UTC with milliseconds. What stands before the milliseconds is kept for a second. */
 static const char *time_text(const struct timespec *now) {
     static char text[64];
     static time_t second = -1;
     if (now->tv_sec != second) {
-        struct tm parts;
-        gmtime_r(&now->tv_sec, &parts);
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &parts);
+        int rest = (int)(now->tv_sec % 86400);
+        write_date(text, sizeof text, now->tv_sec / 86400);
+        snprintf(text + 11, sizeof text - 11, "%02d:%02d:%02d.", rest / 3600, rest / 60 % 60, rest % 60);
         second = now->tv_sec;
     }
     snprintf(text + MW_LOGLINE_TIME - 4, 5, "%03uZ", (unsigned)(now->tv_nsec / 1000000) % 1000);
