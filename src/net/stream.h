@@ -102,6 +102,9 @@ const char *mw_stream_unread(const struct mw_stream *stream, size_t *size);
 /* Forgets the first `size` unread bytes. */
 void mw_stream_take(struct mw_stream *stream, size_t size);
 
+/* Input that the loop has already seen in this turn, and not told of yet, is told in the next. */
+void mw_stream_defer_input(struct mw_stream *stream);
+
 /* A reader waits until `size` bytes are unread (at least 1), the end or a
  * fault; on_readable is called for whatever comes. 0: nobody waits any more. */
 void mw_stream_await_input(struct mw_stream *stream, size_t size);

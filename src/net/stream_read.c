@@ -76,6 +76,14 @@ void mw_stream_watch_input(struct mw_stream *stream) {
     }
 }
 
+void mw_stream_defer_input(struct mw_stream *stream) {
+    if (stream->watching && stream->input.fd >= 0) {
+        struct ev_loop *ev = mw_loop_ev(stream->net->loop);
+        ev_io_stop(ev, &stream->input);
+        ev_io_start(ev, &stream->input);
+    }
+}
+
 static void note_input_fault(struct mw_stream *stream, int error) {
     stream->input_fault = error;
     mw_stream_watch_input(stream);

@@ -34,6 +34,8 @@ static int prepare(lua_State *L) {
     return 0;
 }
 
+/* What the same turn has for the connection comes in the next, when all those that have moved in this one wait: else
+ * the first of them could answer a line before the others have said that they are there. */
 static bool pass(struct mw_task *task, const struct mw_service *to, const struct mw_checkpoint *checkpoint) {
     struct moving moving = {.to = to, .checkpoint = checkpoint};
     const struct mw_rider_type *type = checkpoint->type;
@@ -44,6 +46,7 @@ static bool pass(struct mw_task *task, const struct mw_service *to, const struct
     }
     mw_task_unqueue(task);
     mw_l_stream_pass(task->connection, moving.stream);
+    mw_stream_defer_input(moving.stream->stream);
     if (type) {
         type->pass(rider, moving.rider);
     }
