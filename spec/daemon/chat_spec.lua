@@ -70,6 +70,18 @@ local function say(person, text)
   assert(person.conn:flush())
 end
 
+-- What of all that was said somebody has not heard.
+local function what_lacks(lines, sent)
+  local heard, lacking = {}, {}
+  for _, line in ipairs(lines) do
+    heard[tonumber(line:match "message (%d+)$") or line:match "%a+$"] = true
+  end
+  for i = 1, sent do
+    lacking[#lacking + 1] = not heard[i] and i or nil
+  end
+  return ("%d of %d lines, not %s%s"):format(#lines, sent + 2, table.concat(lacking, ", "), lines.ended and "; it ended" or "")
+end
+
 describe("a chat whose code changes in mid-conversation", function()
   it("drops nobody, forgets no name, and delivers each message once", function()
     local d <close> = daemon.start { scripts = { ["chat.lua"] = CHAT:format(OLD) }, workers = 1 }
@@ -108,7 +120,9 @@ describe("a chat whose code changes in mid-conversation", function()
     assert.is_true(sent > 100, tostring(sent))
     for _, person in ipairs(people) do
       -- The last words of others may be read after these, since they come on other connections.
-      condition.wait_until(function() return #person.lines >= sent + 2 end, 20)
+      condition.wait_until(function() return #person.lines >= sent + 2 end, nil, function()
+        return ("%s has heard %s"):format(person.name, what_lacks(person.lines, sent))
+      end)
       assert.is_nil(person.lines.ended)
       local seen = {}
       for _, line in ipairs(person.lines) do

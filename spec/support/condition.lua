@@ -5,15 +5,16 @@ local task = require "moonwire.task"
 local condition = {}
 
 local STEP_SECONDS <const> = 0.005
+local SECONDS <const> = 30 -- a bound for what fails, on a machine with other work
 
 --- Calls a function every five milliseconds until it returns something true.
 ---@generic T
 ---@param fn fun(): T?
----@param seconds? number default 5
+---@param seconds? number default 30
 ---@param message? string|fun(): string what to say when it does not; blames the caller's line
 ---@return T value what fn returned
 function condition.wait_until(fn, seconds, message)
-  local due = core.now() + (seconds or 5)
+  local due = core.now() + (seconds or SECONDS)
   repeat
     local value = fn()
     if value then
@@ -21,7 +22,7 @@ function condition.wait_until(fn, seconds, message)
     end
     if core.now() >= due then
       local text = type(message) == "function" and message() or message
-      error(("%s within %g s"):format(text or "it did not become true", seconds or 5), 2)
+      error(("%s within %g s"):format(text or "it did not become true", seconds or SECONDS), 2)
     end
     task.sleep(STEP_SECONDS)
   until false
@@ -30,7 +31,7 @@ end
 --- Waits until a log has an entry that matches, and returns its line.
 ---@param read fun(): string what the log holds so far
 ---@param pattern string
----@param seconds? number default 5
+---@param seconds? number default 30
 ---@return string line
 function condition.wait_for_entry(read, pattern, seconds)
   return condition.wait_until(function()
