@@ -3,8 +3,11 @@
 #include "net/stream_internal.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -17,12 +20,21 @@ struct mw_send_file {
     struct mw_stream *stream;
     int file;
     bool copying;  /* sendfile cannot do it */
+    bool corked;   /* the kernel sends whole segments only */
     off_t offset;  /* of the next byte to take from the file */
     uint64_t left; /* bytes to take from it */
     uint64_t base; /* what the stream's counter said before the first of them */
     mw_send_file_done *done;
     void *context;
 };
+
+/* Of a file of several turns: else each ends in a small segment, and the next waits until the peer has taken it. A
+ * socket that is no TCP one says no, and does without. */
+static void cork(struct mw_send_file *send, int on) {
+    if (send->corked != (bool)on && setsockopt(send->stream->output_fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on) == 0) {
+        send->corked = on;
+    }
+}
 
 static uint64_t sent_so_far(const struct mw_send_file *send) {
     return send->stream->sent > send->base ? send->stream->sent - send->base : 0;
@@ -38,6 +50,7 @@ static void finish(struct mw_send_file *send, int error) {
 }
 
 static void end(struct mw_send_file *send, int error) {
+    cork(send, 0);
     mw_stream_detach(send->stream);
     finish(send, error);
 }
@@ -46,6 +59,9 @@ static void end(struct mw_send_file *send, int error) {
 static ssize_t by_kernel(struct mw_send_file *send) {
     struct mw_stream *stream = send->stream;
     size_t size = send->left < TURN ? (size_t)send->left : TURN;
+    if (send->left > TURN) {
+        cork(send, 1);
+    }
     ssize_t sent = sendfile(stream->output_fd, send->file, &send->offset, size);
     if (sent > 0) {
         mw_stream_note_sent(stream, (size_t)sent);
@@ -153,6 +169,7 @@ struct mw_send_file *mw_send_file_start(struct mw_stream *stream, int file, uint
 
 uint64_t mw_send_file_cancel(struct mw_send_file *send) {
     uint64_t sent = sent_so_far(send);
+    cork(send, 0);
     mw_stream_detach(send->stream);
     free(send);
     return sent;
