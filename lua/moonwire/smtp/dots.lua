@@ -1,6 +1,6 @@
 --- The data of DATA as it comes: dots are taken away, and its end is CRLF.CRLF and nothing else (RFC
---- 5321 §4.5.2). A CR or LF that stands alone makes the message bad; it is never the end of a line. Not for
---- scripts.
+--- 5321 §4.5.2). A CR or LF that stands alone makes the message bad; it is never the end of a line.
+--- Not for scripts.
 
 ---@class moonwire.smtp.dots
 ---@field pending string bytes that cannot be judged yet: "\r", ".", ".\r"
