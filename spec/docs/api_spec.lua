@@ -7,7 +7,9 @@ local lfs = require "lfs"
 local ENTRY_POINTS <const> = { ["test.main"] = true }
 
 -- Of modules whose parts are public.
-local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket" }
+local FOLDERS <const> = {
+  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/smtp",
+}
 
 local function files(folder, pattern)
   local found = {}
@@ -364,6 +366,7 @@ describe("the documentation of the API", function()
     local multipart, query = require "moonwire.http.multipart", require "moonwire.http.query"
     local router, session = require "moonwire.http.router", require "moonwire.http.session"
     local sse, template = require "moonwire.http.sse", require "moonwire.http.template"
+    local address, smtp = require "moonwire.smtp.address", require "moonwire.smtp.server"
 
     -- A call with an unknown option tells those that are known.
     local function known_options(call)
@@ -478,6 +481,8 @@ describe("the documentation of the API", function()
       ["http.sse_options"] = function(options) sse.start(nil, options) end,
       ["http.template_folder_options"] = function(options) template.folder("/", options) end,
       ["http.template_options"] = function(options) template.compile("", options) end,
+      ["smtp.address_options"] = function(options) address.parse("", options) end,
+      ["smtp.server_options"] = function(options) smtp.new({ on_message = print }, options) end,
     }
 
     for name, call in pairs(CALLS) do
