@@ -8,7 +8,8 @@ local ENTRY_POINTS <const> = { ["test.main"] = true }
 
 -- Of modules whose parts are public.
 local FOLDERS <const> = {
-  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/smtp",
+  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl",
+  "lua/moonwire/smtp",
 }
 
 local function files(folder, pattern)
@@ -366,6 +367,7 @@ describe("the documentation of the API", function()
     local multipart, query = require "moonwire.http.multipart", require "moonwire.http.query"
     local router, session = require "moonwire.http.router", require "moonwire.http.session"
     local sse, template = require "moonwire.http.sse", require "moonwire.http.template"
+    local sasl = require "moonwire.sasl"
     local address, smtp = require "moonwire.smtp.address", require "moonwire.smtp.server"
 
     -- A call with an unknown option tells those that are known.
@@ -481,6 +483,7 @@ describe("the documentation of the API", function()
       ["http.sse_options"] = function(options) sse.start(nil, options) end,
       ["http.template_folder_options"] = function(options) template.folder("/", options) end,
       ["http.template_options"] = function(options) template.compile("", options) end,
+      ["sasl.client_options"] = function(options) sasl.client("PLAIN", options) end,
       ["smtp.address_options"] = function(options) address.parse("", options) end,
       ["smtp.server_options"] = function(options) smtp.new({ on_message = print }, options) end,
     }
