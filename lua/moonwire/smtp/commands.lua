@@ -1,4 +1,5 @@
 --- The commands of clients (RFC 5321 §4.1.1), but for those that carry a message. Not for scripts.
+local authentication = require "moonwire.smtp.authentication"
 local transaction = require "moonwire.smtp.transaction"
 
 local commands = {}
@@ -12,7 +13,7 @@ local FOREIGN <const> = {
 }
 
 local verbs = {
-  MAIL = transaction.mail, RCPT = transaction.rcpt, DATA = transaction.data,
+  AUTH = authentication.perform, MAIL = transaction.mail, RCPT = transaction.rcpt, DATA = transaction.data,
 }
 
 local function hello(self, argument, is_esmtp)
@@ -40,6 +41,10 @@ local function extensions(self)
   end
   if settings.starttls and not self.session.tls then
     table.insert(lines, "STARTTLS")
+  end
+  local mechanisms = authentication.offer(self)
+  if mechanisms ~= "" then
+    table.insert(lines, "AUTH " .. mechanisms)
   end
   return table.concat(lines, "\n")
 end

@@ -20,6 +20,7 @@ Dialogue.__index = Dialogue
 
 local dialogue = {}
 
+local AUTH_LINE <const> = 12288 -- bytes of the command AUTH, by RFC 4954
 local MOVED <const> = { "id", "hello", "esmtp", "user", "data", "envelope" }
 
 local function make(conn, policy, settings)
@@ -196,14 +197,16 @@ local function converse(self, begin)
   if begin then
     begin(self)
   end
-  self.conn:configure { read_timeout = self.settings.command_timeout }
+  local settings = self.settings
+  local line_max = settings.credentials and math.max(settings.line_max, AUTH_LINE) or settings.line_max
+  self.conn:configure { read_timeout = settings.command_timeout }
   while not self.is_over do
     self.conn:checkpoint(state_of(self))
-    local line = self:read_line(self.settings.line_max)
+    local line = self:read_line(line_max)
     if line then
       commands.perform(self, line)
     end
-    if self.errors >= self.settings.errors_max and not self.is_over then
+    if self.errors >= settings.errors_max and not self.is_over then
       self:leave(421, "4.7.0", "too many errors")
     end
   end

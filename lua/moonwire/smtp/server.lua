@@ -7,6 +7,7 @@ local address = require "moonwire.smtp.address"
 local check = require "moonwire.check"
 local dialogue = require "moonwire.smtp.dialogue"
 local net = require "moonwire.net"
+local sasl = require "moonwire.sasl"
 
 local smtp = {}
 
@@ -37,6 +38,7 @@ local smtp = {}
 ---@field size integer? bytes, as the client says
 ---@field ret "full"|"hdrs"|nil
 ---@field envid string?
+---@field auth string? who has submitted it at first, as a user says who sends for others
 ---@field protocol string "ESMTPS", for the field Received
 ---@field hello string
 ---@field client string?
@@ -50,6 +52,7 @@ local smtp = {}
 ---@class moonwire.smtp.policy
 ---@field on_connect? fun(session): boolean?, string?, string?
 ---@field on_hello? fun(session, name: string): boolean?, string?, string?
+---@field on_user? fun(session, user: string): boolean?, string?, string?
 ---@field on_sender? fun(session, mailbox: moonwire.smtp.mailbox|false, envelope): boolean?, string?, string?
 ---@field on_recipient? fun(session, recipient: moonwire.smtp.recipient, envelope): boolean?, string?, string?
 ---@field on_message fun(session, envelope): moonwire.smtp.sink?, string?, string?
@@ -59,6 +62,11 @@ local smtp = {}
 ---@field hostname string the server's own name
 ---@field name? string by which states are told apart that move at a reload; default "smtp"
 ---@field starttls? false|"offer"|"required" default false
+---@field users? table<string, string>|fun(user: string): string? as of sasl.credentials
+---@field credentials? moonwire.sasl_credentials instead of users
+---@field mechanisms? string[] default { "SCRAM-SHA-256", "PLAIN" }
+---@field auth_in_clear? boolean passwords may be sent without TLS; default false
+---@field auth_failures_max? integer wrong passwords, until the connection ends; default 3
 ---@field submission? boolean only for users, whose messages get a date and an id; default false
 ---@field dsn? boolean reports can be asked for (RFC 3461), which the policy sends; default true
 ---@field size_max? integer bytes of a message; default 33554432
@@ -75,23 +83,27 @@ local smtp = {}
 ---@field banner_delay? number|false seconds before the greeting, in which nothing may come; default 0
 
 local KNOWN <const> = {
-  hostname = "string", name = "string", starttls = "any",
-  submission = "boolean", dsn = "boolean", size_max = "integer", recipients_max = "integer",
-  messages_max = "integer", errors_max = "integer", header_max = "integer", hops_max = "integer",
+  hostname = "string", name = "string", starttls = "any", users = "any", credentials = "table",
+  mechanisms = "table", auth_in_clear = "boolean", auth_failures_max = "integer", submission = "boolean",
+  dsn = "boolean", size_max = "integer", recipients_max = "integer", messages_max = "integer",
+  errors_max = "integer", header_max = "integer", hops_max = "integer",
   line_max = "integer", text_line_max = "integer", command_timeout = "seconds", data_timeout = "seconds",
   message_timeout = "seconds", banner_delay = "seconds",
 }
 
 local DEFAULTS <const> = {
-  name = "smtp", starttls = false, submission = false, dsn = true, size_max = 32 * 1024 * 1024,
+  name = "smtp", starttls = false, mechanisms = { "SCRAM-SHA-256", "PLAIN" }, auth_in_clear = false,
+  auth_failures_max = 3, submission = false, dsn = true, size_max = 32 * 1024 * 1024,
   recipients_max = 100, messages_max = 1000, errors_max = 20, header_max = 262144, hops_max = 100,
   line_max = 2048, text_line_max = 65536, command_timeout = 300, data_timeout = 300, message_timeout = 3600,
   banner_delay = 0,
 }
 
+local MECHANISMS <const> = { ["SCRAM-SHA-256"] = true, PLAIN = true, LOGIN = true }
+
 local CALLBACKS <const> = {
-  on_connect = "function", on_hello = "function", on_sender = "function", on_recipient = "function",
-  on_message = "function", on_close = "function",
+  on_connect = "function", on_hello = "function", on_user = "function", on_sender = "function",
+  on_recipient = "function", on_message = "function", on_close = "function",
 }
 
 local function with_defaults(options)
@@ -102,7 +114,25 @@ local function with_defaults(options)
   for name, value in pairs(options) do
     settings[name] = value
   end
+  settings.credentials = options.credentials or options.users and sasl.credentials(options.users) or nil
   return settings
+end
+
+-- What is wrong with how users say who they are.
+local function problem_of_users(options)
+  local kind = type(options.users)
+  if options.users ~= nil and kind ~= "table" and kind ~= "function" then
+    return "option 'users': a table or a function expected"
+  elseif options.users and options.credentials then
+    return "either 'users' or 'credentials' expected"
+  elseif options.submission and not options.users and not options.credentials then
+    return "option 'submission' needs 'users'"
+  end
+  for _, name in ipairs(options.mechanisms or {}) do
+    if not MECHANISMS[name] then
+      return ("option 'mechanisms': no mechanism '%s'"):format(tostring(name))
+    end
+  end
 end
 
 local function is_name(text)
@@ -118,6 +148,7 @@ local function problem_of(policy, options)
   elseif starttls and starttls ~= "offer" and starttls ~= "required" then
     return 2, "option 'starttls': false, 'offer' or 'required' expected"
   end
+  return 2, problem_of_users(options)
 end
 
 ---@class moonwire.smtp_server

@@ -19,7 +19,8 @@ local function offers(self, command)
   local session, offered = self.session, NONE
   if session.esmtp then
     local dsn = self.settings.dsn or nil
-    offered = command == "RCPT" and { NOTIFY = dsn, ORCPT = dsn } or { RET = dsn, ENVID = dsn }
+    offered = command == "RCPT" and { NOTIFY = dsn, ORCPT = dsn }
+      or { RET = dsn, ENVID = dsn, AUTH = self.settings.credentials ~= nil or nil }
     for name in pairs(command == "MAIL" and PARAMETERS or NONE) do
       offered[name] = true
     end
@@ -103,6 +104,7 @@ function transaction.mail(self, argument)
     return
   end
   envelope.sender = mailbox and mailbox.address or ""
+  envelope.auth = session.user and envelope.auth -- others may say what they like
   envelope.protocol = trace.protocol(session, envelope.smtputf8)
   local ok, answer = self:ask("on_sender", session, mailbox, envelope)
   if not ok then
