@@ -1,5 +1,6 @@
 --- The commands of clients (RFC 5321 §4.1.1), but for those that carry a message. Not for scripts.
 local authentication = require "moonwire.smtp.authentication"
+local reception = require "moonwire.smtp.reception"
 local transaction = require "moonwire.smtp.transaction"
 
 local commands = {}
@@ -13,7 +14,8 @@ local FOREIGN <const> = {
 }
 
 local verbs = {
-  AUTH = authentication.perform, MAIL = transaction.mail, RCPT = transaction.rcpt, DATA = transaction.data,
+  AUTH = authentication.perform, MAIL = transaction.mail, RCPT = transaction.rcpt, DATA = reception.data,
+  BDAT = reception.bdat,
 }
 
 local function hello(self, argument, is_esmtp)
@@ -26,7 +28,8 @@ local function hello(self, argument, is_esmtp)
     self:pass_on(answer)
     return false
   end
-  self.session.hello, self.session.esmtp, self.session.envelope = argument, is_esmtp, nil
+  self:forget()
+  self.session.hello, self.session.esmtp = argument, is_esmtp
   return true
 end
 
@@ -34,8 +37,11 @@ local function extensions(self)
   local settings = self.settings
   local lines = {
     settings.hostname, "PIPELINING", ("SIZE %d"):format(settings.size_max), "8BITMIME", "SMTPUTF8",
-    "ENHANCEDSTATUSCODES",
+    "ENHANCEDSTATUSCODES", "CHUNKING",
   }
+  if settings.binarymime then
+    table.insert(lines, "BINARYMIME")
+  end
   if settings.dsn then
     table.insert(lines, "DSN")
   end
@@ -72,7 +78,7 @@ end
 
 function verbs.RSET(self, argument)
   if is_alone(self, argument) then
-    self.session.envelope = nil
+    self:forget()
     self:say(250, "2.0.0", "forgotten")
   end
 end
@@ -110,12 +116,13 @@ end
 -- Nothing of what was said in clear holds any more (RFC 3207 §4.2).
 local function secure(self)
   local session = self.session
+  self:forget()
   if not self.conn:start_tls() then
     self.is_over = true
     return
   end
   session.tls, session.esmtp = self.conn:tls(), false
-  session.hello, session.user, session.envelope = nil, nil, nil
+  session.hello, session.user = nil, nil
 end
 
 function verbs.STARTTLS(self, argument)

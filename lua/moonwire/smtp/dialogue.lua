@@ -14,6 +14,8 @@ local trace = require "moonwire.smtp.trace"
 ---@field errors integer commands that were refused
 ---@field messages integer that were accepted
 ---@field failures integer attempts to say who one is
+---@field message moonwire.smtp.intake? that has begun
+---@field due number when it must have come
 ---@field is_over boolean nothing is read any more
 local Dialogue = {}
 Dialogue.__index = Dialogue
@@ -127,6 +129,15 @@ function Dialogue:ask(name, ...)
   return self:call(name, call, ...)
 end
 
+--- Forgets the message that has begun, if there is one, and whose it was.
+function Dialogue:forget()
+  local message = self.message
+  self.message, self.session.envelope = nil, nil
+  if message then
+    message:abort()
+  end
+end
+
 --- Gives a reply that was made elsewhere, which refuses.
 ---@param answer moonwire.smtp.reply
 function Dialogue:pass_on(answer)
@@ -185,6 +196,7 @@ local farewell = {
     elseif core.is_fault(problem) == "cancelled" then
       self.conn:try_write("421 4.3.2 shutting down: try again later\r\n")
     end
+    self:forget()
     local call = self.policy.on_close
     if call then
       call(self.session)
@@ -201,7 +213,9 @@ local function converse(self, begin)
   local line_max = settings.credentials and math.max(settings.line_max, AUTH_LINE) or settings.line_max
   self.conn:configure { read_timeout = settings.command_timeout }
   while not self.is_over do
-    self.conn:checkpoint(state_of(self))
+    if not self.message then -- a sink cannot move
+      self.conn:checkpoint(state_of(self))
+    end
     local line = self:read_line(line_max)
     if line then
       commands.perform(self, line)

@@ -9,6 +9,7 @@ local reply = require "moonwire.smtp.reply"
 ---@field limits moonwire.smtp.intake_limits
 ---@field header string[]? pieces of the header until its end
 ---@field header_size integer
+---@field ends_with_cr boolean? of the chunk before, when there are chunks
 ---@field tail string the last bytes of the header as far as it came: its end may be cut
 ---@field ask fun(what: string, fn: function, ...): any, any calls what is the policy's, and judges
 ---@field fields fun(header: string): string what stands before the message, for its header
@@ -56,7 +57,6 @@ function intake:abort()
 end
 
 intake.__index = intake
-intake.__close = intake.abort
 
 local function pass_on(self, bytes)
   if bytes == "" or not self.sink then

@@ -33,7 +33,7 @@ local smtp = {}
 ---@field id string
 ---@field sender string "": it is a report, and nobody wants one about it
 ---@field recipients moonwire.smtp.recipient[]
----@field body "7bit"|"8bitmime"
+---@field body "7bit"|"8bitmime"|"binarymime"
 ---@field smtputf8 boolean
 ---@field size integer? bytes, as the client says
 ---@field ret "full"|"hdrs"|nil
@@ -69,6 +69,7 @@ local smtp = {}
 ---@field auth_failures_max? integer wrong passwords, until the connection ends; default 3
 ---@field submission? boolean only for users, whose messages get a date and an id; default false
 ---@field dsn? boolean reports can be asked for (RFC 3461), which the policy sends; default true
+---@field binarymime? boolean messages may be of any bytes (RFC 3030); default false
 ---@field size_max? integer bytes of a message; default 33554432
 ---@field recipients_max? integer of a message; default 100
 ---@field messages_max? integer of a connection; default 1000
@@ -85,15 +86,15 @@ local smtp = {}
 local KNOWN <const> = {
   hostname = "string", name = "string", starttls = "any", users = "any", credentials = "table",
   mechanisms = "table", auth_in_clear = "boolean", auth_failures_max = "integer", submission = "boolean",
-  dsn = "boolean", size_max = "integer", recipients_max = "integer", messages_max = "integer",
-  errors_max = "integer", header_max = "integer", hops_max = "integer",
+  dsn = "boolean", binarymime = "boolean", size_max = "integer", recipients_max = "integer",
+  messages_max = "integer", errors_max = "integer", header_max = "integer", hops_max = "integer",
   line_max = "integer", text_line_max = "integer", command_timeout = "seconds", data_timeout = "seconds",
   message_timeout = "seconds", banner_delay = "seconds",
 }
 
 local DEFAULTS <const> = {
   name = "smtp", starttls = false, mechanisms = { "SCRAM-SHA-256", "PLAIN" }, auth_in_clear = false,
-  auth_failures_max = 3, submission = false, dsn = true, size_max = 32 * 1024 * 1024,
+  auth_failures_max = 3, submission = false, dsn = true, binarymime = false, size_max = 32 * 1024 * 1024,
   recipients_max = 100, messages_max = 1000, errors_max = 20, header_max = 262144, hops_max = 100,
   line_max = 2048, text_line_max = 65536, command_timeout = 300, data_timeout = 300, message_timeout = 3600,
   banner_delay = 0,

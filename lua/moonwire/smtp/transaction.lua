@@ -1,16 +1,10 @@
---- The commands that carry a message: MAIL, RCPT, DATA. Not for scripts.
+--- The commands that say whose a message is, and for whom: MAIL, RCPT. Not for scripts.
 local address = require "moonwire.smtp.address"
-local core = require "moonwire.core"
-local dots = require "moonwire.smtp.dots"
-local intake = require "moonwire.smtp.intake"
 local parameters = require "moonwire.smtp.parameters"
-local reply = require "moonwire.smtp.reply"
 local trace = require "moonwire.smtp.trace"
 
 local transaction = {}
 
-local CHUNK <const> = 65536
-local DROPPED_MOST <const> = 16 * 1024 * 1024 -- bytes of a message that is refused already
 local PARAMETERS <const> = { SIZE = true, BODY = true, SMTPUTF8 = true }
 local NONE <const> = {}
 
@@ -26,7 +20,8 @@ local function offers(self, command)
     end
   end
   local envelope = session.envelope
-  return { offered = offered, binarymime = false, utf8 = envelope and envelope.smtputf8 or false }
+  local utf8 = envelope and envelope.smtputf8 or false
+  return { offered = offered, binarymime = self.settings.binarymime, utf8 = utf8 }
 end
 
 -- Reads `FROM:<path> parameters` into a table. The mailbox, false for "<>"; nil: it is refused.
@@ -144,6 +139,8 @@ function transaction.rcpt(self, argument)
   local envelope = self.session.envelope
   if not envelope then
     return self:refuse(503, "5.5.1", "begin with MAIL")
+  elseif self.message then
+    return self:refuse(503, "5.5.1", "the message has begun")
   elseif #envelope.recipients >= self.settings.recipients_max then
     return self:refuse(452, "4.5.3", "too many recipients")
   end
@@ -156,106 +153,6 @@ function transaction.rcpt(self, argument)
   elseif mailbox then
     add_recipient(self, mailbox, recipient)
   end
-end
-
-local function judge_lines(reader, message)
-  if reader.is_bare then
-    message:fail(reply.new(550, "5.5.2", "lines end with CR and LF, both"))
-  elseif reader.is_long then
-    message:fail(reply.new(550, "5.6.0", ("lines of %d bytes at most"):format(reader.line_max)))
-  end
-end
-
--- Whether no more of a message is waited for: why it is.
-local function problem_of(self, message, due)
-  if core.now() > due then
-    return "timeout"
-  elseif message.problem and message.size > self.settings.size_max + DROPPED_MOST then
-    return "too_large"
-  end
-end
-
--- Reads to the end of the data. True; nil and a code: it has not come.
-local function read_data(self, message)
-  local conn, reader = self.conn, dots.new(self.settings.text_line_max)
-  local due = core.now() + (self.settings.message_timeout or math.huge)
-  local chunk, data, used, problem, _
-  repeat
-    chunk, _, problem = conn:peek_some(CHUNK)
-    if not chunk then
-      return nil, problem
-    end
-    data, used = reader:feed(chunk)
-    conn:read(used or #chunk)
-    judge_lines(reader, message)
-    message:write(data)
-    problem = problem_of(self, message, due)
-  until used or problem
-  return used ~= nil, problem
-end
-
--- The end that has not come.
-local function give_up(self, message, problem)
-  local answer = message.problem
-  if problem == "timeout" then
-    self:leave(421, "4.4.2", "the message did not end in time")
-  elseif problem == "too_large" then
-    self:leave(answer.code, answer.enhanced, answer.text)
-  end
-  self.is_over = true
-end
-
-local function finish(self, message, envelope)
-  local done, answer = message:finish()
-  if not done then
-    return self:pass_on(answer)
-  end
-  self.messages = self.messages + 1
-  self:say(250, "2.0.0", done == true and "accepted as " .. envelope.id or done)
-end
-
-local function begin(self, envelope, sink)
-  local settings = self.settings
-  return intake.new(sink, settings, function(...)
-    return self:call(...)
-  end, function(header)
-    return trace.fields(envelope, header, settings)
-  end)
-end
-
-local function receive(self, envelope, sink)
-  local message <close> = begin(self, envelope, sink)
-  self:say(354, nil, "go on, and end with a dot")
-  self.conn:configure { read_timeout = self.settings.data_timeout }
-  local is_whole, problem = read_data(self, message)
-  self.conn:configure { read_timeout = self.settings.command_timeout }
-  if is_whole then
-    finish(self, message, envelope)
-  else
-    give_up(self, message, problem)
-  end
-end
-
---- DATA.
----@param self moonwire.smtp.dialogue
----@param argument string
-function transaction.data(self, argument)
-  local session = self.session
-  local envelope = session.envelope
-  if argument ~= "" then
-    return self:refuse(501, "5.5.4", "nothing may follow that command")
-  elseif not envelope then
-    return self:refuse(503, "5.5.1", "begin with MAIL")
-  elseif #envelope.recipients == 0 then
-    return self:refuse(554, "5.5.1", "nobody to send it to")
-  end
-  local sink, answer = self:ask("on_message", session, envelope)
-  if sink then
-    receive(self, envelope, sink)
-  else
-    self:pass_on(answer)
-  end
-  session.envelope = nil
 end
 
 return transaction
