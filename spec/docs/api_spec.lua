@@ -369,6 +369,7 @@ describe("the documentation of the API", function()
     local sse, template = require "moonwire.http.sse", require "moonwire.http.template"
     local sasl = require "moonwire.sasl"
     local address, smtp = require "moonwire.smtp.address", require "moonwire.smtp.server"
+    local mailer = require "moonwire.smtp.client"
 
     -- A call with an unknown option tells those that are known.
     local function known_options(call)
@@ -485,6 +486,7 @@ describe("the documentation of the API", function()
       ["http.template_options"] = function(options) template.compile("", options) end,
       ["sasl.client_options"] = function(options) sasl.client("PLAIN", options) end,
       ["smtp.address_options"] = function(options) address.parse("", options) end,
+      ["smtp.send_options"] = function(options) mailer.connect("tcp://127.0.0.1:1", options) end,
       ["smtp.server_options"] = function(options) smtp.new({ on_message = print }, options) end,
     }
 
