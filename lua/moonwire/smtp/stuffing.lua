@@ -12,16 +12,33 @@ function stuffing.new()
   return setmetatable({ context = "\r\n" }, stuffing)
 end
 
+-- Whether a CR or LF stands alone; a CR at the end may get its LF yet. Line by line, not byte by byte.
+local function is_bare(text)
+  local at = 1
+  while true do
+    local cr, lf = text:find("\r", at, true), text:find("\n", at, true)
+    if not lf then
+      return cr ~= nil and cr < #text
+    elseif cr ~= lf - 1 then
+      return true
+    end
+    at = lf + 1
+  end
+end
+
 --- The bytes to send for a piece of it.
 ---@param piece string
 ---@return string? bytes nil: a CR or LF stands alone, which nobody may send
 function stuffing:write(piece)
   local text = self.context .. piece
-  if text:find("\r[^\n]") or text:find("[^\r]\n") then
+  if is_bare(text:byte(2) == 10 and text or text:sub(2)) then
     return nil
   end
   self.context = text:sub(-2)
-  return (text:gsub("\r\n%.", "\r\n.."):sub(3))
+  if text:find("\r\n.", 1, true) then
+    text = text:gsub("\r\n%.", "\r\n..")
+  end
+  return text:sub(3)
 end
 
 --- The bytes behind the last piece.
