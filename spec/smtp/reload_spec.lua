@@ -19,6 +19,7 @@ return smtp.service({
       end,
     }
   end,
+  on_resume = function(session) log.info("has come", { hello = session.hello }) end,
   on_close = function(session) log.info("has left", { hello = session.hello }) end,
 }, { hostname = "mx.example.org" })
 ]]
@@ -39,6 +40,7 @@ describe("clients of mail that move to new code", function()
     expect(conn, "^250 ")
     d.folder:write("post.lua", POST:format("new", "new"))
     assert.is_true(d:reload().ok)
+    d:wait_for_log "has come [^\n]*hello=a"
     assert.not_matches("has left", d:log())
     conn:write "en@example.net>\r\nDATA\r\n"
     expect(conn, "^250 ")

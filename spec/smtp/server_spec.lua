@@ -142,6 +142,11 @@ describe("a server of mail", function()
   it("ends with clients that make too many mistakes", function()
     local place <close> = office.open { errors_max = 3 }
     assert.equal("220 5.5.1 5.5.1 5.5.1 4.7.0", office.codes(place:tell(("WHAT\r\n"):rep(9))))
+    local busy <close> = office.open { junk_max = 4 }
+    assert.equal("220 2.0.0 2.0.0 2.5.2 2.0.0 4.7.0",
+      office.codes(busy:tell("NOOP\r\nRSET\r\nVRFY a\r\nHELP\r\nNOOP\r\nQUIT\r\n")))
+    assert.equal("354 2.0.0 2.0.0 2.0.0 2.0.0 2.0.0",
+      codes_of(busy, "DATA\r\n.\r\nNOOP\r\nNOOP\r\nNOOP\r\n", QUIT))
   end)
 
   it("ends with clients that are silent, speak too early, or another protocol", function()

@@ -18,6 +18,11 @@ local verbs = {
   BDAT = reception.bdat,
 }
 
+-- Those that bring no message nearer.
+local JUNK <const> = {
+  HELO = true, EHLO = true, NOOP = true, RSET = true, VRFY = true, EXPN = true, HELP = true,
+}
+
 local function hello(self, argument, is_esmtp)
   if #argument > HELLO_MOST or not argument:find("^[!-~]+$") then
     self:refuse(501, "5.5.4", "say who you are")
@@ -147,6 +152,10 @@ function commands.perform(self, line)
   word = word and word:upper()
   if FOREIGN[word] then
     return self:leave(521, "5.5.1", "this is a server of mail")
+  end
+  self.junk = self.junk + (JUNK[word] and 1 or 0)
+  if self.junk > self.settings.junk_max then
+    return self:leave(421, "4.7.0", "too many commands for no message")
   end
   local verb = verbs[word]
   if not verb or rest ~= "" and rest:byte() ~= 32 then

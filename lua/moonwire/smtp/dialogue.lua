@@ -13,6 +13,7 @@ local trace = require "moonwire.smtp.trace"
 ---@field session moonwire.smtp.session
 ---@field errors integer commands that were refused
 ---@field messages integer that were accepted
+---@field junk integer commands that bring no message nearer, since the last one
 ---@field failures integer attempts to say who one is
 ---@field message moonwire.smtp.intake? that has begun
 ---@field due number when it must have come
@@ -33,7 +34,7 @@ local function make(conn, policy, settings)
   }
   return setmetatable({
     conn = conn, policy = policy, settings = settings, session = session, errors = 0, messages = 0,
-    failures = 0, is_over = false,
+    failures = 0, junk = 0, is_over = false,
   }, Dialogue)
 end
 
@@ -45,7 +46,7 @@ local function state_of(self)
   end
   return {
     name = self.settings.name, session = session, errors = self.errors, messages = self.messages,
-    failures = self.failures,
+    failures = self.failures, junk = self.junk,
   }
 end
 
@@ -206,9 +207,7 @@ local farewell = {
 
 local function converse(self, begin)
   local guard <close> = setmetatable({ dialogue = self }, farewell) -- luacheck: ignore 211
-  if begin then
-    begin(self)
-  end
+  begin(self)
   local settings = self.settings
   local line_max = settings.credentials and math.max(settings.line_max, AUTH_LINE) or settings.line_max
   self.conn:configure { read_timeout = settings.command_timeout }
@@ -242,10 +241,13 @@ end
 function dialogue.resume(conn, state, policy, settings)
   local self = make(conn, policy, settings)
   self.errors, self.messages, self.failures = state.errors, state.messages, state.failures
+  self.junk = state.junk
   for _, name in ipairs(MOVED) do
     self.session[name] = state.session[name]
   end
-  converse(self)
+  converse(self, function()
+    self:ask("on_resume", self.session)
+  end)
 end
 
 return dialogue

@@ -41,7 +41,7 @@ local function finish(self)
   if not done then
     return self:pass_on(answer)
   end
-  self.messages = self.messages + 1
+  self.messages, self.junk = self.messages + 1, 0
   self:say(250, "2.0.0", done == true and "accepted as " .. id or done)
 end
 

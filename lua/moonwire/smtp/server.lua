@@ -56,6 +56,7 @@ local smtp = {}
 ---@field on_sender? fun(session, mailbox: moonwire.smtp.mailbox|false, envelope): boolean?, string?, string?
 ---@field on_recipient? fun(session, recipient: moonwire.smtp.recipient, envelope): boolean?, string?, string?
 ---@field on_message fun(session, envelope): moonwire.smtp.sink?, string?, string?
+---@field on_resume? fun(session)
 ---@field on_close? fun(session)
 
 ---@class moonwire.smtp.server_options
@@ -74,6 +75,7 @@ local smtp = {}
 ---@field recipients_max? integer of a message; default 100
 ---@field messages_max? integer of a connection; default 1000
 ---@field errors_max? integer commands that are refused, until the connection ends; default 20
+---@field junk_max? integer NOOP, RSET and the like since the last message; default 100
 ---@field header_max? integer bytes of a message's header; default 262144
 ---@field hops_max? integer fields Received; default 100
 ---@field line_max? integer bytes of a command; default 2048
@@ -87,24 +89,24 @@ local KNOWN <const> = {
   hostname = "string", name = "string", starttls = "any", users = "any", credentials = "table",
   mechanisms = "table", auth_in_clear = "boolean", auth_failures_max = "integer", submission = "boolean",
   dsn = "boolean", binarymime = "boolean", size_max = "integer", recipients_max = "integer",
-  messages_max = "integer", errors_max = "integer", header_max = "integer", hops_max = "integer",
-  line_max = "integer", text_line_max = "integer", command_timeout = "seconds", data_timeout = "seconds",
-  message_timeout = "seconds", banner_delay = "seconds",
+  messages_max = "integer", errors_max = "integer", junk_max = "integer", header_max = "integer",
+  hops_max = "integer", line_max = "integer", text_line_max = "integer", command_timeout = "seconds",
+  data_timeout = "seconds", message_timeout = "seconds", banner_delay = "seconds",
 }
 
 local DEFAULTS <const> = {
   name = "smtp", starttls = false, mechanisms = { "SCRAM-SHA-256", "PLAIN" }, auth_in_clear = false,
   auth_failures_max = 3, submission = false, dsn = true, binarymime = false, size_max = 32 * 1024 * 1024,
-  recipients_max = 100, messages_max = 1000, errors_max = 20, header_max = 262144, hops_max = 100,
-  line_max = 2048, text_line_max = 65536, command_timeout = 300, data_timeout = 300, message_timeout = 3600,
-  banner_delay = 0,
+  recipients_max = 100, messages_max = 1000, errors_max = 20, junk_max = 100, header_max = 262144,
+  hops_max = 100, line_max = 2048, text_line_max = 65536, command_timeout = 300, data_timeout = 300,
+  message_timeout = 3600, banner_delay = 0,
 }
 
 local MECHANISMS <const> = { ["SCRAM-SHA-256"] = true, PLAIN = true, LOGIN = true }
 
 local CALLBACKS <const> = {
   on_connect = "function", on_hello = "function", on_user = "function", on_sender = "function",
-  on_recipient = "function", on_message = "function", on_close = "function",
+  on_recipient = "function", on_message = "function", on_resume = "function", on_close = "function",
 }
 
 local function with_defaults(options)
