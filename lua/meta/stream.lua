@@ -170,8 +170,9 @@ function stream:keep() end
 --- Makes the rest of the conversation one of TLS, after both sides have agreed on that in
 --- clear. Waits for the handshake; when that fails the stream is closed. A server without
 --- options has the certificates of its listener's `tls`, or of the config. What the peer
---- sent before the handshake is refused, "protocol": it came in clear.
----@param options? moonwire.start_tls_options|moonwire.tls_client_options|"auto"
+--- sent before the handshake is refused, "protocol": it came in clear. Another stream in the
+--- place of options: this end is the server, with the certificates that it would have on that one.
+---@param options? moonwire.start_tls_options|moonwire.tls_client_options|"auto"|moonwire.stream
 ---@return moonwire.stream? stream itself
 ---@return string? err
 ---@return moonwire.code? code "certificate", "protocol", "tls", "timeout", "reset", "closed", "busy"

@@ -38,6 +38,10 @@ local function dialogue(conn)
 end
 
 describe("start_tls", function()
+  local log
+
+  before_each(function() log = {} end)
+
   it("makes a connection in clear one of TLS, in both roles", function()
     local listener <close> = assert(net.serve("tcp://127.0.0.1:0", dialogue))
     local conn <close> = assert(net.connect("tcp://" .. listener:local_address()))
@@ -52,6 +56,26 @@ describe("start_tls", function()
     assert.equal("CN=localhost", conn:tls().certificate.subject) -- the name is that of the address
     conn:write("EHLO\r\n")
     assert.equal("secret EHLO", conn:read_line())
+  end)
+
+  it("has the certificates of another connection, also where this end has connected", function()
+    local listener <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      local port = conn:read_line()
+      local second = assert(net.connect("tcp://127.0.0.1:" .. port))
+      assert(second:start_tls(conn))
+      second:write("hello\n")
+      conn:close()
+      local third, _, code = net.pair():start_tls(conn)
+      log[#log + 1] = third == nil and code
+    end, { tls = pair_of(www) }))
+    local client <close> = assert(net.connect("tcp://" .. listener:local_address()))
+    local own <close> = assert(net.listen "tcp://127.0.0.1:0")
+    client:write(own:local_address():match ":(%d+)$", "\n")
+    local second <close> = assert(own:accept(10))
+    assert(second:start_tls { role = "client", name = "localhost", authorities = ca.file })
+    assert.equal("hello", second:read_line())
+    assert.is_nil(client:read_some())
+    assert.same({ "closed" }, log)
   end)
 
   it("refuses what came in clear before the handshake", function()

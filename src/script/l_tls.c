@@ -122,8 +122,16 @@ static int handshake_gc(lua_State *L) {
 
 /* --- start_tls --- */
 
+/* The connection given in the place of options; NULL: there is none. */
+static const struct mw_l_stream *model_at(lua_State *L, int index) {
+    return lua_isuserdata(L, index) ? mw_l_stream_check(L, index) : NULL;
+}
+
 /* Who has opened the connection is its client, unless the script says otherwise. */
 static bool is_server(lua_State *L, const struct mw_l_stream *stream) {
+    if (lua_isuserdata(L, 2)) {
+        return true;
+    }
     const char *role = lua_istable(L, 2) ? mw_push_string_option(L, 2, "role") : NULL;
     bool server = role && strcmp(role, "server") == 0;
     luaL_argcheck(L, !role || server || strcmp(role, "client") == 0, 2,
@@ -150,14 +158,16 @@ static bool says_nothing(lua_State *L) {
     return nothing;
 }
 
-/* A server that says nothing has what its listener, or the config, says for such streams. */
+/* A server that says nothing has what its listener, or the config, says for such streams; one that names another
+ * connection has what that one would have. */
 static struct mw_tls_settings *choose_settings(lua_State *L, const struct mw_l_stream *stream, bool server,
                                                struct mw_fault *fault) {
-    if (!server || !says_nothing(L)) {
+    const struct mw_l_stream *model = model_at(L, 2);
+    if (!model && (!server || !says_nothing(L))) {
         return mw_l_tls_settings(L, 2, 2, server, true, "role", fault);
     }
     const struct mw_service *service = mw_sched_of(L)->provider;
-    struct mw_tls_settings *settings = stream->profile->tls;
+    struct mw_tls_settings *settings = (model ? model : stream)->profile->tls;
     settings = settings || !service ? settings : service->tls;
     luaL_argcheck(L, settings, 2, "a server needs a certificate and its key, or \"auto\"");
     return mw_tls_settings_hold(settings);
@@ -179,7 +189,8 @@ int mw_l_stream_start_tls(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     struct mw_fault fault;
     lua_settop(L, 2);
-    if (!stream->stream) {
+    const struct mw_l_stream *model = model_at(L, 2);
+    if (!stream->stream || (model && !model->stream)) {
         return mw_push_word(L, "closed");
     }
     if (stream->reader || stream->writer) {
