@@ -458,6 +458,7 @@ describe("the documentation of the API", function()
       websocket_accept_options = function(options) websocket.accept({}, {}, options) end,
       websocket_connect_options = function(options) websocket.connect("ws://x/", options) end,
       rpc_options = function(options) require "moonwire.rpc".handler({}, options) end,
+      ftp_service_options = require "moonwire.ftp".service,
       file_lock_options = function(options) file.lock("/", options) end,
       ["http.basic_options"] = auth.basic,
       ["http.bearer_options"] = auth.bearer,

@@ -1,0 +1,74 @@
+--- How many bytes the files of an account may have together. All sessions of the account share one quota.
+local path = require "moonwire.ftp.path"
+
+local quota = {}
+
+local NAMES_MOST <const> = 1000000 -- that are counted
+local DEPTH_MOST <const> = 64
+
+---@class moonwire.ftp.quota
+---@field limit integer bytes
+---@field used integer bytes
+local Quota = { __name = "moonwire.ftp.quota" }
+Quota.__index = Quota
+
+-- Bytes of the files of a folder and below; links are not followed.
+local function count(root, folder, depth, budget)
+  local entries, err, code = root:list(path.below(folder), { max = NAMES_MOST })
+  if not entries then
+    return nil, err, code
+  end
+  local bytes = 0
+  budget.names = budget.names - #entries
+  if depth > DEPTH_MOST or budget.names < 0 then
+    return nil, "count files: too many", "too_large"
+  end
+  for _, entry in ipairs(entries) do
+    local name = path.join(folder, entry.name)
+    local more
+    if entry.kind == "folder" then
+      more, err, code = count(root, name, depth + 1, budget)
+      if not more and code ~= "not_found" and code ~= "denied" then
+        return nil, err, code
+      end
+    elseif entry.kind == "file" then
+      local stat = root:stat(path.below(name), { follow = false })
+      more = stat and stat.size
+    end
+    bytes = bytes + (more or 0)
+  end
+  return bytes
+end
+
+--- Counts what is below a folder. Waits.
+---@param root moonwire.folder
+---@param limit integer bytes
+---@return moonwire.ftp.quota? quota
+---@return string? err
+---@return moonwire.code? code "too_large": above a million names, or 64 folders in each other
+function quota.new(root, limit)
+  local used, err, code = count(root, "/", 0, { names = NAMES_MOST })
+  if not used then
+    return nil, err, code
+  end
+  return setmetatable({ limit = limit, used = used }, Quota)
+end
+
+--- Takes bytes before they are written.
+---@param bytes integer
+---@return boolean is_taken false: there is no room for them
+function Quota:take(bytes)
+  if self.used + bytes > self.limit then
+    return false
+  end
+  self.used = self.used + bytes
+  return true
+end
+
+--- Gives back bytes of what was removed, or not written after all.
+---@param bytes integer
+function Quota:give(bytes)
+  self.used = math.max(self.used - bytes, 0)
+end
+
+return quota
