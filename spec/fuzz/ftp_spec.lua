@@ -1,5 +1,5 @@
--- Recorded sessions of FTP, changed at random: the server answers or ends, in time, loses nothing, and serves a
--- good client afterwards.
+-- Recorded sessions of FTP, changed at random: the server answers or ends, in time, loses nothing, and serves
+-- a good client afterwards.
 local codec = require "moonwire.codec"
 local file = require "moonwire.file"
 local folder = require "spec.support.folder"
