@@ -3,11 +3,14 @@
 ---
 ---     return ftp.service { login = function(name, password) return account end }
 local check = require "moonwire.check"
+local client = require "moonwire.ftp.client"
 local quota = require "moonwire.ftp.quota"
 local server = require "moonwire.ftp.server"
 local users = require "moonwire.ftp.users"
 
 local ftp = {}
+
+local TIMEOUT_DEFAULT <const> = 30
 
 ---@class moonwire.ftp_account
 ---@field name string
@@ -99,6 +102,39 @@ function ftp.users(table)
     end
   end
   return users.verifier(table)
+end
+
+---@class moonwire.ftp_connect_options
+---@field user? string default "anonymous"
+---@field password? string default "anonymous@"
+--- Options of TLS, as of net.connect: the server must do AUTH TLS, and all data go over TLS. Of a tcp://
+--- address; a tls:// address has TLS in any case. Default: in clear.
+---@field tls? moonwire.tls_client_options
+---@field active? boolean whether the server connects to us for data; default false
+---@field timeout? number|false seconds that each wait may take; default 30
+
+local CONNECT_KNOWN <const> = {
+  user = "string", password = "string", tls = "table", active = "boolean", timeout = "seconds",
+}
+
+--- Connects to a server and logs in.
+---@param address string "tcp://host:21", "tls://host:990"
+---@param options? moonwire.ftp_connect_options
+---@return moonwire.ftp_client? client
+---@return string? err
+---@return moonwire.code? code as of net.connect; "denied": the password is wrong; "protocol", "invalid"
+function ftp.connect(address, options)
+  check.type(address, "string", 1, "connect")
+  check.options(options, CONNECT_KNOWN, 2, "connect")
+  if not address:find("^t[cl][ps]://") then
+    check.refuse(1, "connect", "tcp://host:port or tls://host:port expected")
+  end
+  options = options or {}
+  local timeout = options.timeout
+  return client.connect(address, {
+    user = options.user or "anonymous", password = options.password or "anonymous@", tls = options.tls,
+    active = options.active, timeout = timeout == nil and TIMEOUT_DEFAULT or timeout,
+  })
 end
 
 return ftp

@@ -11,6 +11,8 @@ local FOLDERS <const> = {
   "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl",
   "lua/moonwire/smtp",
 }
+local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
+  "lua/moonwire/ftp" }
 
 local function files(folder, pattern)
   local found = {}
@@ -359,6 +361,7 @@ describe("the documentation of the API", function()
     local process, metrics = require "moonwire.process", require "moonwire.metrics"
     local bus, compress = require "moonwire.bus", require "moonwire.compress"
     local websocket = require "moonwire.websocket"
+    local ftp_client = require "moonwire.ftp.client".methods
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local a, b = net.pair()
     local auth, cookie = require "moonwire.http.auth", require "moonwire.http.cookie"
@@ -458,6 +461,9 @@ describe("the documentation of the API", function()
       websocket_accept_options = function(options) websocket.accept({}, {}, options) end,
       websocket_connect_options = function(options) websocket.connect("ws://x/", options) end,
       rpc_options = function(options) require "moonwire.rpc".handler({}, options) end,
+      ftp_connect_options = function(options) require "moonwire.ftp".connect("tcp://x:1", options) end,
+      ftp_get_options = function(options) ftp_client.get(ftp_client, "x", options) end,
+      ftp_put_options = function(options) ftp_client.put(ftp_client, "x", "", options) end,
       ftp_service_options = require "moonwire.ftp".service,
       file_lock_options = function(options) file.lock("/", options) end,
       ["http.basic_options"] = auth.basic,

@@ -1,5 +1,5 @@
---- Lines of the control connection (RFC 959, with the Telnet that is in it) and names in them. Not for
---- scripts.
+--- Lines of the control connection (RFC 959, with the Telnet that is in it) and names in them.
+--- Not for scripts.
 local line = {}
 
 local IAC <const> = "\255"

@@ -1,5 +1,5 @@
---- Names of files as clients of FTP say them: absolute below their root, or from the folder they are in. Not
---- for scripts.
+--- Names of files as clients of FTP say them: absolute below their root, or from the folder they are in.
+--- Not for scripts.
 local path = {}
 
 --- The absolute path that a name means. ".." at the top stays there; the kernel judges what links lead to.

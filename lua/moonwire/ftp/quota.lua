@@ -1,4 +1,5 @@
 --- How many bytes the files of an account may have together. All sessions of the account share one quota.
+--- Not for scripts.
 local path = require "moonwire.ftp.path"
 
 local quota = {}
