@@ -228,6 +228,17 @@ function Client:download(name, file, options)
   return ok and size, err, code
 end
 
+-- Tickets of TLS come on a connection on which we only send: closed with these unread, it would end in a reset, and
+-- the server may lose what it has not read yet.
+local function end_data(stream)
+  local ok, err, code = stream:flush()
+  if ok then
+    ok, err, code = stream:shutdown_write()
+    stream:read_all(CHUNK)
+  end
+  return ok, err, code
+end
+
 ---@class moonwire.ftp_put_options
 ---@field offset? integer where the server's file goes on; default 0
 ---@field append? boolean add to the server's file; default false
@@ -257,7 +268,7 @@ function Client:put(name, source, options)
     ok, err, code = stream:send_file(source, offset)
   end
   if ok then
-    ok, err, code = stream:flush()
+    ok, err, code = end_data(stream)
   end
   if not ok then
     local _, answer, why = finish(self, stream, text)
