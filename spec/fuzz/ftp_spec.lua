@@ -62,7 +62,7 @@ local function perform(address, text)
   end
   conn:shutdown_write()
   local answer, err, code = conn:read_all(1024 * 1024)
-  if code == "timeout" or answer and answer:find "451" then
+  if code == "timeout" or answer and answer:find "%f[^\n]451 " then
     error(("%s after %s"):format(err or answer, codec.url_encode(text)), 0)
   end
 end
