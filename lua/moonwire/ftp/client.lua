@@ -228,8 +228,8 @@ function Client:download(name, file, options)
   return ok and size, err, code
 end
 
--- Tickets of TLS come on a connection on which we only send: closed with these unread, it would end in a reset,
--- and the server may lose what it has not read yet.
+-- Tickets of TLS come on a connection on which we only send: closed with these unread, it would end in a
+-- reset, and the server may lose what it has not read yet.
 local function end_data(stream)
   local ok, err, code = stream:flush()
   if ok then
