@@ -134,3 +134,11 @@
 --    defer = false, -- the handler starts when the peer has sent something
 --  },
 --}
+
+-- An FTP server. Its settings stand at the head of scripts/ftp.lua; with a certificate in `tls`, say
+-- tls = "required" in them.
+--service "ftp" {
+--  listen = "tcp://127.0.0.1:2121",
+--  script = "scripts/ftp.lua",
+--  settings = { root = "/srv/ftp", users = { bob = "SECRET" } },
+--}

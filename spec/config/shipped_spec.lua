@@ -61,13 +61,13 @@ local function uncommented()
   return ("\n" .. read "config/moonwire.lua"):gsub("\n%-%-([^%s%-])", "\n%1"):gsub("\n%-%-(  )", "\n%1")
 end
 
--- What the text sets: options of the daemon, and the table of its one service.
+-- What the text sets: options of the daemon, and the table of its first service, which shows them all.
 local function run(text)
   local options, service = {}, nil
   local words = { include = function() end }
   function words.service()
     return function(value)
-      service = value
+      service = service or value
     end
   end
   assert(load(text, "=config", "t", setmetatable({}, { __index = words, __newindex = options })))()
