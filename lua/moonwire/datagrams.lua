@@ -8,12 +8,13 @@ local datagrams = {}
 local MOST <const> = 1000 -- tasks at the same time, of one address
 
 --- Serves an address. Tasks are bounded: what comes while all are busy waits in the
---- kernel, which drops what it cannot keep.
+--- kernel, which drops what it cannot keep. When the socket is closed those that
+--- run go on to their end.
 ---@param address string "udp://127.0.0.1:53", "fd://3"
 ---@param service moonwire.service whose functions `datagram` and options are taken
 ---@param ctx moonwire.ctx
 ---@return moonwire.datagram? socket
----@return string? err
+---@return moonwire.task|string? receiver ends when the last of them has; on failure err
 ---@return moonwire.code? code as of net.datagram
 function datagrams.serve(address, service, ctx)
   local socket, message, code = net.datagram(address, service.options)
@@ -26,13 +27,15 @@ function datagrams.serve(address, service, ctx)
     local _ <close> = leave
     service.datagram(socket, ...)
   end
-  task.spawn(function()
+  return socket, task.spawn(function()
     for data, peer in socket:datagrams() do
       places:acquire()
       task.spawn(answer, data, peer, ctx)
     end
+    for _ = 1, MOST do
+      places:acquire()
+    end
   end)
-  return socket
 end
 
 return datagrams

@@ -50,26 +50,31 @@ end
 local function open_datagrams(provider, ctx)
   local sockets = {}
   for descriptor in core.service.take_datagram do
-    local socket, message = datagrams.serve(("fd://%d"):format(descriptor), provider, ctx)
-    if not socket then
-      log.error(message)
+    local socket, receiver = datagrams.serve(("fd://%d"):format(descriptor), provider, ctx)
+    if socket then
+      sockets[#sockets + 1] = { socket = socket, receiver = receiver }
+    else
+      log.error(receiver)
     end
-    sockets[#sockets + 1] = socket
   end
   return sockets
 end
 
--- What may be waited for is shared by `stop` and the connections that are left.
+-- What may be waited for is shared by `stop`, the datagrams that are answered, and the connections that are
+-- left.
 local function stop(provider, ctx, sockets)
   local due = core.now() + core.service.drain_time()
-  for _, socket in ipairs(sockets) do
-    socket:close()
+  for _, opened in ipairs(sockets) do
+    opened.socket:close()
   end
   if provider.stop then
     local ok, message = pcall(task.with_timeout, core.service.drain_time(), provider.stop, ctx)
     if not ok then
       log.error("stop failed", { reason = message })
     end
+  end
+  for _, opened in ipairs(sockets) do
+    opened.receiver:join(math.max(due - core.now(), 0))
   end
   core.service.drain(math.max(due - core.now(), 0))
 end

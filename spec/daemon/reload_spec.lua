@@ -266,4 +266,24 @@ return {
     socket:send "x"
     assert.equal("new x", socket:receive())
   end)
+
+  it("lets the old code go on with datagrams that it answers", function()
+    local d <close> = daemon.start {
+      workers = 1,
+      scripts = { ["u.lua"] = [[
+        return { datagram = function(socket, data, peer)
+          local own = require "moonwire.net".datagram("udp://127.0.0.1:0")
+          own:send(data, peer)
+          own:send(own:receive(), peer)
+        end }]] },
+      config = [[service "u" { script = "u.lua", listen = "udp://127.0.0.1:0" }]],
+    }
+    local socket <close> = assert(net.datagram("udp://127.0.0.1:0", { read_timeout = 10 }))
+    socket:send("1", (d:address("u", "udp"):gsub("^udp://", "")))
+    local data, peer = socket:receive()
+    assert.equal("1", data)
+    assert.is_true(d:reload().ok)
+    socket:send("2", peer)
+    assert.same({ "2", peer }, { socket:receive() })
+  end)
 end)
