@@ -465,6 +465,12 @@ describe("the documentation of the API", function()
       ftp_get_options = function(options) ftp_client.get(ftp_client, "x", options) end,
       ftp_put_options = function(options) ftp_client.put(ftp_client, "x", "", options) end,
       ftp_service_options = require "moonwire.ftp".service,
+      tftp_server_options = function(options) require "moonwire.tftp".server({}, options) end,
+      tftp_folder_options = function(options)
+        require "moonwire.tftp".folder(assert(file.root("/")), options)
+      end,
+      tftp_options = function(options) require "moonwire.tftp".put("x", "x", "", options) end,
+      tftp_get_options = function(options) require "moonwire.tftp".get("x", "x", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
       ["http.basic_options"] = auth.basic,
       ["http.bearer_options"] = auth.bearer,
