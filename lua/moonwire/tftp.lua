@@ -202,7 +202,8 @@ end
 ---@class moonwire.tftp_get_options: moonwire.tftp_options
 ---@field into? any where the data goes, such as an open file; default: it is returned
 ---@field max? integer bytes at most; default 1048576, and without limit with `into`
---- Whether to stay for `timeout` seconds, in case the server has not heard that all has come; default false.
+--- Whether to stay for three times `timeout`, in case the server has not heard that all has come; default
+--- false.
 ---@field linger? boolean
 
 local PUT_KNOWN <const> = {

@@ -5,6 +5,7 @@ local task = require "moonwire.task"
 local timer = require "moonwire.timer"
 
 local LONGEST_PAUSE <const> = 8 -- seconds that the pauses between repetitions grow to
+local LINGER_PAUSES <const> = 3 -- times the first pause
 local STRAYS_AT_ONCE <const> = 32 -- packets that mean nothing, after which others have their turn
 
 ---@class moonwire.tftp.link
@@ -150,15 +151,17 @@ function Link:converse(again, take)
   until false
 end
 
---- Repeats the last acknowledgement for a while to a peer that has lost it, and heeds nothing else.
+--- Repeats the last acknowledgement to a peer that has lost it, until it has been quiet for longer than its
+--- pauses are likely to be. Heeds nothing else.
 ---@param again fun()
 ---@param is_asking fun(received: moonwire.tftp.packet): boolean
 function Link:linger(again, is_asking)
-  local due = timer.now() + self.seconds
-  while timer.now() < due do
-    local received, _, code = receive(self, due)
+  local due = timer.now() + LINGER_PAUSES * self.seconds
+  while timer.now() < math.min(due, self.due) do
+    local received, _, code = receive(self, math.min(due, self.due))
     if received and is_asking(received) then
       again()
+      due = timer.now() + LINGER_PAUSES * self.seconds
     elseif not received and code ~= "protocol" then
       return
     end
