@@ -61,7 +61,7 @@ describe("tftp", function()
   end
 
   it("goes on past block 65535", function()
-    local text = content(65536 * 8 * 2 + 100)
+    local text = content(65536 * 8 + 100)
     local address = serve({
       read = function() return text end,
       write = function() return nil, "denied", "denied" end,
@@ -81,7 +81,7 @@ describe("tftp", function()
   end)
 
   it("changes the ends of lines in netascii, wherever pieces are cut", function()
-    local text = ("a\nb\r\n\rc\n"):rep(20000) .. "\r"
+    local text = ("a\nb\r\n\rc\n"):rep(9000) .. "\r"
     here:write("text", text)
     local address = serve(tftp.folder(root, { write = true }))
     assert.is_true(text == tftp.get(address, "text", { mode = "netascii" }))
