@@ -142,3 +142,6 @@
 --  script = "scripts/ftp.lua",
 --  settings = { root = "/srv/ftp", users = { bob = "SECRET" } },
 --}
+
+-- The files of a folder by TFTP, for machines that boot: docs/services/tftp.md.
+--service "tftp" { script = "scripts/tftp.lua", listen = "udp://127.0.0.1:69", settings = { root = "/srv" } }
