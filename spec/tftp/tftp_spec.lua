@@ -1,7 +1,9 @@
 -- Server and client with each other, over sockets of the kernel.
+local condition = require "spec.support.condition"
 local file = require "moonwire.file"
 local folder = require "spec.support.folder"
 local net = require "moonwire.net"
+local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 local tftp = require "moonwire.tftp"
 
@@ -141,13 +143,16 @@ describe("tftp", function()
   end)
 
   it("serves so many at a time, from one address and in all", function()
+    local gate = sync.event()
     local address, server = serve({
-      read = function() task.sleep(0.2) return "x" end, write = function() return nil, "denied", "denied" end,
+      read = function() gate:wait(30) return "x" end, write = function() return nil, "denied", "denied" end,
     }, { per_address = 2, timeout = 5 })
     local tasks, done, refused = {}, 0, 0
     for i = 1, 5 do
       tasks[i] = task.spawn(tftp.get, address, "x" .. i)
     end
+    condition.wait_until(function() return #ended == 3 end, 30)
+    gate:set()
     for i = 1, 5 do
       local data, _, code = tasks[i]:join(20)
       done = done + (data == "x" and 1 or 0)
