@@ -75,10 +75,11 @@ function folder:make_folder(name, options) end
 
 --- Removes a file, a link, or a folder that is empty.
 ---@param name string
+---@param options? moonwire.file_remove_options
 ---@return true?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "exists" (something is in the folder), "denied", "closed"
-function folder:remove(name) end
+function folder:remove(name, options) end
 
 --- Gives another name to a file or folder.
 ---@param from string

@@ -54,6 +54,10 @@ local FIRST_PAUSE <const>, LONGEST_PAUSE <const> = 0.005, 0.2
 
 ---@class moonwire.file_rename_options
 ---@field replace? boolean whether a file of that name is replaced, else it is "exists"; default true
+---@field sync? boolean whether the new name is on the disk when the call returns; default false
+
+---@class moonwire.file_remove_options
+---@field sync? boolean whether the file is gone from the disk when the call returns; default false
 
 ---@class moonwire.file_lock_options
 ---@field exclusive? boolean default true; false: others may have the lock too, if they share it
@@ -134,6 +138,7 @@ file.make_folder = core.file.make_folder
 
 --- Removes a file, a link, or a folder that is empty.
 ---@param name string
+---@param options? moonwire.file_remove_options
 ---@return true?
 ---@return string? err
 ---@return moonwire.code? code "not_found", "exists" (something is in the folder), "denied"

@@ -442,6 +442,7 @@ describe("the documentation of the API", function()
       file_list_options = function(options) file.list("/", options) end,
       file_make_folder_options = function(options) file.make_folder("/", options) end,
       file_rename_options = function(options) file.rename("/", "/", options) end,
+      file_remove_options = function(options) file.remove("/no/such/file", options) end,
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
       subscribe_options = function(options) bus.subscribe("a", options) end,

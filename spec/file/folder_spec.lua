@@ -208,6 +208,20 @@ describe("a folder", function()
     assert.are.equal("invalid", select(3, root:rename("dir", "dir/dir")))
   end)
 
+  it("renames and removes so that a loss of power does not undo it", function()
+    place:write("a", "1")
+    place:write("dir/b", "2")
+    assert.is_true(root:rename("a", "dir/c", { sync = true }))
+    assert.is_true(root:rename("dir/c", "dir/d", { sync = true, replace = false }))
+    assert.are.equal("1", place:read "dir/d")
+    assert.are.equal("exists", select(3, root:rename("dir/b", "dir/d", { sync = true, replace = false })))
+    assert.is_true(root:remove("dir/d", { sync = true }))
+    assert.is_true(root:remove("dir/b", { sync = true }))
+    assert.is_true(root:remove("dir", { sync = true }))
+    assert.are.equal("", names())
+    assert.are.equal("not_found", select(3, root:remove("dir", { sync = true })))
+  end)
+
   it("opens a folder in it, which is a root too", function()
     place:write("dir/a", "inside")
     place:write("a", "outside")
@@ -351,6 +365,10 @@ describe("a folder", function()
       ["bad argument #2 to 'open' (invalid option 'rw')"] = function() root:open("a", "rw") end,
       ["bad argument #1 to 'rename' (string expected, got no value)"] = function() root:rename() end,
       ["bad argument #2 to 'rename' (string expected, got no value)"] = function() root:rename("a") end,
+      ["bad argument #3 to 'rename' (unknown option 'force' (known: replace, sync))"] =
+        function() root:rename("a", "b", { force = true }) end,
+      ["bad argument #2 to 'remove' (option 'sync': true or false expected, got number)"] =
+        function() root:remove("a", { sync = 1 }) end,
       ["bad argument #1 to 'lock' (string expected, got nil)"] = function() root:lock(nil) end,
       ["bad argument #2 to 'lock' (unknown option 'shared' (known: exclusive, timeout))"] =
         function() root:lock("a", { shared = true }) end,

@@ -165,7 +165,12 @@ int mw_file_make_folder(const struct mw_file_place *place, const char *name, mod
     return 0;
 }
 
-int mw_file_remove(const struct mw_file_place *place, const char *name) {
+/* What has changed in a folder is on the disk when it returns. 0 or errno. */
+static int sync_folder(int folder) {
+    return fsync(folder) == 0 ? 0 : errno;
+}
+
+int mw_file_remove(const struct mw_file_place *place, const char *name, bool sync) {
     const char *base;
     int folder = mw_file_open_parent(place, name, &base);
     if (folder < 0) {
@@ -175,11 +180,21 @@ int mw_file_remove(const struct mw_file_place *place, const char *name) {
     if (error == EISDIR) {
         error = unlinkat(folder, base, AT_REMOVEDIR) == 0 ? 0 : errno;
     }
+    if (!error && sync) {
+        error = sync_folder(folder);
+    }
     close(folder);
     return error;
 }
 
-int mw_file_rename(const struct mw_file_place *place, const char *from, const char *to, bool replaces) {
+/* The new name first: a file that is lost is worse than one with two names. */
+static int sync_both(int target, int source) {
+    int error = sync_folder(target);
+    return error ? error : sync_folder(source);
+}
+
+int mw_file_rename(const struct mw_file_place *place, const char *from, const char *to,
+                   const struct mw_file_renaming *how) {
     const char *old_base, *new_base;
     int source = mw_file_open_parent(place, from, &old_base);
     if (source < 0) {
@@ -187,8 +202,11 @@ int mw_file_rename(const struct mw_file_place *place, const char *from, const ch
     }
     int target = mw_file_open_parent(place, to, &new_base);
     int error = target < 0 ? -target : 0;
-    if (!error && renameat2(source, old_base, target, new_base, replaces ? 0 : RENAME_NOREPLACE) != 0) {
+    if (!error && renameat2(source, old_base, target, new_base, how->replaces ? 0 : RENAME_NOREPLACE) != 0) {
         error = errno;
+    }
+    if (!error && how->sync) {
+        error = sync_both(target, source);
     }
     if (target >= 0) {
         close(target);

@@ -29,10 +29,17 @@ void mw_file_list_clear(struct mw_file_list *list);
 /* 0 or errno. `parents`: those on the way are made, and it may be there already. */
 int mw_file_make_folder(const struct mw_file_place *place, const char *name, mode_t mode, bool parents);
 
-/* A file, a link, or a folder that is empty. 0 or errno. */
-int mw_file_remove(const struct mw_file_place *place, const char *name);
+/* A file, a link, or a folder that is empty. 0 or errno. With `sync` its absence is
+ * on the disk on return; when that fails it is gone, and may come back in a crash. */
+int mw_file_remove(const struct mw_file_place *place, const char *name, bool sync);
 
-/* 0 or errno; without `replaces` EEXIST when there is something. */
-int mw_file_rename(const struct mw_file_place *place, const char *from, const char *to, bool replaces);
+struct mw_file_renaming {
+    bool replaces; /* else EEXIST when there is something */
+    bool sync;     /* both folders are on the disk on return; when that fails the name has changed still */
+};
+
+/* 0 or errno. */
+int mw_file_rename(const struct mw_file_place *place, const char *from, const char *to,
+                   const struct mw_file_renaming *how);
 
 #endif

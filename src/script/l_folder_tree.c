@@ -142,21 +142,34 @@ int mw_l_folder_make_folder(lua_State *L) {
     return mw_l_job_run(L, &making->base.job);
 }
 
-/* --- remove(name) → true --- */
+/* --- remove(name [, options]) → true --- */
+
+struct removing {
+    struct mw_l_file_job base;
+    bool sync;
+};
 
 static void remove_work(struct mw_l_job *job) {
-    struct mw_l_file_job *removing = (struct mw_l_file_job *)job;
-    removing->error = mw_file_remove(&removing->place, removing->name);
+    struct removing *removing = (struct removing *)job;
+    removing->base.error = mw_file_remove(&removing->base.place, removing->base.name, removing->sync);
 }
 
 static const struct mw_l_job_kind remove_kind = {MW_L_JOB_WAIT("remove"), remove_work, mw_l_file_job_push_success,
                                                  mw_l_file_job_release};
 
 int mw_l_folder_remove(lua_State *L) {
+    static const char *const known[] = {"sync", NULL};
     int first;
     struct mw_l_folder *folder = mw_l_folder_check(L, &first);
-    struct mw_l_file_job *removing = mw_l_folder_job(L, &remove_kind, sizeof *removing, folder, first);
-    return removing ? mw_l_job_run(L, &removing->job) : 3;
+    luaL_checkstring(L, first);
+    mw_check_options(L, first + 1, known);
+    bool sync = mw_option_boolean(L, first + 1, "sync", false);
+    struct removing *removing = mw_l_folder_job(L, &remove_kind, sizeof *removing, folder, first);
+    if (!removing) {
+        return 3;
+    }
+    removing->sync = sync;
+    return mw_l_job_run(L, &removing->base.job);
 }
 
 /* --- rename(from, to [, options]) → true --- */
@@ -164,13 +177,13 @@ int mw_l_folder_remove(lua_State *L) {
 struct renaming {
     struct mw_l_file_job base;
     char *to;
-    bool replace;
+    struct mw_file_renaming how;
 };
 
 static void rename_work(struct mw_l_job *job) {
     struct renaming *renaming = (struct renaming *)job;
     renaming->base.error =
-        mw_file_rename(&renaming->base.place, renaming->base.name, renaming->to, renaming->replace);
+        mw_file_rename(&renaming->base.place, renaming->base.name, renaming->to, &renaming->how);
 }
 
 static void rename_release(struct mw_l_job *job) {
@@ -182,14 +195,15 @@ static const struct mw_l_job_kind rename_kind = {MW_L_JOB_WAIT("rename"), rename
                                                  rename_release};
 
 int mw_l_folder_rename(lua_State *L) {
-    static const char *const known[] = {"replace", NULL};
+    static const char *const known[] = {"replace", "sync", NULL};
     int first;
     size_t length;
     struct mw_l_folder *folder = mw_l_folder_check(L, &first);
     luaL_checkstring(L, first);
     const char *to = luaL_checklstring(L, first + 1, &length);
     mw_check_options(L, first + 2, known);
-    bool replace = mw_option_boolean(L, first + 2, "replace", true);
+    struct mw_file_renaming how = {.replaces = mw_option_boolean(L, first + 2, "replace", true),
+                                   .sync = mw_option_boolean(L, first + 2, "sync", false)};
     if (strlen(to) != length) {
         return mw_l_file_push_errno(L, EINVAL, "rename", to);
     }
@@ -201,6 +215,6 @@ int mw_l_folder_rename(lua_State *L) {
     if (!renaming->to) {
         return luaL_error(L, "not enough memory");
     }
-    renaming->replace = replace;
+    renaming->how = how;
     return mw_l_job_run(L, &renaming->base.job);
 }
