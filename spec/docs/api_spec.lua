@@ -13,6 +13,8 @@ local FOLDERS <const> = {
 }
 local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
   "lua/moonwire/ftp" }
+local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
+  "lua/moonwire/maildir" }
 
 local function files(folder, pattern)
   local found = {}
@@ -363,7 +365,16 @@ describe("the documentation of the API", function()
     local websocket = require "moonwire.websocket"
     local ftp_client = require "moonwire.ftp.client".methods
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
+    local maildir = require "moonwire.maildir"
     local a, b = net.pair()
+
+    local function open_maildir()
+      local place = require "spec.support.folder".new()
+      local box = assert(maildir.open(place.path, { create = true }))
+      place:remove()
+      return box
+    end
+
     local auth, cookie = require "moonwire.http.auth", require "moonwire.http.cookie"
     local client, proxy = require "moonwire.http.client", require "moonwire.http.proxy"
     local cors, limit = require "moonwire.http.cors", require "moonwire.http.limit"
@@ -442,6 +453,9 @@ describe("the documentation of the API", function()
       file_list_options = function(options) file.list("/", options) end,
       file_make_folder_options = function(options) file.make_folder("/", options) end,
       file_rename_options = function(options) file.rename("/", "/", options) end,
+      maildir_open_options = function(options) maildir.open("/", options) end,
+      maildir_list_options = function(options) open_maildir():list(options) end,
+      maildir_draft_options = function(options) open_maildir():draft(options) end,
       file_remove_options = function(options) file.remove("/no/such/file", options) end,
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
