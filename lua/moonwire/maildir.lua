@@ -258,7 +258,7 @@ function Maildir:measure(message)
   return message.size
 end
 
---- Removes a message: it is gone from the disk when this returns.
+--- Removes a message. A loss of power soon after may bring it back.
 ---@param message moonwire.maildir_message of maildir:list
 ---@return true?
 ---@return string? err
@@ -266,7 +266,7 @@ end
 function Maildir:remove(message)
   check.object(self, Maildir, "remove")
   check.type(message, "table", 1, "remove")
-  return at_its_place(self, message, function(path) return self.root:remove(path, SYNC) end)
+  return at_its_place(self, message, function(path) return self.root:remove(path) end)
 end
 
 --- Gives a message other flags. It is in "cur" then.
