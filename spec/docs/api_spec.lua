@@ -14,7 +14,7 @@ local FOLDERS <const> = {
 local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
   "lua/moonwire/ftp" }
 local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
-  "lua/moonwire/maildir" }
+  "lua/moonwire/maildir", "lua/moonwire/mail" }
 
 local function files(folder, pattern)
   local found = {}
@@ -456,6 +456,7 @@ describe("the documentation of the API", function()
       maildir_open_options = function(options) maildir.open("/", options) end,
       maildir_list_options = function(options) open_maildir():list(options) end,
       maildir_draft_options = function(options) open_maildir():draft(options) end,
+      mail_queue_options = function(options) require "moonwire.mail.queue".open("/", options) end,
       file_remove_options = function(options) file.remove("/no/such/file", options) end,
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,

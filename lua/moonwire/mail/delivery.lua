@@ -1,0 +1,348 @@
+--- One attempt to do what the envelope of a message says. Not for scripts.
+---
+--- The envelope is a journal: what is done twice is written down before it is done, in `moves`, and done
+--- again after a crash. A step that is done already is known by its source, which is not there any more.
+local core = require "moonwire.core"
+local log = require "moonwire.log"
+local maildir = require "moonwire.maildir"
+local report = require "moonwire.mail.report"
+local task = require "moonwire.task"
+
+local delivery = {}
+
+local CHUNK <const> = 64 * 1024
+local HEADER_MOST <const> = 64 * 1024
+local LOST_SECONDS <const> = 36 * 3600 -- after which others may have cleaned "tmp" of a Maildir
+local BUSY_SECONDS <const> = 5
+local DAY <const> = 86400
+
+---@class moonwire.mail.recipient
+---@field address string
+---@field maildir? string path
+---@field relay? string where to hand it on
+---@field state "waiting"|"done"|"failed"
+---@field reason? string of the last attempt
+---@field reported? boolean whether the sender has been told of the failure
+
+---@class moonwire.mail.envelope
+---@field id string
+---@field sender string "" for reports
+---@field taken integer seconds since 1970
+---@field tries integer
+---@field next integer seconds since 1970
+---@field recipients moonwire.mail.recipient[]
+---@field moves table[] steps that are promised, and may have been done
+---@field moved? integer since when
+---@field parent? string of a report: the message that it is about
+
+-- Calls a function for each recipient that waits and has a place of this kind.
+local function each_waiting(envelope, kind)
+  local list = {}
+  for i, recipient in ipairs(envelope.recipients) do
+    if recipient.state == "waiting" and recipient[kind] then
+      list[#list + 1] = { number = i, recipient = recipient, place = recipient[kind] }
+    end
+  end
+  return ipairs(list)
+end
+
+-- --- what was promised before
+
+local function finish_move(self, move)
+  if move.report then
+    local ok, err, code = self.spool:finish_report(move.report)
+    if ok then
+      self.on_new(move.report)
+    end
+    return ok, err, code
+  end
+  local box <close>, err, code = maildir.open(move.maildir, { create = true })
+  if not box then
+    return nil, err, code
+  end
+  return box:finish(move)
+end
+
+-- Does what is promised. A message that is nowhere was read and removed, unless so much time has passed that
+-- somebody has cleaned it away: then it is delivered again.
+local function redo(self, envelope)
+  for _, move in ipairs(envelope.moves) do
+    local ok, err, code = finish_move(self, move)
+    if not ok and code ~= "not_found" then
+      return nil, err, code
+    elseif not ok and os.time() - envelope.moved > LOST_SECONDS then
+      envelope.recipients[move.number].state = "waiting"
+    end
+  end
+  envelope.moves = {}
+  return true
+end
+
+-- --- mailboxes
+
+local function copy(draft, body)
+  body:seek(0)
+  repeat
+    local chunk, err, code = body:read(CHUNK)
+    if not chunk then
+      return code == "eof" and true or nil, err, code
+    end
+    local ok, problem, kind = draft:write(chunk)
+    if not ok then
+      return nil, problem, kind
+    end
+  until false
+end
+
+local function prepare_copy(envelope, body, entry)
+  local box <close>, err, code = maildir.open(entry.place, { create = true })
+  if not box then
+    return nil, err, code
+  end
+  local draft <close>, problem, kind = box:draft { id = ("%s.%d"):format(envelope.id, entry.number) }
+  if not draft then
+    return nil, problem, kind
+  end
+  local ok
+  ok, err, code = draft:write(("Return-Path: <%s>\nDelivered-To: %s\n"):format(
+    envelope.sender, entry.recipient.address))
+  if ok then
+    ok, err, code = copy(draft, body)
+  end
+  if not ok then
+    return nil, err, code
+  end
+  return draft:prepare()
+end
+
+local function prepare_copies(envelope, body)
+  for _, entry in each_waiting(envelope, "maildir") do
+    local move, err = prepare_copy(envelope, body, entry)
+    if move then
+      move.maildir, move.number = entry.place, entry.number
+      table.insert(envelope.moves, move)
+      entry.recipient.state = "done"
+    else
+      entry.recipient.reason = report.plain(err)
+      log.warn("delivery failed", { id = envelope.id, recipient = entry.recipient.address, err = err })
+    end
+  end
+end
+
+-- --- other servers
+
+-- What came of it for one recipient.
+local function note(self, envelope, recipient, result)
+  recipient.reason = result.reason and report.plain(result.reason)
+  if result.ok then
+    recipient.state = "done"
+  elseif result.permanent then
+    recipient.state = "failed"
+  end
+  self.count(result.ok and "relayed" or result.permanent and "refused" or "deferred")
+  log.info("relay", {
+    id = envelope.id, recipient = recipient.address, relay = recipient.relay, state = recipient.state,
+    reason = recipient.reason,
+  })
+end
+
+-- What the function `send` says, a result for each recipient. A mistake in it is a failure for now.
+local function call_send(self, envelope, body, relay, addresses)
+  body:seek(0)
+  local ok, results, err = pcall(self.send, relay, {
+    id = envelope.id, sender = envelope.sender, recipients = addresses,
+  }, function()
+    local chunk, problem, code = body:read(CHUNK)
+    if chunk or code == "eof" then
+      return chunk
+    end
+    error(core.fault(code, problem), 0)
+  end)
+  if ok and type(results) == "table" then
+    return results
+  elseif not ok and core.is_fault(results) and results.code == "cancelled" then
+    error(results, 0)
+  elseif not ok then
+    log.error("sending failed", { relay = relay, err = tostring(results) })
+  end
+  return {}, ok and err or "4.3.0 an error of this server"
+end
+
+-- What has been handed on must be written down, or it is done twice: a disk that is full is waited for.
+local function save_in_the_end(self, envelope)
+  repeat
+    local ok, err = self.spool:save(envelope)
+    if not ok then
+      log.error("the queue cannot be written", { id = envelope.id, err = err })
+      task.sleep(1)
+    end
+  until ok
+end
+
+local function relay_all(self, envelope, body)
+  local groups, order = {}, {}
+  for _, entry in each_waiting(envelope, "relay") do
+    if not groups[entry.place] then
+      groups[entry.place] = {}
+      order[#order + 1] = entry.place
+    end
+    table.insert(groups[entry.place], entry.recipient)
+  end
+  for _, relay in ipairs(order) do
+    local addresses = {}
+    for i, recipient in ipairs(groups[relay]) do
+      addresses[i] = recipient.address
+    end
+    local results, err = call_send(self, envelope, body, relay, addresses)
+    for i, recipient in ipairs(groups[relay]) do
+      note(self, envelope, recipient, results[i] or { reason = err or "4.4.0 no answer" })
+    end
+    save_in_the_end(self, envelope)
+  end
+end
+
+-- --- failures
+
+local function expire(self, envelope)
+  if os.time() - envelope.taken < self.expire then
+    return
+  end
+  for _, recipient in ipairs(envelope.recipients) do
+    if recipient.state == "waiting" then
+      recipient.state = "failed"
+      recipient.reason = ("4.4.7 not delivered within %.3g days; last: %s"):format(
+        self.expire / DAY, recipient.reason or "-")
+    end
+  end
+end
+
+local function read_header(body)
+  body:seek(0)
+  local text = body:read(HEADER_MOST) or ""
+  return text:match "^(.-\n)\r?\n" or text
+end
+
+-- Promises a report on all that has failed; there is none about a report, nor to somebody unknown.
+local function prepare_report(self, envelope, body)
+  local failures = {}
+  for _, recipient in ipairs(envelope.recipients) do
+    if recipient.state == "failed" and not recipient.reported then
+      recipient.reported = true
+      failures[#failures + 1] = recipient
+    end
+  end
+  if #failures == 0 then
+    return true
+  end
+  self.count("failed", #failures)
+  local id = self.spool.new_id()
+  local child = envelope.sender ~= "" and self.new_envelope(id, "", { envelope.sender })
+  if not child or child.recipients[1].state == "failed" then
+    log.error("undeliverable, and nobody to tell", { id = envelope.id, sender = envelope.sender })
+    return true
+  end
+  child.parent = envelope.id
+  local text = report.write(id, self.hostname, envelope, failures, read_header(body))
+  local ok, err, code = self.spool:prepare_report(child, text)
+  if ok then
+    table.insert(envelope.moves, { report = id })
+  end
+  return ok, err, code
+end
+
+-- --- the whole
+
+local function is_complete(envelope)
+  for _, recipient in ipairs(envelope.recipients) do
+    if recipient.state == "waiting" or recipient.state == "failed" and not recipient.reported then
+      return false
+    end
+  end
+  return true
+end
+
+-- Writes down what was prepared, and does it.
+local function commit(self, envelope)
+  envelope.moved = os.time()
+  local ok, err, code = self.spool:save(envelope)
+  if not ok then
+    return nil, err, code
+  end
+  return redo(self, envelope)
+end
+
+-- Does what was promised before and may not have been done.
+local function recover(self, envelope)
+  if #envelope.moves == 0 then
+    return true
+  end
+  local ok, err, code = redo(self, envelope)
+  if ok then
+    ok, err, code = self.spool:save(envelope)
+  end
+  return ok, err, code
+end
+
+local function postpone(self, envelope)
+  envelope.tries = envelope.tries + 1
+  envelope.next = os.time() + math.ceil(math.min(
+    self.retry_first * 2 ^ math.min(envelope.tries - 1, 30), self.retry_last))
+end
+
+-- All that is due, up to the promise of a report. It is postponed when all was tried: what a crash has kept
+-- from being tried is due still.
+local function try_all(self, envelope, body)
+  prepare_copies(envelope, body)
+  local count = #envelope.moves
+  if count > 0 then
+    local ok, err, code = commit(self, envelope)
+    if not ok then
+      return nil, err, code
+    end
+    self.count("delivered", count)
+  end
+  relay_all(self, envelope, body)
+  expire(self, envelope)
+  postpone(self, envelope)
+  local ok, err, code = prepare_report(self, envelope, body)
+  if ok and not (is_complete(envelope) and #envelope.moves == 0) then
+    ok, err, code = commit(self, envelope)
+  end
+  return ok, err, code
+end
+
+local function deliver(self, envelope, body)
+  local ok, err, code = recover(self, envelope)
+  if ok and not is_complete(envelope) and envelope.next <= os.time() then
+    ok, err, code = try_all(self, envelope, body)
+  end
+  if ok and is_complete(envelope) then
+    return self.spool:finish(envelope.id)
+  end
+  return ok, err, code
+end
+
+--- Does what is to be done with a message now.
+---@param self table the queue's settings: spool, send, count, on_new, new_envelope, hostname, expire,
+---retry_first, retry_last
+---@param id string
+---@return number? due seconds since 1970 of the next attempt; nil: it is done
+function delivery.attempt(self, id)
+  local body <close>, envelope, code = self.spool:claim(id)
+  if not body then
+    if code == "not_found" then
+      return nil
+    elseif code ~= "busy" then
+      log.error("a message of the queue cannot be read", { id = id, err = envelope })
+    end
+    return os.time() + (code == "busy" and BUSY_SECONDS or self.retry_first)
+  end
+  local ok, err = deliver(self, envelope, body)
+  if not ok then
+    log.error("the queue has failed", { id = id, err = err })
+    return os.time() + self.retry_first
+  end
+  return not is_complete(envelope) and envelope.next or nil
+end
+
+return delivery
