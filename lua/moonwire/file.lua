@@ -51,6 +51,7 @@ local FIRST_PAUSE <const>, LONGEST_PAUSE <const> = 0.005, 0.2
 ---@field permissions? string three octal digits, less the umask; default "777"
 --- Whether folders on the way are made, and one that is there already will do; default false.
 ---@field parents? boolean
+---@field sync? boolean whether what was made is on the disk when the call returns; default false
 
 ---@class moonwire.file_rename_options
 ---@field replace? boolean whether a file of that name is replaced, else it is "exists"; default true

@@ -18,6 +18,7 @@ local OPEN_KNOWN <const> = { create = "boolean" }
 local LIST_KNOWN <const> = { max = "integer" }
 local DRAFT_KNOWN <const> = { id = "string" }
 local SYNC <const> = { sync = true }
+local MAKING <const> = { parents = true, permissions = "700", sync = true }
 
 ---@class moonwire.maildir_open_options
 ---@field create? boolean whether it is made when there is none; default false
@@ -43,7 +44,7 @@ Maildir.__index = Maildir
 
 local function make(path)
   for _, part in ipairs { "tmp", "new", "cur" } do
-    local ok, err, code = file.make_folder(path .. "/" .. part, { parents = true, permissions = "700" })
+    local ok, err, code = file.make_folder(path .. "/" .. part, MAKING)
     if not ok then
       return nil, err, code
     end

@@ -122,13 +122,21 @@ void mw_file_list_clear(struct mw_file_list *list) {
 
 /* --- changing --- */
 
-static int make_one(const struct mw_file_place *place, const char *name, mode_t mode) {
+/* What has changed in a folder is on the disk when it returns. 0 or errno. */
+static int sync_folder(int folder) {
+    return fsync(folder) == 0 ? 0 : errno;
+}
+
+static int make_one(const struct mw_file_place *place, const char *name, const struct mw_file_making *how) {
     const char *base;
     int folder = mw_file_open_parent(place, name, &base);
     if (folder < 0) {
         return -folder;
     }
-    int error = mkdirat(folder, base, mode) == 0 ? 0 : errno;
+    int error = mkdirat(folder, base, how->mode) == 0 ? 0 : errno;
+    if (!error && how->sync) {
+        error = sync_folder(folder);
+    }
     close(folder);
     return error;
 }
@@ -142,18 +150,18 @@ static int check_folder(const struct mw_file_place *place, const char *name) {
     return fd == -ENOTDIR ? EEXIST : fd < 0 ? -fd : 0;
 }
 
-int mw_file_make_folder(const struct mw_file_place *place, const char *name, mode_t mode, bool parents) {
+int mw_file_make_folder(const struct mw_file_place *place, const char *name, const struct mw_file_making *how) {
     char path[PATH_MAX];
     size_t length = strlen(name);
-    if (!parents || length >= sizeof path) {
-        return make_one(place, name, mode);
+    if (!how->parents || length >= sizeof path) {
+        return make_one(place, name, how);
     }
     for (size_t end = 1; end <= length; end++) {
         if (end < length && (name[end] != '/' || name[end - 1] == '/')) {
             continue;
         }
         snprintf(path, sizeof path, "%.*s", (int)end, name);
-        int error = make_one(place, path, mode);
+        int error = make_one(place, path, how);
         /* A part such as "." or ".." is none to be made, and must be there. */
         if (error == EEXIST || error == EINVAL) {
             error = check_folder(place, path);
@@ -163,11 +171,6 @@ int mw_file_make_folder(const struct mw_file_place *place, const char *name, mod
         }
     }
     return 0;
-}
-
-/* What has changed in a folder is on the disk when it returns. 0 or errno. */
-static int sync_folder(int folder) {
-    return fsync(folder) == 0 ? 0 : errno;
 }
 
 int mw_file_remove(const struct mw_file_place *place, const char *name, bool sync) {

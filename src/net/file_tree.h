@@ -26,8 +26,14 @@ struct mw_file_list {
 int mw_file_list(const struct mw_file_place *place, const char *name, size_t max, struct mw_file_list *list);
 void mw_file_list_clear(struct mw_file_list *list);
 
-/* 0 or errno. `parents`: those on the way are made, and it may be there already. */
-int mw_file_make_folder(const struct mw_file_place *place, const char *name, mode_t mode, bool parents);
+struct mw_file_making {
+    mode_t mode;
+    bool parents; /* those on the way are made, and it may be there already */
+    bool sync;    /* what was made is on the disk on return */
+};
+
+/* 0 or errno. */
+int mw_file_make_folder(const struct mw_file_place *place, const char *name, const struct mw_file_making *how);
 
 /* A file, a link, or a folder that is empty. 0 or errno. With `sync` its absence is
  * on the disk on return; when that fails it is gone, and may come back in a crash. */

@@ -112,33 +112,32 @@ int mw_l_folder_list(lua_State *L) {
 
 struct making {
     struct mw_l_file_job base;
-    int mode;
-    bool parents;
+    struct mw_file_making how;
 };
 
 static void make_work(struct mw_l_job *job) {
     struct making *making = (struct making *)job;
-    making->base.error =
-        mw_file_make_folder(&making->base.place, making->base.name, (mode_t)making->mode, making->parents);
+    making->base.error = mw_file_make_folder(&making->base.place, making->base.name, &making->how);
 }
 
 static const struct mw_l_job_kind make_kind = {MW_L_JOB_WAIT("make_folder"), make_work, mw_l_file_job_push_success,
                                                mw_l_file_job_release};
 
 int mw_l_folder_make_folder(lua_State *L) {
-    static const char *const known[] = {"permissions", "parents", NULL};
+    static const char *const known[] = {"permissions", "parents", "sync", NULL};
     int first;
     struct mw_l_folder *folder = mw_l_folder_check(L, &first);
     luaL_checkstring(L, first);
     mw_check_options(L, first + 1, known);
     int mode = mw_l_file_permissions(L, first + 1);
-    bool parents = mw_option_boolean(L, first + 1, "parents", false);
+    struct mw_file_making how = {.mode = mode < 0 ? 0777 : (mode_t)mode,
+                                 .parents = mw_option_boolean(L, first + 1, "parents", false),
+                                 .sync = mw_option_boolean(L, first + 1, "sync", false)};
     struct making *making = mw_l_folder_job(L, &make_kind, sizeof *making, folder, first);
     if (!making) {
         return 3;
     }
-    making->mode = mode < 0 ? 0777 : mode;
-    making->parents = parents;
+    making->how = how;
     return mw_l_job_run(L, &making->base.job);
 }
 

@@ -18,6 +18,7 @@ Spool.__index = Spool
 local ENVELOPE_MOST <const> = 16 * 1024 * 1024
 local LIST <const> = { max = 10000000 }
 local SYNC <const> = { sync = true }
+local MAKING <const> = { parents = true, permissions = "700", sync = true }
 local STALE_SECONDS <const> = 3600
 local PARTS <const> = { "tmp", "body", "envelope", "prepared" }
 
@@ -28,7 +29,7 @@ local PARTS <const> = { "tmp", "body", "envelope", "prepared" }
 ---@return moonwire.code? code
 function Spool.open(path)
   for _, part in ipairs(PARTS) do
-    local ok, err, code = file.make_folder(path .. "/" .. part, { parents = true, permissions = "700" })
+    local ok, err, code = file.make_folder(path .. "/" .. part, MAKING)
     if not ok then
       return nil, err, code
     end
