@@ -2,6 +2,7 @@
 local condition = require "spec.support.condition"
 local file = require "moonwire.file"
 local folder = require "spec.support.folder"
+local json = require "moonwire.json"
 local mail_queue = require "moonwire.mail.queue"
 local maildir = require "moonwire.maildir"
 local process = require "spec.support.process"
@@ -192,6 +193,24 @@ describe("a queue of mail", function()
     condition.wait_until(function() return next(again.due) end, 20)
     assert.are.equal(1, #texts "sue")
     assert.are.equal(1, #names "envelope")
+  end)
+
+  it("delivers again what was cleaned away long after a crash, and not what was read since", function()
+    for hours, copies in pairs { [1] = 0, [37] = 1 } do
+      local queue, path = open(), place.path .. "/ann"
+      place:write("queue/body/1.ab", TEXT)
+      place:write("queue/envelope/1.ab", json.encode {
+        id = "1.ab", sender = "sue@here", taken = os.time(), tries = 0, next = 0,
+        recipients = { { address = "ann@here", maildir = path, state = "done" } },
+        moves = { { from = "tmp/1.ab.1", to = "new/1.ab.1,S=1,W=1", maildir = path, number = 1 } },
+        moved = os.time() - hours * 3600,
+      })
+      running = task.spawn(queue.run, queue)
+      condition.wait_until(function() return #names "envelope" == 0 end, 20)
+      running:cancel()
+      running:join()
+      assert.are.same({ hours, copies }, { hours, #texts "ann" })
+    end
   end)
 
   it("promises nothing before commit, and nothing of what was given up", function()
