@@ -89,8 +89,9 @@ describe("a server of POP3", function()
     assert.is_nil(conn:read_line())
     start { idle_timeout = 0.05 }
     local other <close> = connect()
-    assert.matches("^%+OK 1 ", login(other))
-    other:write "DELE 1\r\n"
+    other:write "USER ann\r\nPASS secret word\r\nDELE 1\r\n"
+    assert.matches("^%+OK", other:read_line())
+    assert.are.equal("+OK 1 messages", other:read_line())
     assert.are.equal("+OK", other:read_line())
     assert.is_nil(other:read_line())
     assert.are.equal(1, #assert(box:list()))
