@@ -25,6 +25,7 @@
 ---| "certificate" # the peer's convinces nobody here, or ours nobody there
 ---| "protocol" # the peer does not keep to it
 ---| "tls" # anything else that TLS refused; err says what
+---| "conflict" # something else is there than was expected
 ---| "memory" # none left
 ---| "system" # anything else; err says what
 ---| "error" # a task raised an error; err says which
