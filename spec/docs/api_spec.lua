@@ -15,6 +15,8 @@ local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwir
   "lua/moonwire/ftp" }
 local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
   "lua/moonwire/maildir", "lua/moonwire/mail" }
+  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/redis",
+}
 
 local function files(folder, pattern)
   local found = {}
@@ -487,6 +489,7 @@ describe("the documentation of the API", function()
       end,
       tftp_options = function(options) require "moonwire.tftp".put("x", "x", "", options) end,
       tftp_get_options = function(options) require "moonwire.tftp".get("x", "x", options) end,
+      redis_options = function(options) require "moonwire.redis".connect("redis://x", options) end,
       file_lock_options = function(options) file.lock("/", options) end,
       ["http.basic_options"] = auth.basic,
       ["http.bearer_options"] = auth.bearer,
