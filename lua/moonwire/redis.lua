@@ -27,12 +27,13 @@ redis.null = NULL
 ---@field delay_most? number seconds that a server which fails is left alone at most; default 10
 ---@field ping_interval? number seconds of silence after which a subscription asks its server; default 30
 ---@field max? integer bytes of a reply at most; default 16777216
+---@field cluster? boolean follow redirections to other servers of a cluster; default false
 ---@field connections? integer at once besides the shared one and those of subscriptions; default 16
 
 local KNOWN <const> = {
   user = "string", password = "string", database = "any", name = "string", tls = "table",
   protocol = { [2] = true, [3] = true }, timeout = "any", connect_timeout = "any", delay_most = "any",
-  ping_interval = "any", max = "integer", connections = "integer",
+  ping_interval = "any", max = "integer", connections = "integer", cluster = "boolean",
 }
 local DEFAULTS <const> = {
   timeout = 10, connect_timeout = 5, delay_most = 10, ping_interval = 30, max = 1 << 24, connections = 16,

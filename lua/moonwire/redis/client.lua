@@ -1,4 +1,5 @@
 --- Clients of Redis. Scripts get them from moonwire.redis.
+local Cluster = require "moonwire.redis.cluster"
 local Subscription = require "moonwire.redis.subscription"
 local check = require "moonwire.check"
 local codec = require "moonwire.codec"
@@ -10,6 +11,7 @@ local dial = require "moonwire.redis.dial"
 local reply = require "moonwire.redis.reply"
 
 local NULL <const> = core.json.null
+local REDIRECTIONS_MOST <const> = 5 -- of a command that waits
 local DIGESTS_MOST <const> = 1000 -- of scripts, that a client remembers
 -- What a client of `exclusive` has in place of a connection once the function has ended.
 local ENDED <const> = { exchange = function() return nil, "closed", "closed" end }
@@ -18,6 +20,7 @@ local MULTI <const>, EXEC <const> = command.encode { "MULTI" }, command.encode {
 ---@class moonwire.redis_client
 ---@field private settings table
 ---@field private connections moonwire.redis.connections
+---@field private cluster? moonwire.redis.cluster
 ---@field private own? moonwire.redis.link of a client that `exclusive` has made
 ---@field private state? string of that connection: see command.next_state
 ---@field private digests table<string, string>
@@ -28,8 +31,10 @@ Client.__index = Client
 ---@param settings table
 ---@return moonwire.redis_client
 function Client.new(settings)
+  local home = connections.new(settings)
   return setmetatable({
-    settings = settings, connections = connections.new(settings), digests = {}, digest_count = 0,
+    settings = settings, connections = home, digests = {}, digest_count = 0,
+    cluster = settings.cluster and Cluster.new(settings, home) or nil,
   }, Client)
 end
 
@@ -54,8 +59,15 @@ local function exchange(self, bytes, count, seconds)
   return link:exchange(bytes, count, seconds or self.settings.timeout)
 end
 
-local function call(self, bytes, seconds)
-  local replies, err, code = exchange(self, bytes, 1, seconds)
+-- The replies to one command; in a cluster, of the server that has its key.
+local function exchange_one(self, key, bytes)
+  if self.cluster then
+    return self.cluster:call(key, bytes, self.settings.timeout)
+  end
+  return exchange(self, bytes, 1)
+end
+
+local function first_result(replies, err, code)
   if not replies then
     return nil, err, code
   end
@@ -67,37 +79,47 @@ local function note(self, parts)
   self.state = self.own and command.next_state(self.state, parts)
 end
 
--- Bytes of a command; or nil, which argument is wrong, and why.
-local function prepare(self, parts)
-  local bytes, position, problem = command.encode(parts)
-  problem = problem or command.problem(parts)
-  if not problem and not self.own and command.is_of_connection(parts) then
-    problem = parts[1]:upper() .. " is about one connection: call it in client:exclusive"
-  end
-  return not problem and bytes or nil, position or 1, problem
+local function with_own(self, node, link, fn, ...)
+  local own = setmetatable({
+    settings = self.settings, connections = node, own = link, digests = self.digests,
+    digest_count = self.digest_count,
+  }, Client)
+  local _ <close> = setmetatable({}, { __close = function(_, problem)
+    own.own = ENDED
+    node:give(link, problem == nil and not own.state)
+  end })
+  return fn(own, ...)
 end
 
--- Bytes of a list of commands; or nil and why not.
-local function prepare_list(self, commands, prepare_one)
-  local pieces = {}
-  for index, parts in ipairs(commands) do
-    if type(parts) ~= "table" then
-      return nil, ("command %d: list expected, got %s"):format(index, type(parts))
-    end
-    local bytes, position, problem = prepare_one(self, parts)
-    if not problem and command.waits(parts) then
-      problem = parts[1]:upper() .. " waits: call it by itself"
-    end
-    if problem then
-      return nil, ("command %d, argument %d: %s"):format(index, position, problem)
-    end
-    pieces[index] = bytes
+-- Calls a function with a client that has a connection of its own to one server.
+local function apart(self, node, fn, ...)
+  local permit <close> = node:permit()
+  local link, err, code = nil, "too many connections are in use", "timeout"
+  if permit then
+    link, err, code = node:take()
   end
-  return table.concat(pieces)
+  if not link then
+    return nil, err, code
+  end
+  return with_own(self, node, link, fn, ...)
 end
 
-local function call_alone(own, bytes, seconds)
-  return call(own, bytes, seconds + own.settings.timeout)
+-- A command that waits at the server for so long; in a cluster, where its key is.
+local function exchange_waiting(self, key, bytes, seconds)
+  seconds = seconds + self.settings.timeout
+  if self.own then
+    return exchange(self, bytes, 1, seconds)
+  end
+  local node = self.cluster and self.cluster:of(key) or self.connections
+  local replies, err, code
+  for _ = 0, REDIRECTIONS_MOST do
+    replies, err, code = apart(self, node, exchange, bytes, 1, seconds)
+    node = replies and self.cluster and self.cluster:redirection(replies[1])
+    if not node then
+      break
+    end
+  end
+  return replies, err, code
 end
 
 --- Calls a command and waits for its reply, beside other tasks over one connection. Commands that wait at
@@ -111,18 +133,25 @@ end
 function Client:call(name, ...)
   check.object(self, Client, "call")
   local parts = table.pack(name, ...)
-  local bytes, position, problem = prepare(self, parts)
+  local bytes, position, problem = command.prepare(parts, self.own ~= nil)
   if not bytes then
     check.refuse(position, "call", problem)
   end
-  local seconds = command.waits(parts)
-  if not seconds then
-    note(self, parts)
-    return call(self, bytes)
-  elseif self.own then
-    return call_alone(self, bytes, seconds)
+  local seconds, key = command.waits(parts), self.cluster and command.key(parts)
+  if seconds then
+    return first_result(exchange_waiting(self, key, bytes, seconds))
   end
-  return self:exclusive(call_alone, bytes, seconds)
+  note(self, parts)
+  return first_result(exchange_one(self, key, bytes))
+end
+
+-- The first keys of commands.
+local function keys_of(commands)
+  local keys = {}
+  for index, parts in ipairs(commands) do
+    keys[index] = command.key(parts)
+  end
+  return keys
 end
 
 --- Sends commands at once and waits for all their replies. Other tasks' commands may come between.
@@ -134,21 +163,27 @@ end
 function Client:pipeline(commands)
   check.object(self, Client, "pipeline")
   check.type(commands, "table", 1, "pipeline")
-  local bytes, problem = prepare_list(self, commands, prepare)
-  if not bytes then
+  local pieces, problem = command.prepare_list(commands, self.own ~= nil)
+  if not pieces then
     check.refuse(1, "pipeline", problem)
-  elseif #commands == 0 then
+  elseif #pieces == 0 then
     return {}
+  elseif self.cluster then
+    return self.cluster:pipeline(keys_of(commands), pieces, self.settings.timeout)
   end
   for _, parts in ipairs(commands) do
     note(self, parts)
   end
-  return exchange(self, bytes, #commands)
+  return exchange(self, table.concat(pieces), #pieces)
 end
 
--- Within MULTI and EXEC nothing may be about the connection.
-local function prepare_inner(_, parts)
-  return prepare({}, parts)
+local function exchange_transaction(self, commands, pieces)
+  local bytes, count = MULTI .. table.concat(pieces) .. EXEC, #pieces + 2
+  if self.cluster then
+    local key = commands[1] and command.key(commands[1])
+    return self.cluster:transaction(key, bytes, count, self.settings.timeout)
+  end
+  return exchange(self, bytes, count)
 end
 
 -- The reply to EXEC; when that tells of a command that was refused, the first refusal.
@@ -176,12 +211,12 @@ end
 function Client:transaction(commands)
   check.object(self, Client, "transaction")
   check.type(commands, "table", 1, "transaction")
-  local bytes, problem = prepare_list(self, commands, prepare_inner)
-  if not bytes then
+  local pieces, problem = command.prepare_list(commands) -- within it nothing may be about the connection
+  if not pieces then
     check.refuse(1, "transaction", problem)
   end
   note(self, { "EXEC" })
-  local replies, err, code = exchange(self, MULTI .. bytes .. EXEC, #commands + 2)
+  local replies, err, code = exchange_transaction(self, commands, pieces)
   if not replies then
     return nil, err, code
   end
@@ -200,19 +235,6 @@ local function digest_of(self, source)
   return digest
 end
 
--- The command with what stands for the script; or nil, which argument is wrong, and why.
-local function prepare_script(name, script, keys, arguments)
-  local parts = { name, script, #keys }
-  table.move(keys, 1, #keys, 4, parts)
-  table.move(arguments, 1, #arguments, #parts + 1, parts)
-  local bytes, position, problem = command.encode(parts)
-  if not bytes then
-    local is_key = position <= #keys + 3
-    return nil, is_key and 2 or 3, ("[%d]: %s"):format(position - 3 - (is_key and 0 or #keys), problem)
-  end
-  return bytes
-end
-
 --- Has a script of Redis carried out (EVALSHA), which is sent whole when the server does not know it (EVAL).
 ---@param source string text of the script
 ---@param keys string[] KEYS in it: the keys that it touches
@@ -226,30 +248,17 @@ function Client:script(source, keys, arguments)
   check.type(source, "string", 1, "script")
   check.type(keys, "table", 2, "script")
   check.type(arguments or {}, "table", 3, "script")
-  local bytes, position, problem = prepare_script("EVALSHA", digest_of(self, source), keys, arguments or {})
+  local bytes, position, problem = command.prepare_script("EVALSHA", digest_of(self, source), keys,
+    arguments or {})
   if not bytes then
     check.refuse(position, "script", problem)
   end
-  local replies, err, code = exchange(self, bytes, 1)
+  local replies, err, code = exchange_one(self, keys[1], bytes)
   if replies and reply.is_error(replies[1]) and replies[1].kind == "NOSCRIPT" then
-    replies, err, code = exchange(self, prepare_script("EVAL", source, keys, arguments or {}), 1)
+    bytes = command.prepare_script("EVAL", source, keys, arguments or {})
+    replies, err, code = exchange_one(self, keys[1], bytes)
   end
-  if not replies then
-    return nil, err, code
-  end
-  return result(replies[1])
-end
-
-local function with_own(self, link, fn, ...)
-  local own = setmetatable({
-    settings = self.settings, connections = self.connections, own = link, digests = self.digests,
-    digest_count = self.digest_count,
-  }, Client)
-  local _ <close> = setmetatable({}, { __close = function(_, problem)
-    own.own = ENDED
-    self.connections:give(link, problem == nil and not own.state)
-  end })
-  return fn(own, ...)
+  return first_result(replies, err, code)
 end
 
 --- Calls a function with a client that has a connection of its own, for as long as the function runs: for
@@ -267,15 +276,7 @@ function Client:exclusive(fn, ...)
   if self.own then
     return fn(self, ...)
   end
-  local permit <close> = self.connections:permit()
-  local link, err, code = nil, "too many connections are in use", "timeout"
-  if permit then
-    link, err, code = self.connections:take()
-  end
-  if not link then
-    return nil, err, code
-  end
-  return with_own(self, link, fn, ...)
+  return apart(self, self.connections, fn, ...)
 end
 
 local function subscribe(self, word, names)
@@ -320,6 +321,9 @@ function Client:close()
   check.object(self, Client, "close")
   if not self.own then
     self.connections:close()
+  end
+  if self.cluster then
+    self.cluster:close()
   end
 end
 

@@ -72,19 +72,24 @@ local function name_of(parts)
   return name == "CLIENT" and type(parts[2]) == "string" and name .. " " .. parts[2]:upper() or name
 end
 
---- Why a command cannot be given at all; nil: it can.
+--- A command as it goes over the connection, unless a script may not give it.
 ---@param parts table
+---@param is_own? boolean over a connection of the task's own
+---@return string? bytes
+---@return integer? position of what is wrong
 ---@return string? problem
-function command.problem(parts)
+function command.prepare(parts, is_own)
+  local bytes, position, problem = command.encode(parts)
+  if not bytes then
+    return nil, position, problem
+  end
   local name = name_of(parts)
-  return NEVER[name] and name .. " cannot be called: the client does that itself" or nil
-end
-
---- Whether a command is about the connection that it is given over.
----@param parts table
----@return boolean
-function command.is_of_connection(parts)
-  return STATES[name_of(parts)] ~= nil
+  if NEVER[name] then
+    return nil, 1, name .. " cannot be called: the client does that itself"
+  elseif STATES[name] and not is_own then
+    return nil, 1, name .. " is about one connection: call it in client:exclusive"
+  end
+  return bytes
 end
 
 --- The state of a connection after a command.
@@ -121,6 +126,71 @@ function command.waits(parts)
     local given = tonumber(parts[place < 0 and count + 1 + place or place]) or 0
     return given > 0 and given / unit or math.huge
   end
+end
+
+--- A list of commands, none of which may wait.
+---@param commands table[]
+---@param is_own? boolean
+---@return string[]? pieces
+---@return string? problem
+function command.prepare_list(commands, is_own)
+  local pieces = {}
+  for index, parts in ipairs(commands) do
+    if type(parts) ~= "table" then
+      return nil, ("command %d: list expected, got %s"):format(index, type(parts))
+    end
+    local bytes, position, problem = command.prepare(parts, is_own)
+    if bytes and command.waits(parts) then
+      position, problem = 1, name_of(parts) .. " waits: call it by itself"
+    end
+    if problem then
+      return nil, ("command %d, argument %d: %s"):format(index, position, problem)
+    end
+    pieces[index] = bytes
+  end
+  return pieces
+end
+
+--- The command that carries out a script.
+---@param name "EVAL"|"EVALSHA"
+---@param script string its text or digest
+---@param keys table
+---@param arguments table
+---@return string? bytes
+---@return integer? position of the list that is wrong, as an argument of client:script
+---@return string? problem
+function command.prepare_script(name, script, keys, arguments)
+  local parts = { name, script, #keys }
+  table.move(keys, 1, #keys, 4, parts)
+  table.move(arguments, 1, #arguments, #parts + 1, parts)
+  local bytes, position, problem = command.encode(parts)
+  if not bytes then
+    local is_key = position <= #keys + 3
+    return nil, is_key and 2 or 3, ("[%d]: %s"):format(position - 3 - (is_key and 0 or #keys), problem)
+  end
+  return bytes
+end
+
+-- Where the first key stands, when it is not the first argument.
+local KEYS <const> = {
+  EVAL = 4, EVALSHA = 4, EVAL_RO = 4, EVALSHA_RO = 4, FCALL = 4, FCALL_RO = 4, BLMPOP = 4, BZMPOP = 4,
+  LMPOP = 3, ZMPOP = 3, SINTERCARD = 3, ZUNION = 3, ZINTER = 3, ZDIFF = 3, ZINTERCARD = 3, OBJECT = 3,
+  MEMORY = 3, XGROUP = 3, XINFO = 3, BITOP = 3,
+}
+
+--- The first key of a command, for a cluster: a guess, which a wrong server sets right.
+---@param parts table
+---@return string|number|nil
+function command.key(parts)
+  local name = name_of(parts)
+  if STREAM_READS[name] then
+    for index = 2, #parts do
+      if type(parts[index]) == "string" and parts[index]:upper() == "STREAMS" then
+        return parts[index + 1]
+      end
+    end
+  end
+  return parts[KEYS[name] or 2]
 end
 
 return command
