@@ -74,6 +74,8 @@ function redis.connect(url, options)
   local settings, err, code = address.parse(url)
   if not settings then
     return nil, err, code
+  elseif options and options.tls and not settings.address:find("^tls:") then
+    check.refuse(2, "connect", "option 'tls' goes with a rediss:// URL")
   end
   for _, source in ipairs { DEFAULTS, options or {} } do
     for key, value in next, source do

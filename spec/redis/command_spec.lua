@@ -87,6 +87,7 @@ describe("options of a client", function()
     for _, options in ipairs {
       { no_such = 1 }, { timeout = 0 }, { timeout = "1" }, { connect_timeout = false }, { database = -1 },
       { database = 1.5 }, { protocol = 4 }, { name = "a b" }, { max = 0 }, { connections = 0 }, { user = 1 },
+      { tls = {} }, { cluster = 1 },
     } do
       local ok, message = pcall(redis.connect, "redis://h", options)
       assert.is_false(ok)

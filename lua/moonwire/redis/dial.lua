@@ -94,7 +94,8 @@ end
 function dial.open(settings)
   local due = core.now() + settings.connect_timeout
   local stream, err, code = net.connect(settings.address, {
-    timeout = settings.connect_timeout, tls = settings.tls, keepalive = not settings.address:find("^unix:"),
+    timeout = settings.connect_timeout, write_timeout = settings.timeout, tls = settings.tls,
+    keepalive = not settings.address:find("^unix:"),
   })
   if not stream then
     return nil, err, code

@@ -212,13 +212,24 @@ function Link:is_idle()
   return self.first > self.last
 end
 
---- Whether commands can be sent. One that rests is looked at: its server may have left meanwhile.
+local function rests(self)
+  return not self.fault and not self.reading and self:is_idle() and core.now() > self.used
+end
+
+local function look(self)
+  if rests(self) then
+    local _ <close> = setmetatable({ link = self, request = { leads = true } }, Guard)
+    self.reading, self.used = true, core.now()
+    read(self, 0)
+  end
+end
+
+--- Whether commands can be sent. One that rests is looked at: its server may have left meanwhile. Nobody
+--- sends until that is known.
 ---@return boolean
 function Link:is_alive()
-  if not self.fault and not self.reading and self:is_idle() and core.now() > self.used then
-    local _ <close> = setmetatable({ link = self, request = { leads = true } }, Guard)
-    self.reading = true
-    read(self, 0)
+  if rests(self) then
+    self.turn:with(look, self)
   end
   return self.fault == nil
 end
