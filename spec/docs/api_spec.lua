@@ -366,6 +366,7 @@ describe("the documentation of the API", function()
     local bus, compress = require "moonwire.bus", require "moonwire.compress"
     local websocket = require "moonwire.websocket"
     local ftp_client = require "moonwire.ftp.client".methods
+    local store, websocket = require "moonwire.store", require "moonwire.websocket"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"
     local maildir = require "moonwire.maildir"
     local a, b = net.pair()
@@ -462,6 +463,9 @@ describe("the documentation of the API", function()
       file_remove_options = function(options) file.remove("/no/such/file", options) end,
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
+      store_set_options = function(options) store.set("a", 1, options) end,
+      store_expire_options = function(options) store.incr("a", 1, options) end,
+      store_scan_options = function(options) store.scan("a", options) end,
       subscribe_options = function(options) bus.subscribe("a", options) end,
       encode_options = function(options) compress.gzip("", options) end,
       decoder_options = function(options) compress.decoder("gzip", options) end,
