@@ -239,7 +239,7 @@ return function(name, open, options)
         local function is_out() return select(3, small:get "k1") == "not_found" end
         assert.is_true(condition.wait_until(is_out, 20))
         for i = 1, 50 do
-          assert.is_true(small:set("again" .. i, text))
+          assert.is_true(condition.wait_until(function() return small:set("again" .. i, text) end, 20))
         end
         repeat
           count = count + 1

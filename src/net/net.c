@@ -26,6 +26,7 @@ struct mw_net *mw_net_new(struct mw_loop *loop) {
     net->loop = loop;
     mw_buf_pool_init(&net->pool, POOLED_BUFFERS);
     mw_list_init(&net->closing);
+    mw_list_init(&net->stores);
     return net;
 }
 

@@ -24,6 +24,7 @@ struct mw_net {
     struct mw_stream *dirty;  /* streams with output that was not sent yet */
     unsigned dirty_count;
     struct mw_list closing;   /* streams whose owner has left, output still leaving */
+    struct mw_list stores;    /* open ones (net/store.h) */
     size_t streams;           /* open ones, those that are closing included */
     void (*on_drained)(void *context); /* NULL: nobody awaits it */
     void *drained_context;

@@ -25,6 +25,7 @@
 #include "script/l_resolver.h"
 #include "script/l_scratch.h"
 #include "script/l_signal.h"
+#include "script/l_store.h"
 #include "script/l_stream.h"
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
@@ -131,6 +132,7 @@ static int open_core(lua_State *L) {
     mw_l_json_open(L);
     mw_l_data_open(L);
     mw_l_bus_open(L);
+    mw_l_store_open(L);
     mw_l_http_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);

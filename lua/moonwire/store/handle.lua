@@ -279,6 +279,8 @@ function Store:close()
   self.backend:close()
 end
 
+Store.__close = Store.close
+
 function Store:__tostring()
   return ("%s: %s"):format(Store.__name, self.url:gsub("//[^/@]*@", "//"))
 end
