@@ -46,6 +46,10 @@
 --  listen = "tcp://127.0.0.1:9464", -- where they can be fetched, by a service "metrics"; without it nowhere
 --}
 
+-- Where moonwire.store keeps keys: "lmdb:" until the daemon stops, "lmdb:///var/lib/moonwire/store" for
+-- longer; "?size=256M" behind it is how much it may hold, instead of 64M.
+--store = "lmdb:"
+
 -- More files, as one for each service; it is no fault when there is none.
 --include "conf.d/*.lua"
 

@@ -6,8 +6,9 @@
 --- Functions of this module work on the default store; store.open gives others, with the same functions as
 --- methods.
 local Store = require "moonwire.store.handle"
-local address = require "moonwire.store.address"
+local backend = require "moonwire.store.backend"
 local check = require "moonwire.check"
+local core = require "moonwire.core"
 
 local store = {}
 
@@ -22,30 +23,6 @@ local store = {}
 ---@field max? integer keys at most; default 1000
 ---@field after? string begins behind this key
 
-local DEFAULT <const> = "memory:"
-
--- The backend of a URL and its parts; nil, problem.
-local function find(url)
-  local of, problem = address.split(url)
-  if not of then
-    return nil, problem
-  end
-  local name = "moonwire.store." .. of.scheme
-  local found, backend = pcall(require, name)
-  if not found and tostring(backend):find(("module '%s' not found"):format(name), 1, true) then
-    return nil, ("there is no store of the kind '%s:'"):format(of.scheme)
-  elseif not found then
-    error(backend, 0)
-  elseif type(backend) ~= "table" or not backend.check then
-    return nil, ("there is no store of the kind '%s:'"):format(of.scheme)
-  end
-  problem = backend.check(of)
-  if problem then
-    return nil, problem
-  end
-  return backend, of
-end
-
 --- Opens a store. Nothing is connected before the first use.
 ---@param url string "memory:", "lmdb:///var/lib/moonwire/store?size=256M", "redis://cache.example"
 ---@return moonwire.store?
@@ -53,24 +30,38 @@ end
 ---@return moonwire.code?
 function store.open(url)
   check.type(url, "string", 1, "open")
-  local backend, of = find(url)
-  if not backend then
+  local module, of = backend.find(url)
+  if not module then
     check.refuse(1, "open", of)
   end
-  local opened, err, code = backend.open(of)
+  local opened, err, code = module.open(of)
   if not opened then
     return nil, err, code
   end
   return Store.new(opened, url)
 end
 
+-- The folder is that of an address that names none.
+local function open_default()
+  local url, folder = core.store.default()
+  local module, of = backend.find(url or "memory:")
+  local opened, err, code
+  if module then
+    opened, err, code = module.open(of, folder)
+  else
+    err, code = ("open store %s: %s"):format(url, of), "invalid"
+  end
+  if not opened then
+    error(core.fault(code, err), 0)
+  end
+  return Store.new(opened, url or "memory:")
+end
+
 local default
 
 -- Opened at the first use; raises a fault when it cannot be.
 local function get_default()
-  if not default then
-    default = assert(store.open(DEFAULT))
-  end
+  default = default or open_default()
   return default
 end
 

@@ -23,7 +23,7 @@ describe("the options of the daemon", function()
     assert.are.same({
       control = "/run/moonwire/control.sock", drain = 30, stuck = 5, reload_timeout = 30, processes = false,
       restart = { budget = 10, within = 60, most = 10 },
-      log = { level = "info", format = "text", to = "auto" }, metrics = {},
+      log = { level = "info", format = "text", to = "auto" }, metrics = {}, store = "lmdb:",
     }, daemon)
   end)
 
@@ -34,13 +34,20 @@ describe("the options of the daemon", function()
       restart = { budget = 3 }
       log = { level = "debug", to = "/var/log/moonwire.log" }
       metrics = { listen = "tcp://[::1]:9464" }
+      store = "lmdb:///tmp/store?size=1G"
     ]]).daemon
     assert.are.same({
       workers = 3, control = "/tmp/x.sock", user = "moonwire", group = "adm", drain = 0, stuck = 0.75,
       reload_timeout = 60, restart = { budget = 3, within = 60, most = 10 }, processes = false,
       log = { level = "debug", format = "text", to = "/var/log/moonwire.log" },
-      metrics = { listen = "tcp://[::1]:9464" },
+      metrics = { listen = "tcp://[::1]:9464" }, store = "lmdb:///tmp/store?size=1G",
     }, daemon)
+  end)
+
+  it("have a store that workers share", function()
+    is_faulty("1: store: there is no store of the kind 'nosuch:'", 'store = "nosuch:x"')
+    is_faulty("1: store: memory: is not shared by workers", 'store = "memory:"')
+    is_faulty('1: store: size: from 1M to 1T expected (such as "64M"), got "1K"', 'store = "lmdb:?size=1K"')
   end)
 
   it("may be read, and set again", function()
@@ -58,7 +65,7 @@ describe("the options of the daemon", function()
     is_faulty("1: unknown key 'log.lvl'; did you mean 'level'?", "log = { lvl = 'debug' }")
     is_faulty("1: unknown key 'log.banana' (known: level, format, to)", "log = { banana = 1 }")
     is_faulty([[1: script is an option of services: service "NAME" { script = … }]], "script = 'x.lua'")
-    assert.matches("unknown key 'banana' %(known: workers, control, .*metrics%)", fault("banana = 1"))
+    assert.matches("unknown key 'banana' %(known: workers, control, .*store%)", fault("banana = 1"))
   end)
 
   it("have wrong values refused, with what is expected", function()

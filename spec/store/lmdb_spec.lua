@@ -84,9 +84,11 @@ describe("a store, lmdb,", function()
         condition.wait_until(function() return victim:status() end, 20)
         victim:stop()
       end
+      -- Who was killed right behind a change has not told readers of it: the next writer does.
       local count = opened:get "count"
-      assert.are.equal(count + 1, opened:incr "count")
-      before = count + 1
+      before = opened:incr "count"
+      assert.is_true(before == count + 1 or before == count + 2)
+      assert.are.equal(before, opened:get "count")
       local texts = 0
       for _, text in opened:scan "text/" do
         assert.are.equal(3000, #text)

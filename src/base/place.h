@@ -10,6 +10,8 @@ struct mw_tls_tickets;
 struct mw_place {
     int worker, workers;   /* its number, from 1, and how many there are */
     int channel;           /* descriptor of its end of the channel (net/channel.h, proto/order.h) */
+    const char *store;        /* URL of the default store, as in the config; NULL: none */
+    const char *store_folder; /* for one without a path: is there, and the worker's; NULL: none */
     struct mw_pulse *pulse;           /* shared with the supervisor, who looks whether the loop turns (loop/loop.h) */
     struct mw_metrics *metrics;       /* shared by all (base/metric.h) */
     struct mw_admissions *admissions; /* shared by all (net/admission.h) */

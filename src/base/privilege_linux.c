@@ -145,6 +145,21 @@ bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fau
     return true;
 }
 
+bool mw_privilege_give(int fd, const char *user, const char *group, struct mw_fault *fault) {
+    struct identity identity;
+    if (!user || geteuid() != 0) {
+        return true;
+    }
+    if (!find_user(&identity, user, group == NULL, fault) || (group && !find_group(&identity, group, fault))) {
+        return false;
+    }
+    if (fchown(fd, identity.uid, identity.gid) != 0) {
+        mw_fault_set(fault, errno, "give a file to user", user);
+        return false;
+    }
+    return true;
+}
+
 bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault) {
     if (getuid() != 0 && geteuid() != 0) {
         return true;

@@ -11,6 +11,9 @@
  * Threads that are there already keep their rights: call it before any is started. */
 bool mw_privilege_drop(const char *user, const char *group, struct mw_fault *fault);
 
+/* Gives a file of ours to `user` and `group` as above; nothing to do unless root calls and `user` is not NULL. */
+bool mw_privilege_give(int fd, const char *user, const char *group, struct mw_fault *fault);
+
 /* Whether this process is not root; `user`, who it was to become, or NULL, is for the fault. */
 bool mw_privilege_is_without_root(const char *user, struct mw_fault *fault);
 

@@ -38,6 +38,7 @@ void mw_settings_read(struct mw_settings *settings, const struct mw_value *daemo
         .processes = mw_value_boolean(daemon, "processes", false),
     };
     mw_value_string(daemon, "control", settings->control, sizeof settings->control);
+    mw_value_string(daemon, "store", settings->store, sizeof settings->store);
     mw_value_string(daemon, "user", settings->user, sizeof settings->user);
     mw_value_string(daemon, "group", settings->group, sizeof settings->group);
     read_restart(settings, &restart);

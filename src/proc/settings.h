@@ -18,6 +18,7 @@ struct mw_settings {
     double within, most;   /* `most`: the longest rest before it is started again, seconds */
     bool processes;        /* some service may start programs */
     char control[PATH_MAX]; /* path of the control socket; "": none */
+    char store[PATH_MAX];   /* URL of the default store */
     char user[MW_USER_NAME], group[MW_USER_NAME]; /* "": none */
     int log_level; /* enum mw_log_level */
     bool log_json;

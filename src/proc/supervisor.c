@@ -154,8 +154,8 @@ static void take_settings(struct mw_supervisor *supervisor, const struct mw_sett
     struct mw_settings *ours = &supervisor->settings;
     if (settings->workers != ours->workers || strcmp(settings->control, ours->control) != 0 ||
         strcmp(settings->user, ours->user) != 0 || strcmp(settings->group, ours->group) != 0 ||
-        settings->log_json != ours->log_json) {
-        mw_log(MW_LOG_WARN, "other workers, control, user, group or log.format take effect with a restart only");
+        strcmp(settings->store, ours->store) != 0 || settings->log_json != ours->log_json) {
+        mw_log(MW_LOG_WARN, "other workers, control, user, group, store or log.format take effect with a restart only");
     }
     if (settings->processes && !ours->processes) {
         mw_log(MW_LOG_WARN, "a service is the first to have processes = true: it can start programs after a restart only");
@@ -282,6 +282,16 @@ static bool open_workers(struct mw_supervisor *supervisor, struct mw_fault *faul
     return supervisor->workers || with_fault(fault, "share memory with", "workers");
 }
 
+static bool open_store(struct mw_supervisor *supervisor, struct mw_fault *fault) {
+    supervisor->store = mw_store_folder_open(&supervisor->settings, fault);
+    if (!supervisor->store) {
+        return false;
+    }
+    supervisor->workers->options.store = mw_store_folder_url(supervisor->store);
+    supervisor->workers->options.store_folder = mw_store_folder_path(supervisor->store);
+    return true;
+}
+
 static bool open_generations(struct mw_supervisor *supervisor, struct mw_fault *fault) {
     supervisor->asking = mw_asking_new(supervisor->loop, supervisor->workers);
     struct mw_generations_options options = {
@@ -351,9 +361,8 @@ static bool take_steps(struct mw_supervisor *supervisor, boot_step *const steps[
 }
 
 static boot_step *const with_plan[] = {
-    open_log,     open_sockets,     open_workers,   open_generations,
-    open_renewal, mw_operator_open, start_watching, start_workers,
-    show_life,
+    open_log,     open_sockets,     open_workers,   open_generations, open_renewal, mw_operator_open,
+    open_store,   start_watching,   start_workers,  show_life,
 };
 
 static void on_first_plan(void *owner, struct mw_plan *plan, const char *fault) {
@@ -448,6 +457,7 @@ static void close_parts(struct mw_supervisor *supervisor) {
     if (supervisor->sockets) {
         mw_sockets_free(supervisor->sockets);
     }
+    mw_store_folder_close(supervisor->store);
     mw_drains_free(&supervisor->drains);
 }
 

@@ -10,6 +10,7 @@
 #include "proc/generation.h"
 #include "proc/probe.h"
 #include "proc/renewal.h"
+#include "proc/store_folder.h"
 #include "proc/supervisor.h"
 #include "proc/systemd.h"
 #include "proc/watch.h"
@@ -28,6 +29,7 @@ struct mw_supervisor {
     struct mw_systemd *systemd;
     struct mw_signal *signals[MW_SUPERVISOR_SIGNALS];
     struct mw_settings settings;
+    struct mw_store_folder *store; /* where the store is; NULL: not known yet */
     struct mw_probe *probe; /* the first */
     struct mw_sockets *sockets;
     struct mw_workers *workers;

@@ -37,6 +37,8 @@ static int run(void *context, int channel) {
         .worker = worker->number,
         .workers = workers->count,
         .channel = channel,
+        .store = workers->options.store,
+        .store_folder = workers->options.store_folder,
         .pulse = &workers->beats->of[worker->number - 1].pulse,
         .metrics = workers->metrics,
         .admissions = workers->admissions,

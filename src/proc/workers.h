@@ -57,6 +57,7 @@ struct mw_workers_events {
 };
 
 struct mw_workers_options {
+    const char *store, *store_folder; /* see base/place.h */
     const struct mw_settings *settings; /* read when they are needed; the number of workers stays what it was */
     int (*main)(const struct mw_place *place);
     const struct mw_workers_events *events;

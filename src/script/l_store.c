@@ -232,7 +232,15 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {{"__gc", store_close}, {"__close", store_close}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"open", store_open}, {NULL, NULL}};
+/* default() → url | nil, folder | nil */
+static int store_default(lua_State *L) {
+    const struct mw_sched *sched = mw_sched_of(L);
+    lua_pushstring(L, sched->store);
+    lua_pushstring(L, sched->store_folder);
+    return 2;
+}
+
+static const luaL_Reg functions[] = {{"open", store_open}, {"default", store_default}, {NULL, NULL}};
 
 void mw_l_store_open(lua_State *L) {
     mw_new_type(L, TYPE, methods, metamethods);

@@ -18,6 +18,7 @@ struct mw_sched {
     struct mw_work settle; /* see mw_sched_settle */
     struct mw_metrics *metrics; /* of all workers; NULL until there are any, see mw_state_metrics */
     struct mw_tls_tickets *tickets; /* of all workers; NULL until there are any, see mw_state_tickets */
+    const char *store, *store_folder; /* where the default store is, see base/place.h; NULL: nothing was said */
     struct mw_bus *bus; /* of all states of the process; NULL until there is one, see mw_state_bus */
     struct mw_task *running;
     lua_State *innermost; /* the coroutine of the script's that runs in it; NULL: the task's own thread */

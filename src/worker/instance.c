@@ -146,6 +146,8 @@ static bool start(struct mw_instance *instance, struct mw_fault *fault) {
     state->sched.name = instance->host->name;
     state->sched.metrics = daemon->place->metrics;
     state->sched.bus = daemon->bus;
+    state->sched.store = daemon->place->store;
+    state->sched.store_folder = daemon->place->store_folder;
     state->sched.tickets = daemon->place->tickets;
     set_limits(instance, state);
     mw_guard_add(daemon->guard, &state->sched);

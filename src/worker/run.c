@@ -106,6 +106,7 @@ static bool open_worker(struct worker *worker, const struct mw_worker_options *o
     struct mw_state_limits limits = {.cpu = options->cpu_limit, .memory = options->memory_limit};
     mw_state_set_limits(worker->state, &limits);
     mw_guard_add(worker->guard, &worker->state->sched);
+    worker->state->sched.store = options->store;
     mw_loop_children(worker->loop)->descriptors = worker->descriptors;
     worker->state->sched.on_idle = on_idle;
     worker->state->sched.idle_context = worker;

@@ -4,6 +4,7 @@ local kind = require "moonwire.config.kind"
 local listener = require "moonwire.config.listener"
 local network = require "moonwire.config.network"
 local plain = require "moonwire.config.plain"
+local store = require "moonwire.config.store"
 local tls = require "moonwire.config.tls"
 
 local schema = {}
@@ -93,6 +94,8 @@ schema.daemon = {
   { name = "log", kind = kind.options(log), default = {},
     why = "the log of the daemon and all its services" },
   { name = "metrics", kind = kind.options(metrics), default = {}, why = "counters for Prometheus" },
+  { name = "store", kind = store.kind, default = "lmdb:",
+    why = "where moonwire.store keeps keys; lmdb: until the daemon stops" },
 }
 
 local limits = {

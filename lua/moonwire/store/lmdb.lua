@@ -21,11 +21,18 @@ function lmdb.check(of)
 end
 
 ---@param of moonwire.store.address
+---@param folder? string for an address without a path
 ---@return moonwire.store.backend?
 ---@return string? err
 ---@return moonwire.code?
-function lmdb.open(of)
-  return core.store.open(of.rest:sub(3), address.size(of, SIZE), true)
+function lmdb.open(of, folder)
+  local size = address.size(of, SIZE)
+  if of.rest ~= "" then
+    return core.store.open(of.rest:sub(3), size, true)
+  elseif not folder then
+    return nil, "open store lmdb: it has no path, as it may in the config alone", "invalid"
+  end
+  return core.store.open(folder, size, false)
 end
 
 return lmdb
