@@ -110,6 +110,56 @@ describe("a store, lmdb,", function()
     assert.are.same({ 1, 2 }, third:get "a")
   end)
 
+  -- As after a fall of the machine: what has not reached the disk is anything.
+  local function fall(place)
+    assert(place:read "store/saved.mdb")
+    place:write("store/live.mdb", ("\xff"):rep(100000))
+    place:write("store/boot", "another")
+  end
+
+  it("begins from what was saved when the machine has fallen", function()
+    local at = url()
+    local place = places[#places]
+    local first = assert(store.open(at))
+    for i = 1, 500 do
+      first:set("k" .. i, ("x"):rep(i))
+    end
+    first:set("past", 1, { expire = 0.001 })
+    first:close()
+    fall(place)
+    local second = assert(store.open(at))
+    for i = 1, 500 do
+      assert.are.equal(("x"):rep(i), second:get("k" .. i))
+    end
+    assert.are.equal(1, second:incr "count")
+    second:close()
+    fall(place)
+    local last <close> = assert(store.open(at))
+    assert.are.equal(1, last:get "count")
+  end)
+
+  it("is saved while it is open, soon after a change", function()
+    local at = url()
+    local place = places[#places]
+    local opened <close> = assert(store.open(at))
+    opened:set("a", ("marked"):rep(10))
+    local function is_saved(text)
+      return (place:read "store/saved.mdb" or ""):find(text, 1, true)
+    end
+    condition.wait_until(function() return is_saved "markedmarked" end, 30)
+    opened:set("b", ("again"):rep(10))
+    condition.wait_until(function() return is_saved "againagain" end, 30)
+  end)
+
+  it("begins empty when nothing was saved before the fall", function()
+    local at = url()
+    local place = places[#places]
+    place:write("store/live.mdb", "nonsense")
+    local opened <close> = assert(store.open(at))
+    assert.is_nil(opened:get "a")
+    assert.is_true(opened:set("a", 1))
+  end)
+
   it("says what is wrong with its address or folder", function()
     local opened, err, code = store.open "lmdb:///proc/none/store"
     assert.is_nil(opened)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { READERS_MOST = 512, MAP_SPARE = 64 * 1024 * 1024 };
 
@@ -177,6 +178,15 @@ static int open_env(struct mw_store *store) {
     return error;
 }
 
+static int open_kept(struct mw_store *store) {
+    int lock = -1, error = store->keep ? mw_store_restore(store, &lock) : 0;
+    error = error ? error : open_env(store);
+    if (lock >= 0) {
+        close(lock);
+    }
+    return error;
+}
+
 static struct mw_store *new_store(struct mw_net *net, const struct mw_store_options *options,
                                   const struct stat *status) {
     size_t length = strlen(options->folder);
@@ -205,7 +215,7 @@ struct mw_store *mw_store_open(struct mw_net *net, const struct mw_store_options
     struct mw_store *store = find_open(net, &status);
     if (!store) {
         store = new_store(net, options, &status);
-        int error = store ? open_env(store) : ENOMEM;
+        int error = store ? open_kept(store) : ENOMEM;
         if (error) {
             if (store) {
                 store->error = error;

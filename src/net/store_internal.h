@@ -30,6 +30,8 @@ struct mw_store {
     ino_t inode;
     struct mw_timer timer;  /* of the next upkeep */
     struct mw_pool_job job; /* the upkeep */
+    double pause;           /* seconds until the next one */
+    int trouble, told;      /* why the last one could not save, and what the log knows; 0: it could */
     bool under_way, restless, closing;
     char folder[];
 };
@@ -70,6 +72,16 @@ size_t mw_store_used(const struct mw_store *store, MDB_txn *txn);
 void mw_store_upkeep_init(struct mw_store *store);
 void mw_store_upkeep_soon(struct mw_store *store);
 void mw_store_upkeep_end(struct mw_store *store);
+
+/* --- what is kept over a fall of the machine (store_saved.c) --- */
+
+/* Before the file is opened: the first one after a boot begins from what was saved. `*lock` is to be closed once it is
+ * open; -1: there is none. 0 or errno. */
+int mw_store_restore(const struct mw_store *store, int *lock);
+
+/* Has the disk keep all that is there, on any thread. 0 or an error; EWOULDBLOCK unless `wait`: another process is at
+ * it. */
+int mw_store_save(const struct mw_store *store, bool wait);
 
 /* Frees it; no job is under way (store.c). */
 void mw_store_free(struct mw_store *store);

@@ -61,7 +61,8 @@ static bool make(const struct mw_store_folder *folder, const struct mw_settings 
         remove_folder(folder->path);
     }
     bool made = mkdir(folder->path, 0700) == 0;
-    int fd = made || (errno == EEXIST && !folder->passing) ? open(folder->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    bool there = made || (errno == EEXIST && !folder->passing);
+    int fd = there ? open(folder->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (fd < 0) {
         mw_fault_set(fault, errno, "make the folder of the store", folder->path);
         return false;

@@ -1,4 +1,5 @@
-/* The folder of a store that is on this machine: made by the supervisor, which may, and given to the user of the workers. */
+/* The folder of a store that is on this machine: made by the supervisor, which may, and given to the user of the
+ * workers. */
 #ifndef MW_PROC_STORE_FOLDER_H
 #define MW_PROC_STORE_FOLDER_H
 
@@ -7,8 +8,8 @@
 
 struct mw_store_folder;
 
-/* Makes the folder of a store "lmdb:", if that is what the settings name: one without a path is beside the control socket,
- * empty. After the control socket is known to be nobody else's. NULL and a fault. */
+/* Makes the folder of a store "lmdb:", if that is what the settings name: one without a path is beside the control
+ * socket, empty. After the control socket is known to be nobody else's. NULL and a fault. */
 struct mw_store_folder *mw_store_folder_open(const struct mw_settings *settings, struct mw_fault *fault);
 
 /* Removes a folder that is not to be kept. NULL is ignored. */
