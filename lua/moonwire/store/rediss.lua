@@ -1,0 +1,2 @@
+--- The backend "rediss:", which is that of Redis over TLS. Not for scripts.
+return require "moonwire.store.redis"
