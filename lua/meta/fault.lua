@@ -17,7 +17,6 @@
 ---| "unavailable" # the address is not of this machine, or no name server answers
 ---| "in_use" # somebody listens there already
 ---| "denied" # not permitted
----| "conflict" # a key of the store holds something else than was expected
 ---| "exists" # already there
 ---| "invalid" # cannot be done with this kind of thing
 ---| "unsupported" # of a type that is not taken

@@ -16,6 +16,8 @@ local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwir
 local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
   "lua/moonwire/maildir", "lua/moonwire/mail" }
   "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/redis",
+  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl", "lua/moonwire/smtp",
+  "lua/moonwire/ftp", "lua/moonwire/maildir", "lua/moonwire/mail", "lua/moonwire/redis", "lua/moonwire/chat",
 }
 
 local function files(folder, pattern)
