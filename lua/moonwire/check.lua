@@ -3,6 +3,8 @@
 ---
 --- Each of these is called by the public function itself: the error blames the
 --- line that called that one.
+local core = require "moonwire.core"
+
 local check = {}
 
 local PUBLIC_CALLER <const> = 3
@@ -31,6 +33,40 @@ end
 -- False for NaN.
 local function is_seconds(value)
   return type(value) == "number" and value >= 0
+end
+
+--- A folder of file.root.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.folder(value, position, name)
+  expect(pcall(core.file.folder_methods.is_open, value), value, "a folder of file.root", position, name)
+end
+
+--- A stream.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.stream(value, position, name)
+  local is_stream = type(value) == "userdata" and tostring(value):find "^moonwire%.stream: "
+  expect(is_stream, value, "moonwire.stream", position, name)
+end
+
+local function tried(ok, first, ...)
+  if ok then
+    return first, ...
+  end
+  local problem = type(first) == "string" and first:match "bad argument #%d+ to '[^']*' %((.*)%)$"
+  return false, problem or error(first, 0)
+end
+
+--- Calls a function that may refuse an argument which is somebody else's, such as an address: false and the
+--- problem then, for check.refuse.
+---@param fn function
+---@param ... any its arguments
+---@return any ... its results
+function check.try(fn, ...)
+  return tried(pcall(fn, ...))
 end
 
 --- The object that a method was called on.

@@ -239,8 +239,17 @@ function file.lock(name, options)
   return lock_file(function() return file.open(name, "append") end, exclusive, seconds)
 end
 
+-- Refuses what is no file or no folder, for methods that are written here, in the words of the others.
+local function expect(methods, value, name)
+  local ok, message = pcall(methods.is_open, value)
+  if not ok then
+    error((message:gsub("'%?'", "'" .. name .. "'")), 3)
+  end
+end
+
 -- The methods that are not written in C are described beside those that are, in lua/meta/file.lua.
 core.file.folder_methods.lock = function(self, name, options)
+  expect(core.file.folder_methods, self, "lock")
   if type(name) ~= "string" then
     check.refuse(1, "lock", "string expected, got " .. type(name))
   end
@@ -249,6 +258,7 @@ core.file.folder_methods.lock = function(self, name, options)
 end
 
 core.file.file_methods.lock = function(self, options)
+  expect(core.file.file_methods, self, "lock")
   local exclusive, seconds = read_lock_options(options, 1, "lock")
   return acquire(self, exclusive, seconds)
 end
@@ -293,6 +303,7 @@ local function iterate_lines(opened, max)
 end
 
 core.file.file_methods.lines = function(self, options)
+  expect(core.file.file_methods, self, "lines")
   local max = read_line_limit(options, 1, "lines")
   local ok, message = pcall(self.chunks, self) -- refuses what cannot be read, such as a file opened to write
   return ok and iterate_lines(self, max) or error(message, 2)

@@ -85,7 +85,7 @@ end
 ---@return string? err
 ---@return moonwire.code? code "too_large" (a million names, 64 folders in each other), "not_found", "denied"
 function ftp.quota(root, limit)
-  check.type(root, "userdata", 1, "quota")
+  check.folder(root, 1, "quota")
   check.count(limit, 2, "quota")
   return quota.new(root, limit)
 end
@@ -131,10 +131,14 @@ function ftp.connect(address, options)
   end
   options = options or {}
   local timeout = options.timeout
-  return client.connect(address, {
+  local connected, err, code = client.connect(address, {
     user = options.user or "anonymous", password = options.password or "anonymous@", tls = options.tls,
     active = options.active, timeout = timeout == nil and TIMEOUT_DEFAULT or timeout,
   })
+  if connected == false then
+    check.refuse(1, "connect", err)
+  end
+  return connected, err, code
 end
 
 return ftp

@@ -73,6 +73,9 @@ end
 ---@return moonwire.code? code "not_found", "denied", "invalid" (no Maildir), "full"
 function maildir.open(path, options)
   check.type(path, "string", 1, "open")
+  if path:find("\0", 1, true) then
+    check.refuse(1, "open", "a path has no zero bytes")
+  end
   check.options(options, OPEN_KNOWN, 2, "open")
   local ok, err, code = true, nil, nil
   if options and options.create then

@@ -160,11 +160,15 @@ local function read_replies(self)
   self.ended = { err, code }
 end
 
+-- Of what is no address it returns false and what is wrong with it.
 local function open(address)
-  if type(address) == "string" then
-    return net.connect(address)
+  if type(address) ~= "string" then
+    return address
   end
-  return address
+  if address:find "^udp:" then
+    return false, "not over datagrams"
+  end
+  return check.try(net.connect, address)
 end
 
 -- Says hello as a client and hears the server's.
@@ -184,8 +188,13 @@ end
 ---@return moonwire.code? code as of net.connect; "protocol": it speaks another version, or something else
 function rpc.connect(address, options)
   check.options(options, KNOWN, 2, "connect")
+  if type(address) ~= "string" then
+    check.stream(address, 1, "connect")
+  end
   local conn, err, code = open(address)
-  if not conn then
+  if conn == false then
+    check.refuse(1, "connect", err)
+  elseif not conn then
     return nil, err, code
   end
   local channel = new_channel(conn, options)

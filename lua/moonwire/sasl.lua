@@ -20,6 +20,11 @@ local CLIENT_KNOWN <const> = { user = "string", password = "string" }
 function sasl.credentials(users)
   if type(users) ~= "function" then
     check.type(users, "table", 1, "credentials")
+    for name, secret in pairs(users) do
+      if type(name) ~= "string" or type(secret) ~= "string" then
+        check.refuse(1, "credentials", "names and secrets must be strings")
+      end
+    end
   end
   return credentials.new(users)
 end

@@ -139,7 +139,12 @@ end
 ---@param peer string its sender
 function Server:answer(socket, data, peer)
   check.object(self, Server, "answer")
-  local request = server.request(socket, data, peer)
+  check.type(data, "string", 2, "answer")
+  check.type(peer, "string", 3, "answer")
+  local request, problem = check.try(server.request, socket, data, peer)
+  if request == false then
+    check.refuse(3, "answer", problem)
+  end
   local key, host = peer .. data, link.host(peer)
   if not request or self.running[key] then
     return -- doubled: it is being served
@@ -182,10 +187,7 @@ local FOLDER_KNOWN <const> = { write = "boolean", overwrite = "boolean", permiss
 ---@param options? moonwire.tftp_folder_options
 ---@return moonwire.tftp_policy
 function tftp.folder(root, options)
-  local is_folder = pcall(function() return assert(root.make_folder) end)
-  if not is_folder then
-    check.refuse(1, "folder", "a folder from file.root expected")
-  end
+  check.folder(root, 1, "folder")
   check.options(options, FOLDER_KNOWN, 2, "folder")
   return files.policy(root, options or {})
 end
@@ -241,7 +243,11 @@ function tftp.get(address, name, options)
   elseif not is_name(name) then
     check.refuse(2, "get", "a name without control bytes expected")
   end
-  return client.get(address, name, wanted)
+  local outcome, result, code = client.get(address, name, wanted)
+  if outcome == false then
+    check.refuse(1, "get", result)
+  end
+  return outcome, result, code
 end
 
 --- Gives a server a file.
@@ -262,7 +268,11 @@ function tftp.put(address, name, source, options)
   elseif not is_name(name) then
     check.refuse(2, "put", "a name without control bytes expected")
   end
-  return client.put(address, name, source, wanted)
+  local outcome, result, code = client.put(address, name, source, wanted)
+  if outcome == false then
+    check.refuse(1, "put", result)
+  end
+  return outcome, result, code
 end
 
 return tftp

@@ -79,7 +79,8 @@ local function what_lacks(lines, sent)
   for i = 1, sent do
     lacking[#lacking + 1] = not heard[i] and i or nil
   end
-  return ("%d of %d lines, not %s%s"):format(#lines, sent + 2, table.concat(lacking, ", "), lines.ended and "; it ended" or "")
+  return ("%d of %d lines, not %s%s"):format(#lines, sent + 2, table.concat(lacking, ", "),
+    lines.ended and "; it ended" or "")
 end
 
 describe("a chat whose code changes in mid-conversation", function()

@@ -9,15 +9,8 @@ local ENTRY_POINTS <const> = { ["test.main"] = true }
 -- Of modules whose parts are public.
 local FOLDERS <const> = {
   "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl",
-  "lua/moonwire/smtp",
-}
-local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
-  "lua/moonwire/ftp" }
-local FOLDERS <const> = { "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket",
-  "lua/moonwire/maildir", "lua/moonwire/mail" }
-  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/redis",
-  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl", "lua/moonwire/smtp",
-  "lua/moonwire/ftp", "lua/moonwire/maildir", "lua/moonwire/mail", "lua/moonwire/redis", "lua/moonwire/chat",
+  "lua/moonwire/smtp", "lua/moonwire/ftp", "lua/moonwire/maildir", "lua/moonwire/mail",
+  "lua/moonwire/redis",
 }
 
 local function files(folder, pattern)
@@ -366,7 +359,6 @@ describe("the documentation of the API", function()
     local signer
     local process, metrics = require "moonwire.process", require "moonwire.metrics"
     local bus, compress = require "moonwire.bus", require "moonwire.compress"
-    local websocket = require "moonwire.websocket"
     local ftp_client = require "moonwire.ftp.client".methods
     local store, websocket = require "moonwire.store", require "moonwire.websocket"
     local net, dns, file = require "moonwire.net", require "moonwire.dns", require "moonwire.file"

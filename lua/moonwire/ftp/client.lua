@@ -449,11 +449,11 @@ end
 ---@private
 function client.connect(address, options)
   local implicit = address:find("^tls:") ~= nil
-  local conn, err, code = net.connect(address, {
+  local conn, err, code = check.try(net.connect, address, {
     timeout = options.timeout, read_timeout = options.timeout, tls = implicit and (options.tls or {}) or nil,
   })
   if not conn then
-    return nil, err, code
+    return conn, err, code
   end
   local self = setmetatable({ conn = conn, options = options }, Client)
   self.tls = (options.tls or implicit) and with_name(options.tls or {}, address) or nil

@@ -1,4 +1,5 @@
 --- The users of a server, and whether a password is right. Who does not exist takes as long as who does.
+local check = require "moonwire.check"
 local crypto = require "moonwire.crypto"
 local password = require "moonwire.http.password"
 local scram = require "moonwire.sasl.scram"
@@ -92,6 +93,9 @@ end
 ---@return string? err
 ---@return moonwire.code? code "full", "timeout", "memory": it could not be told
 function Credentials:verify(user, text)
+  check.object(self, Credentials, "verify")
+  check.type(user, "string", 1, "verify")
+  check.type(text, "string", 2, "verify")
   local kept = self.find(user)
   if kept and not password.is_hash(kept) and not scram.parse(kept) then
     return crypto.equal(crypto.digest("sha256", text), crypto.digest("sha256", kept))
@@ -109,6 +113,7 @@ end
 --- Whether all users can prove with SCRAM who they are: not from a hash of another kind.
 ---@return boolean
 function Credentials:has_scram()
+  check.object(self, Credentials, "has_scram")
   return not self.has_hashes
 end
 
@@ -118,6 +123,8 @@ end
 ---@return string|boolean err or whether the user can match it
 ---@return moonwire.code? code "full", "timeout", "memory"
 function Credentials:scram(user)
+  check.object(self, Credentials, "scram")
+  check.type(user, "string", 1, "scram")
   local kept = self.find(user)
   local verifier = kept and scram.parse(kept)
   if verifier then

@@ -1,4 +1,5 @@
 --- Asks servers of TFTP for files, and gives them some. Not for scripts.
+local check = require "moonwire.check"
 local link = require "moonwire.tftp.link"
 local net = require "moonwire.net"
 local options = require "moonwire.tftp.options"
@@ -19,11 +20,12 @@ local function complete(address)
   return "udp://" .. (place:find("[^:]:%d+$") and place or ("%s:%d"):format(place, PORT))
 end
 
--- A socket where the answers can come from any port of the server: its transfer has one of its own.
+-- A socket where the answers can come from any port of the server: its transfer has one of its own. Of
+-- what is no address it returns false and what is wrong with it.
 local function open(address, wanted)
-  local probe, err, code = net.connect_datagram(complete(address))
+  local probe, err, code = check.try(net.connect_datagram, complete(address))
   if not probe then
-    return nil, err, code
+    return probe, err, code
   end
   local peer, host = probe:peer_address(), link.host(assert(probe:local_address()))
   probe:close()
@@ -125,7 +127,7 @@ function client.get(address, name, wanted)
   end
   local self, err, code = open(address, wanted)
   if not self then
-    return nil, err, code
+    return self, err, code
   end
   local _ <close> = self.socket
   local terms, answer
@@ -166,7 +168,7 @@ function client.put(address, name, source, wanted)
   end
   local self, err, code = open(address, wanted)
   if not self then
-    return nil, err, code
+    return self, err, code
   end
   local _ <close> = self.socket
   local terms, answer

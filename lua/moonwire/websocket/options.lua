@@ -53,9 +53,12 @@ local function deflate_problem(deflate)
       return ("option 'deflate.%s': %s expected, got %s"):format(name, DEFLATE[name], type(value))
     end
   end
-  local level, window, peer = deflate.level or 6, deflate.window or 15, deflate.peer_window or 15
-  if level < 1 or level > 9 or window < 9 or window > 15 or peer < 8 or peer > 15 or (deflate.threshold
-    or 0) < 0 then
+  local function value(name, default)
+    return rawget(deflate, name) or default
+  end
+  local level, window, peer = value("level", 6), value("window", 15), value("peer_window", 15)
+  if level < 1 or level > 9 or window < 9 or window > 15 or peer < 8 or peer > 15
+    or value("threshold", 0) < 0 then
     return "option 'deflate': out of range (level 1 to 9, window 9 to 15, peer_window 8 to 15)"
   end
 end
