@@ -43,15 +43,6 @@ function check.folder(value, position, name)
   expect(pcall(core.file.folder_methods.is_open, value), value, "a folder of file.root", position, name)
 end
 
---- A stream.
----@param value any
----@param position integer of the argument
----@param name string the function
-function check.stream(value, position, name)
-  local is_stream = type(value) == "userdata" and tostring(value):find "^moonwire%.stream: "
-  expect(is_stream, value, "moonwire.stream", position, name)
-end
-
 local function tried(ok, first, ...)
   if ok then
     return first, ...

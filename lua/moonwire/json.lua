@@ -50,6 +50,16 @@ json.array = core.json.array
 
 local LINES_KNOWN <const> = { max = "integer", depth = "integer", replace = "boolean" }
 
+local DEPTH_MOST <const> = 1000
+
+-- What is wrong with the options that decode would refuse later, and elsewhere.
+local function problem_of(options)
+  local depth = options and options.depth
+  if depth and (depth < 1 or depth > DEPTH_MOST) then
+    return ("option 'depth': %d is not within 1..%d"):format(depth, DEPTH_MOST)
+  end
+end
+
 -- For the text of a line, which is within its limit.
 local function decoding_options(options)
   options = options or {}
@@ -65,6 +75,10 @@ end
 function json.read_line(conn, options)
   check.stream(conn, 1, "read_line")
   check.options(options, LINES_KNOWN, 2, "read_line")
+  local problem = problem_of(options)
+  if problem then
+    check.refuse(2, "read_line", problem)
+  end
   local line, err, code = conn:read_line(options and options.max)
   if not line then
     return nil, err, code
@@ -80,6 +94,10 @@ end
 function json.lines(conn, options)
   check.stream(conn, 1, "lines")
   check.options(options, LINES_KNOWN, 2, "lines")
+  local problem = problem_of(options)
+  if problem then
+    check.refuse(2, "lines", problem)
+  end
   local next_line, state = conn:lines { max = options and options.max }
   local decoding, number = decoding_options(options), 0
   return function()

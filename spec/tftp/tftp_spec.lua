@@ -167,7 +167,7 @@ describe("tftp", function()
       "bad argument #2 to 'get' (a name without control bytes expected)")
     assert.error_matches(function() tftp.put("127.0.0.1", "x", "", { block_size = 7 }) end, "8 to 65464")
     assert.error_matches(function() tftp.server({}, { no = 1 }) end, "unknown option 'no'")
-    assert.error_matches(function() tftp.folder({}) end, "folder from file.root")
+    assert.error_matches(function() tftp.folder({}) end, "a folder of file.root expected")
     assert.are.equal("too_large", code_of(tftp.get("127.0.0.1", ("x"):rep(600))))
   end)
 
