@@ -241,9 +241,25 @@ static unsigned port_of(int fd) {
 
 /* A listener on a numeric host; with a negative backlog the port is only
  * taken, so that connecting to it is refused. */
+/* Whether nobody has the port at the address, which others on this machine may. */
+static bool is_free(const char *host, unsigned port) {
+    struct mw_addr addr = numeric(host, (uint16_t)port);
+    int fd = socket(addr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool found = bind(fd, &addr.any, addr.length) == 0;
+    close(fd);
+    return found;
+}
+
+/* Port 0: one that is free in both families, since tests listen at the same one in the other, too. */
 static int listen_on(const char *host, unsigned port, int backlog) {
     struct mw_addr addr = numeric(host, (uint16_t)port);
-    return open_listener(&addr, backlog);
+    int fd = open_listener(&addr, backlog);
+    const char *other = addr.any.sa_family == AF_INET6 ? "127.0.0.1" : "::1";
+    while (port == 0 && !is_free(other, port_of(fd))) {
+        close(fd);
+        fd = open_listener(&addr, backlog);
+    }
+    return fd;
 }
 
 /* Fills a listener of backlog 0, so that the kernel drops what comes next. */
