@@ -5,12 +5,13 @@
 local check = require "moonwire.check"
 local client = require "moonwire.ftp.client"
 local quota = require "moonwire.ftp.quota"
+local sasl = require "moonwire.sasl"
 local server = require "moonwire.ftp.server"
-local users = require "moonwire.ftp.users"
 
 local ftp = {}
 
 local TIMEOUT_DEFAULT <const> = 30
+local PASSWORD_MOST <const> = 1024 -- bytes
 
 ---@class moonwire.ftp_account
 ---@field name string
@@ -91,7 +92,8 @@ function ftp.quota(root, limit)
 end
 
 --- A function that tells whether a password is the user's: of a table with the password of each name, or a
---- hash of http.auth.hash_password. It returns nil and a message when too many ask at once.
+--- hash of http.auth.hash_password, as sasl.credentials knows them. It returns nil and a message for the
+--- client when it cannot be told, since too many ask at once.
 ---@param table table<string, string>
 ---@return fun(name: string, password: string): boolean?, string?
 function ftp.users(table)
@@ -101,7 +103,17 @@ function ftp.users(table)
       check.refuse(1, "users", ("names and passwords are strings; that of %s is none"):format(tostring(name)))
     end
   end
-  return users.verifier(table)
+  local credentials = sasl.credentials(table)
+  return function(name, password)
+    if #password > PASSWORD_MOST then
+      return false
+    end
+    local is_right = credentials:verify(name, password)
+    if is_right == nil then
+      return nil, "Not now, try again later"
+    end
+    return is_right
+  end
 end
 
 ---@class moonwire.ftp_connect_options

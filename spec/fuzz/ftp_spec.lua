@@ -5,6 +5,7 @@ local file = require "moonwire.file"
 local folder = require "spec.support.folder"
 local ftp = require "moonwire.ftp"
 local glob = require "moonwire.ftp.glob"
+local mutation = require "spec.fuzz.mutation"
 local net = require "moonwire.net"
 local talking = require "spec.ftp.talking"
 local task = require "moonwire.task"
@@ -32,20 +33,7 @@ local WORDS <const> = {
 }
 
 local function mutate(text)
-  for _ = 1, math.random(4) do
-    local at, kind = math.random(0, #text), math.random(4)
-    if kind == 1 then
-      text = text:sub(1, at) .. WORDS[math.random(#WORDS)] .. text:sub(at + 1)
-    elseif kind == 2 then
-      text = text:sub(1, at) .. text:sub(at + math.random(10))
-    elseif kind == 3 then
-      text = text:sub(1, at) .. string.char(math.random(0, 255)) .. text:sub(at + 2)
-    else
-      local from = math.random(0, #text)
-      text = text:sub(1, at) .. text:sub(from, from + math.random(30)) .. text:sub(at + 1)
-    end
-  end
-  return text
+  return mutation.change(text, math.random(4), WORDS)
 end
 
 -- Says it all in pieces, and hears it out.

@@ -2,6 +2,7 @@
 local condition = require "spec.support.condition"
 local core = require "moonwire.core"
 local folder = require "spec.support.folder"
+local mutation = require "spec.fuzz.mutation"
 local net = require "moonwire.net"
 local server = require "spec.pop3.server"
 local test = require "moonwire.test"
@@ -19,25 +20,17 @@ local WORDS <const> = {
 }
 
 -- A good dialogue, with four changes at most.
+local function lengthen(text, at)
+  return text:sub(1, at) .. ("A"):rep(math.random(300)) .. text:sub(at + 1)
+end
+
 local function mutate()
   local lines = { "USER ann", "PASS secret word" }
   for i = 3, 3 + math.random(6) do
     lines[i] = LINES[math.random(#LINES)]
   end
   local text = table.concat(lines, "\r\n") .. "\r\n"
-  for _ = 1, math.random(0, 4) do
-    local at, kind = math.random(0, #text), math.random(4)
-    if kind == 1 then
-      text = text:sub(1, at) .. WORDS[math.random(#WORDS)] .. text:sub(at + 1)
-    elseif kind == 2 then
-      text = text:sub(1, at) .. text:sub(at + math.random(10))
-    elseif kind == 3 then
-      text = text:sub(1, at) .. string.char(math.random(0, 255)) .. text:sub(at + 2)
-    else
-      text = text:sub(1, at) .. ("A"):rep(math.random(300)) .. text:sub(at + 1)
-    end
-  end
-  return text
+  return mutation.change(text, math.random(0, 4), WORDS, lengthen)
 end
 
 describe("a server of POP3", function()

@@ -2,6 +2,7 @@
 -- not whole, and a good client is served afterwards.
 local codec = require "moonwire.codec"
 local condition = require "spec.support.condition"
+local mutation = require "spec.fuzz.mutation"
 local office = require "spec.smtp.office"
 
 local ROUNDS <const> = 300
@@ -23,20 +24,7 @@ local WORDS <const> = {
 }
 
 local function mutate(text)
-  for _ = 1, math.random(4) do
-    local at, kind = math.random(0, #text), math.random(4)
-    if kind == 1 then
-      text = text:sub(1, at) .. WORDS[math.random(#WORDS)] .. text:sub(at + 1)
-    elseif kind == 2 then
-      text = text:sub(1, at) .. text:sub(at + math.random(10))
-    elseif kind == 3 then
-      text = text:sub(1, at) .. string.char(math.random(0, 255)) .. text:sub(at + 2)
-    else
-      local from = math.random(0, #text)
-      text = text:sub(1, at) .. text:sub(from, from + math.random(60)) .. text:sub(at + 1)
-    end
-  end
-  return text
+  return mutation.change(text, math.random(4), WORDS)
 end
 
 -- Every line of an answer is one of a reply.

@@ -2,6 +2,7 @@
 -- transfer, and serves good clients all the while. And answers to a client, changed likewise.
 local codec = require "moonwire.codec"
 local condition = require "spec.support.condition"
+local mutation = require "spec.fuzz.mutation"
 local net = require "moonwire.net"
 local task = require "moonwire.task"
 local tftp = require "moonwire.tftp"
@@ -34,20 +35,12 @@ local ANSWERS <const> = {
   { "\0\5\0\1no\0" },
 }
 
+local function cut(datagram)
+  return datagram:sub(1, math.random(0, 8))
+end
+
 local function mutate(datagram)
-  for _ = 1, math.random(0, 3) do
-    local at, kind = math.random(0, #datagram), math.random(4)
-    if kind == 1 then
-      datagram = datagram:sub(1, at) .. WORDS[math.random(#WORDS)] .. datagram:sub(at + 1)
-    elseif kind == 2 then
-      datagram = datagram:sub(1, at) .. datagram:sub(at + math.random(6))
-    elseif kind == 3 then
-      datagram = datagram:sub(1, at) .. string.char(math.random(0, 255)) .. datagram:sub(at + 2)
-    else
-      datagram = datagram:sub(1, math.random(0, 8))
-    end
-  end
-  return datagram
+  return mutation.change(datagram, math.random(0, 3), WORDS, cut)
 end
 
 -- A dialogue of which packets are changed, left out, doubled or exchanged.

@@ -69,6 +69,9 @@ static void done(struct mw_pool_job *job) {
 static void on_due(struct mw_timer *timer) {
     struct mw_store *store = mw_list_owner(timer, struct mw_store, timer);
     store->under_way = mw_pool_submit(store->net->threads, &store->job) == 0;
+    if (!store->under_way) {
+        mw_store_upkeep_soon(store); /* no thread takes it now */
+    }
 }
 
 void mw_store_upkeep_init(struct mw_store *store) {

@@ -7,7 +7,7 @@ local codec = require "moonwire.codec"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
 local log = require "moonwire.log"
-local password = require "moonwire.http.password"
+local password = require "moonwire.password"
 local sync = require "moonwire.sync"
 
 ---@class moonwire.http.auth

@@ -2,7 +2,7 @@
 --- it arrives.
 local check = require "moonwire.check"
 local core = require "moonwire.core"
-local draft = require "moonwire.http.draft"
+local draft = require "moonwire.draft"
 
 local part = {}
 

@@ -1,7 +1,7 @@
 --- The users of a server, and whether a password is right. Who does not exist takes as long as who does.
 local check = require "moonwire.check"
 local crypto = require "moonwire.crypto"
-local password = require "moonwire.http.password"
+local password = require "moonwire.password"
 local scram = require "moonwire.sasl.scram"
 local sync = require "moonwire.sync"
 

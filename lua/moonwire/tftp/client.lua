@@ -116,12 +116,10 @@ local function request_of(kind, name, wanted, size)
   return packet.request(kind, name, wanted.mode, asked), asked
 end
 
---- Fetches a file.
----@param address string
----@param name string
----@param wanted table the options, complete
-function client.get(address, name, wanted)
-  local datagram, asked = request_of("read", name, wanted, 0)
+-- Asks a server, until there are terms: the dialogue, whose socket is to be closed, the terms and the
+-- answer. Or nil (or false, see open), err, code.
+local function begin(address, kind, name, wanted, size, expected)
+  local datagram, asked = request_of(kind, name, wanted, size)
   if not datagram then
     return nil, "too_large", "too_large"
   end
@@ -129,15 +127,27 @@ function client.get(address, name, wanted)
   if not self then
     return self, err, code
   end
-  local _ <close> = self.socket
   local terms, answer
-  terms, answer, code = ask(self, datagram, asked, { kind = "data", block = 1 })
+  terms, answer, code = ask(self, datagram, asked, expected)
   if not terms then
+    self.socket:close()
     return nil, answer, code
   end
+  return self, terms, answer
+end
+
+--- Fetches a file.
+---@param address string
+---@param name string
+---@param wanted table the options, complete
+function client.get(address, name, wanted)
+  local self, terms, answer = begin(address, "read", name, wanted, 0, { kind = "data", block = 1 })
+  if not self then
+    return self, terms, answer
+  end
+  local _ <close> = self.socket
   local sink = sink_of(wanted.into)
-  local ok, linger, inlet
-  ok, err, code, linger, inlet = receive(self, wanted, terms, answer, sink)
+  local ok, err, code, linger, inlet = receive(self, wanted, terms, answer, sink)
   if not ok then
     return nil, err, code
   end
@@ -162,23 +172,14 @@ end
 ---@param source any
 ---@param wanted table the options, complete
 function client.put(address, name, source, wanted)
-  local datagram, asked = request_of("write", name, wanted, size_of(source))
-  if not datagram then
-    return nil, "too_large", "too_large"
-  end
-  local self, err, code = open(address, wanted)
+  local size, expected = size_of(source), { kind = "ack", block = 0 }
+  local self, terms, answer = begin(address, "write", name, wanted, size, expected)
   if not self then
-    return self, err, code
+    return self, terms, answer
   end
   local _ <close> = self.socket
-  local terms, answer
-  terms, answer, code = ask(self, datagram, asked, { kind = "ack", block = 0 })
-  if not terms then
-    return nil, answer, code
-  end
   local blocks = sender.blocks(server.source(source), terms, wanted.mode)
-  local ok
-  ok, err, code = sender.send(self.link, blocks, terms)
+  local ok, err, code = sender.send(self.link, blocks, terms)
   if not ok then
     return nil, err, code
   end

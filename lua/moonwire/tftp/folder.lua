@@ -1,5 +1,5 @@
 --- Files of a folder for a server of TFTP. Not for scripts.
-local draft = require "moonwire.http.draft"
+local draft = require "moonwire.draft"
 
 local folder = {}
 
@@ -36,7 +36,7 @@ local function is_free(root, name, overwrite)
 end
 
 ---@class moonwire.tftp.file_sink
----@field private draft moonwire.http.draft
+---@field private draft moonwire.draft
 ---@field private name string
 ---@field private overwrite boolean
 local Sink = {}

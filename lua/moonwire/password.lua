@@ -1,5 +1,5 @@
---- What a server keeps of passwords: scrypt with a salt of each, as a text. Part of
---- moonwire.http.auth. Not for scripts.
+--- What a server keeps of passwords: scrypt with a salt of each, as a text. Part of moonwire.http.auth and
+--- moonwire.sasl. Not for scripts.
 local codec = require "moonwire.codec"
 local crypto = require "moonwire.crypto"
 

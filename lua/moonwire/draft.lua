@@ -9,7 +9,7 @@ local task = require "moonwire.task"
 
 local draft = {}
 
----@class moonwire.http.draft
+---@class moonwire.draft
 ---@field file moonwire.file open to write
 ---@field private folder moonwire.folder
 ---@field private hidden string
@@ -47,7 +47,7 @@ end }
 --- Opens a file in a folder. Waits. Hold it in a `<close>` variable.
 ---@param folder moonwire.folder
 ---@param permissions? string of the file
----@return moonwire.http.draft?
+---@return moonwire.draft?
 ---@return string? err
 ---@return moonwire.code? code as of folder:open
 function draft.open(folder, permissions)
