@@ -275,10 +275,11 @@ tsan: ## the tests of what threads do, under ThreadSanitizer
 
 # The specs run in one process, whose threads are there before its first child: ThreadSanitizer takes what a child does before
 # it runs its program for the parent's, and knows no locks of the parent any more.
+tsan-suites: export MOONWIRE := $(abspath $(folder_tsan)/moonwire)
 tsan-suites: export TSAN_OPTIONS := halt_on_error=1:die_after_fork=0:$(TSAN_OPTIONS)
 tsan-suites:
 	-+@$(call build_units,tsan)
-	@MOONWIRE=$(abspath $(folder_tsan)/moonwire) sh .make/suites $(folder_tsan)/spec "" $(UNITS)
+	@sh .make/suites $(folder_tsan)/spec "" $(UNITS)
 	@$(if $(SPECS),$(folder_tsan)/moonwire test $(SPECS))
 
 # Workers of a daemon that root starts are somebody else: they may add to the counts, too.
