@@ -150,7 +150,7 @@ end
 ---@return table answer
 function Daemon:ask(request)
   local address = "unix://" .. self.folder.path .. "/control.sock"
-  local conn <close> = assert(net.connect(address, { read_timeout = 30 }))
+  local conn <close> = assert(net.connect(address, { read_timeout = 120 }))
   assert(conn:write(json.encode(request), "\n"))
   return assert(json.decode(assert(conn:read_line(64 * 1024 * 1024))))
 end
