@@ -11,6 +11,7 @@ local FOLDERS <const> = {
   "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl",
   "lua/moonwire/smtp", "lua/moonwire/ftp", "lua/moonwire/maildir", "lua/moonwire/mail",
   "lua/moonwire/redis",
+  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/chat",
 }
 
 local function files(folder, pattern)
@@ -476,6 +477,10 @@ describe("the documentation of the API", function()
       end,
       websocket_accept_options = function(options) websocket.accept({}, {}, options) end,
       websocket_connect_options = function(options) websocket.connect("ws://x/", options) end,
+      chat_options = function(options) require "moonwire.chat".hall(options) end,
+      chat_history_options = function(options) require "moonwire.chat".history(options) end,
+      chat_flood_options = function(options) require "moonwire.chat".flood(options) end,
+      irc_door_options = function(options) require "moonwire.irc".door({}, options) end,
       rpc_options = function(options) require "moonwire.rpc".handler({}, options) end,
       ftp_connect_options = function(options) require "moonwire.ftp".connect("tcp://x:1", options) end,
       ftp_get_options = function(options) ftp_client.get(ftp_client, "x", options) end,

@@ -1,0 +1,73 @@
+--- What was said in rooms, kept in memory of this worker. Not for scripts.
+local history = {}
+
+--- Who keeps what was said: a table of functions. Entries are the plain events that members got.
+---@class moonwire.chat_history
+---@field add fun(room: string, entry: table) keeps an entry; `room` is folded
+---@field recent fun(room: string, count: integer): table[] the last entries, the oldest first
+---@field forget fun(room: string)
+---@field export? fun(): table all of it as plain data, for a reload; without it, it is kept elsewhere
+---@field import? fun(data: table)
+
+-- Forgets the room that was quiet for the longest time.
+local function make_room(kept)
+  local oldest
+  for room, lines in pairs(kept) do
+    if not oldest or lines.turn < kept[oldest].turn then
+      oldest = room
+    end
+  end
+  kept[oldest] = nil
+end
+
+---@param options { lines?: integer, rooms?: integer }
+---@return moonwire.chat_history
+function history.memory(options)
+  local most, rooms_most = options.lines or 50, options.rooms or 1000
+  local kept, count, turn = {}, 0, 0
+  local keeper = {}
+
+  function keeper.add(room, entry)
+    local lines = kept[room]
+    if not lines then
+      lines, count = {}, count + 1
+      if count > rooms_most then
+        make_room(kept)
+        count = count - 1
+      end
+      kept[room] = lines
+    end
+    turn = turn + 1
+    lines.turn = turn
+    lines[#lines + 1] = entry
+    if #lines > 2 * most then -- now and then, so that a line costs no moving of all others
+      kept[room] = table.move(lines, #lines - most + 1, #lines, 1, { turn = turn })
+    end
+  end
+
+  function keeper.recent(room, wanted)
+    local lines = kept[room] or {}
+    wanted = math.min(wanted, most)
+    return table.move(lines, math.max(1, #lines - wanted + 1), #lines, 1, {})
+  end
+
+  function keeper.forget(room)
+    count = kept[room] and count - 1 or count
+    kept[room] = nil
+  end
+
+  function keeper.export()
+    return { kept = kept, turn = turn }
+  end
+
+  function keeper.import(data)
+    kept, turn, count = data.kept, data.turn, 0
+    for _ in pairs(kept) do
+      count = count + 1
+    end
+  end
+
+  return keeper
+end
+
+return history

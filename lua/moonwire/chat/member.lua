@@ -1,0 +1,314 @@
+--- One who is in a hall. Scripts get it from moonwire.chat.
+local check = require "moonwire.check"
+local mode = require "moonwire.chat.mode"
+local name = require "moonwire.chat.name"
+
+---@class moonwire.member
+---@field id string that nobody can guess, and that stays at a reload
+---@field nick string
+---@field user string
+---@field host string
+---@field real string
+---@field away? string
+---@field joined integer seconds since 1970
+---@field spoke integer likewise
+---@field rooms table<moonwire.room, boolean> that it is in
+---@field hall moonwire.hall
+---@field private reader? moonwire.chat_reader
+---@field private pending table[] what came while a reload moves the connection
+---@field private detached? number when the connection began to move
+---@field private is_deaf? boolean it read too slowly
+local Member = { __name = "moonwire.member" }
+Member.__index = Member
+
+---@private
+function Member.new(hall, fields)
+  fields.hall, fields.rooms, fields.pending = hall, {}, {}
+  fields.user, fields.host, fields.real = fields.user or "user", fields.host or "host", fields.real or ""
+  fields.joined = fields.joined or os.time()
+  fields.spoke = fields.spoke or fields.joined
+  return setmetatable(fields, Member)
+end
+
+--- What masks are compared with: nick!user@host.
+---@return string
+function Member:mask()
+  return ("%s!%s@%s"):format(self.nick, self.user, self.host)
+end
+
+-- An event of this member's.
+local function event_of(self, kind, more)
+  more.kind, more.nick, more.from, more.time = kind, self.nick, self:mask(), os.time()
+  return more
+end
+
+-- The room, when the member is in it.
+local function own_room(self, room_name)
+  local room = type(room_name) == "string" and self.hall:room(room_name)
+  if not room then
+    return nil, "no such room", "not_found"
+  elseif not room:has(self) then
+    return nil, "not in that room", "absent"
+  end
+  return room
+end
+
+local function operated_room(self, room_name)
+  local room, err, code = own_room(self, room_name)
+  if room and not room:is_operator(self) then
+    return nil, "not an operator of the room", "not_operator"
+  end
+  return room, err, code
+end
+
+local function open_room(self, room_name)
+  local hall = self.hall
+  local room = hall:room(room_name)
+  if not room and hall.rooms_count >= hall.limits.rooms_max then
+    return nil, "too many rooms", "too_many"
+  end
+  return room or hall:add_room(room_name)
+end
+
+--- Comes into a room, which is made when it is not there: who makes it is its operator.
+---@param room_name string
+---@param key? string
+---@return moonwire.room? room
+---@return string? err
+---@return string? reason "invalid", "too_many", "banned", "invite_only", "wrong_key", "full"
+function Member:join(room_name, key)
+  check.object(self, Member, "join")
+  local limits = self.hall.limits
+  local count = 0
+  for _ in pairs(self.rooms) do
+    count = count + 1
+  end
+  if not name.is_room(room_name, limits.room_max) then
+    return nil, "not the name of a room", "invalid"
+  end
+  local there = self.hall:room(room_name)
+  local refusal = there and not there:has(self) and there:refusal(self, key)
+  if refusal then
+    return nil, "the room is not open", refusal
+  elseif there and there:has(self) then
+    return there
+  elseif count >= limits.rooms_each then
+    return nil, "in too many rooms", "too_many"
+  end
+  local room, err, code = open_room(self, room_name)
+  if not room then
+    return nil, err, code
+  end
+  room:add(self, { operator = room.count == 0, voice = false })
+  self.rooms[room] = true
+  self.hall:tell_room(room, event_of(self, "join", { room = room.name, real = self.real }))
+  return room
+end
+
+--- Leaves a room.
+---@param room_name string
+---@param text? string why
+---@return boolean? ok
+---@return string? err
+---@return string? reason "not_found", "absent"
+function Member:part(room_name, text)
+  check.object(self, Member, "part")
+  local room, err, code = own_room(self, room_name)
+  if not room then
+    return nil, err, code
+  end
+  self.hall:tell_room(room, event_of(self, "part", { room = room.name, text = text }))
+  self.hall:remove_from(room, self)
+  return true
+end
+
+local function say_to_room(self, room, text, kind)
+  if not room:may_speak(self) then
+    return nil, "cannot speak to that room", "muted"
+  end
+  local event = event_of(self, kind, { room = room.name, text = text })
+  self.hall:keep(room, event)
+  self.hall:tell_room(room, event, self)
+  return true
+end
+
+--- Says something: to a room, whose other members get it, or to one member.
+---@param target string name of a room, or nickname
+---@param text string
+---@param kind? "message"|"notice" default "message"
+---@return boolean? ok
+---@return string? err
+---@return string? reason "invalid" (no text), "too_large", "not_found", "muted"
+function Member:say(target, text, kind)
+  check.object(self, Member, "say")
+  local most = self.hall.limits.text_max
+  self.spoke = os.time()
+  if type(text) == "string" and #text > most then
+    return nil, "too_large", "too_large"
+  elseif not name.is_text(text, most) then
+    return nil, "not a text", "invalid"
+  end
+  local room = self.hall:room(target)
+  if room then
+    return say_to_room(self, room, text, kind or "message")
+  end
+  local other = self.hall:member(target)
+  if not other then
+    return nil, "nobody of that name", "not_found"
+  end
+  self.hall:tell(other, event_of(self, kind or "message", { to = other.nick, text = text }))
+  return true
+end
+
+--- Sets the topic of a room; "" takes it away.
+---@param room_name string
+---@param text string
+---@return boolean? ok
+---@return string? err
+---@return string? reason "not_found", "absent", "not_operator", "invalid"
+function Member:set_topic(room_name, text)
+  check.object(self, Member, "set_topic")
+  local room, err, code = own_room(self, room_name)
+  if not room then
+    return nil, err, code
+  elseif room.flags.t and not room:is_operator(self) then
+    return nil, "not an operator of the room", "not_operator"
+  elseif text ~= "" and not name.is_text(text, self.hall.limits.topic_max) then
+    return nil, "not a topic", "invalid"
+  end
+  room.topic = text ~= "" and text or nil
+  room.topic_by, room.topic_time = self:mask(), os.time()
+  self.hall:tell_room(room, event_of(self, "topic", { room = room.name, text = text }))
+  return true
+end
+
+--- Takes another nickname.
+---@param nick string
+---@return boolean? ok
+---@return string? err
+---@return string? code "invalid", "exists"
+function Member:rename(nick)
+  check.object(self, Member, "rename")
+  local hall = self.hall
+  if not name.is_nick(nick, hall.limits.nick_max) then
+    return nil, "not a nickname", "invalid"
+  end
+  local other = hall:member(nick)
+  if other and other ~= self then
+    return nil, "the nickname is taken", "exists"
+  elseif nick ~= self.nick then
+    local event = event_of(self, "nick", { new = nick })
+    hall:change_nick(self, nick)
+    hall:tell_neighbours(self, event, true)
+  end
+  return true
+end
+
+--- Throws somebody out of a room.
+---@param room_name string
+---@param nick string
+---@param text? string why
+---@return boolean? ok
+---@return string? err
+---@return string? reason "not_found", "absent", "not_operator", "not_there" (the other is not in it)
+function Member:kick(room_name, nick, text)
+  check.object(self, Member, "kick")
+  local room, err, code = operated_room(self, room_name)
+  if not room then
+    return nil, err, code
+  end
+  local other = self.hall:member(nick)
+  if not other or not room:has(other) then
+    return nil, "nobody of that name in the room", "not_there"
+  end
+  local event = event_of(self, "kick", { room = room.name, whom = other.nick, text = text or self.nick })
+  self.hall:tell_room(room, event)
+  self.hall:remove_from(room, other)
+  return true
+end
+
+--- Lets somebody into a room, whatever keeps others out.
+---@param nick string
+---@param room_name string
+---@return moonwire.member? other
+---@return string? err
+---@return string? reason "nobody", "not_found" (no such room), "absent", "not_operator", "exists" (is in it)
+function Member:invite(nick, room_name)
+  check.object(self, Member, "invite")
+  local room, err, code = own_room(self, room_name)
+  local other = self.hall:member(nick)
+  if not other then
+    return nil, "nobody of that name", "nobody"
+  elseif not room then
+    return nil, err, code
+  elseif room.flags.i and not room:is_operator(self) then
+    return nil, "not an operator of the room", "not_operator"
+  elseif room:has(other) then
+    return nil, "is in the room already", "exists"
+  end
+  room:invite(other)
+  self.hall:tell(other, event_of(self, "invite", { room = room.name, whom = other.nick }))
+  return other
+end
+
+--- Changes a mode of a room: a flag of `room.flags`, k (the key), l (the limit), b (a ban), o and v (whose
+--- word is a nickname).
+---@param room_name string
+---@param letter string
+---@param is_on boolean
+---@param word? string
+---@return boolean? ok
+---@return string? err
+---@return string? reason "not_found", "absent", "not_operator", "unknown", "invalid", "not_there", "full"
+function Member:set_mode(room_name, letter, is_on, word)
+  check.object(self, Member, "set_mode")
+  local room, err, code = operated_room(self, room_name)
+  if not room then
+    return nil, err, code
+  end
+  local changed, problem, problem_code = mode.set(self.hall, room, letter, is_on, word)
+  if not changed then
+    return nil, problem, problem_code
+  elseif changed.is_new then
+    self.hall:tell_room(room, event_of(self, "mode", {
+      room = room.name, mode = letter, on = is_on, word = changed.word,
+    }))
+  end
+  return true
+end
+
+--- Is away, or with nil is there again.
+---@param text? string
+function Member:set_away(text)
+  check.object(self, Member, "set_away")
+  self.away = text
+end
+
+--- Leaves the hall. May be called again.
+---@param text? string the last words
+function Member:leave(text)
+  check.object(self, Member, "leave")
+  self.hall:remove(self, event_of(self, "quit", { text = text or "" }))
+end
+
+--- Is somewhere between two connections, as at a reload: what comes is kept for the next one, some of it.
+function Member:detach()
+  check.object(self, Member, "detach")
+  self.hall:detach(self)
+end
+
+--- What is needed to bring it back where nobody knows it: plain data.
+---@return table
+function Member:snapshot()
+  check.object(self, Member, "snapshot")
+  local rooms = {}
+  for room in pairs(self.rooms) do
+    rooms[#rooms + 1] = room.name
+  end
+  return {
+    id = self.id, nick = self.nick, user = self.user, host = self.host, real = self.real, away = self.away,
+    joined = self.joined, spoke = self.spoke, rooms = rooms,
+  }
+end
+
+return Member
