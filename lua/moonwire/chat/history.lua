@@ -1,6 +1,9 @@
 --- What was said in rooms, kept in memory of this worker. Not for scripts.
 local history = {}
 
+local EXPORT_MOST <const> = 16 * 1024 * 1024 -- bytes, about: a reload passes no more than 64 MiB on in all
+local LINE_BYTES <const> = 200 -- of a line, besides its text
+
 --- Who keeps what was said: a table of functions. Entries are the plain events that members got.
 ---@class moonwire.chat_history
 ---@field add fun(room: string, entry: table) keeps an entry; `room` is folded
@@ -18,6 +21,24 @@ local function make_room(kept)
     end
   end
   kept[oldest] = nil
+end
+
+-- The rooms, those that were spoken in last first.
+local function latest(kept)
+  local rooms = {}
+  for room in pairs(kept) do
+    rooms[#rooms + 1] = room
+  end
+  table.sort(rooms, function(a, b) return kept[a].turn > kept[b].turn end)
+  return rooms
+end
+
+local function size_of(lines)
+  local bytes = 0
+  for _, line in ipairs(lines) do
+    bytes = bytes + #(line.text or "") + LINE_BYTES
+  end
+  return bytes
 end
 
 ---@param options { lines?: integer, rooms?: integer }
@@ -57,13 +78,24 @@ function history.memory(options)
   end
 
   function keeper.export()
-    return { kept = kept, turn = turn }
+    local data, bytes = {}, 0
+    for _, room in ipairs(latest(kept)) do
+      local lines = keeper.recent(room, most)
+      bytes = bytes + size_of(lines)
+      if bytes > EXPORT_MOST then
+        break
+      end
+      data[room] = { turn = kept[room].turn, lines = lines }
+    end
+    return data
   end
 
   function keeper.import(data)
-    kept, turn, count = data.kept, data.turn, 0
-    for _ in pairs(kept) do
-      count = count + 1
+    for room, saved in pairs(data) do
+      count = kept[room] and count or count + 1
+      kept[room] = saved.lines
+      kept[room].turn = saved.turn
+      turn = math.max(turn, saved.turn)
     end
   end
 

@@ -6,7 +6,8 @@ local registration = require "moonwire.irc.registration"
 local task = require "moonwire.task"
 local timer = require "moonwire.timer"
 
-local LINE_MOST <const> = 4096 + 512 -- bytes: tags and the rest
+local TEXT_MOST <const> = 510 -- bytes of a line without its tags
+local LINE_MOST <const> = 4096 + TEXT_MOST
 local PONG_SECONDS <const> = 60
 local HELD_MOST <const> = 100 -- lines that a reload may take along
 local DEFAULTS <const> = {
@@ -49,7 +50,14 @@ local function to_utf8(text)
   return (text:gsub("[\128-\255]", function(byte) return utf8.char(byte:byte()) end))
 end
 
+local function refuse_long(session)
+  session:act(function() session:reply "too_long" end, {})
+end
+
 local function run_line(session, text)
+  if #text:gsub("^@[^ ]* +", "") > TEXT_MOST then
+    return refuse_long(session)
+  end
   local parsed = message.parse(to_utf8(text))
   if not parsed then
     return -- RFC 2812 2.3.1: empty lines are ignored; so is what is no message
@@ -104,7 +112,7 @@ local function next_line(session, held)
     if text then
       return text
     elseif code == "too_large" and skip_line(conn) then
-      session:act(function() session:reply "too_long" end, {})
+      refuse_long(session)
     elseif code == "timeout" and session.member and not asked then
       asked = true
       session:act(function() session:say("PING", settings.name) end, {})

@@ -54,7 +54,7 @@ end
 
 local function change_room(session, room, params)
   local is_on, position, count = true, 3, 0
-  for letter in params[2]:gmatch "." do
+  for letter in params[2]:gmatch(utf8.charpattern) do
     if letter == "+" or letter == "-" then
       is_on = letter == "+"
     else

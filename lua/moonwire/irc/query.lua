@@ -171,7 +171,7 @@ function commands.ISON(session, params)
     local member = session.hall:member(word)
     words[#words + 1] = member and member.nick
   end
-  session:reply("is_on", table.concat(words, " "))
+  session:reply("is_on", session.cut(table.concat(words, " "), 400))
 end
 
 function commands.LUSERS(session)
