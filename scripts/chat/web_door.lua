@@ -155,8 +155,8 @@ local function pause(session, held, seconds)
 end
 
 local function receive(session, held)
+  session.ws:checkpoint(state_of(session, held))
   if session.member then
-    session.ws:checkpoint(state_of(session, held))
     return session.ws:receive()
   end
   return task.with_timeout(ENTER_SECONDS, session.ws.receive, session.ws)

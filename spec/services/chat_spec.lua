@@ -53,7 +53,7 @@ local function act(ws, name, fields)
 end
 
 local function web_client(address, nick)
-  local ws = assert(websocket.connect((address:gsub("^tcp", "ws")) .. "/chat"))
+  local ws = assert(websocket.connect((address:gsub("^tcp", "ws")) .. "/chat", { timeout = SECONDS }))
   act(ws, "enter", { nick = nick })
   assert.are.equal(nick, await_event(ws, "welcome").nick)
   act(ws, "join", { room = "#lobby" })
@@ -161,16 +161,50 @@ end)
 local CONFIG <const> = [[
 service "chat" {
   script = "%s/scripts/chat.lua", workers = 1, settings = { flood_burst = 100 },
-  listen = { "unix://FOLDER/irc", { address = "unix://FOLDER/web", door = "web" }, "tcp://127.0.0.1:0" },
+  listen = { "tcp://127.0.0.1:0", { address = "tcp://127.0.0.1:0", door = "web" } },
 }
 ]]
 
 describe("a reload of scripts/chat.lua", function()
+  -- Addresses of the two doors.
+  local function start()
+    local d = daemon.start { workers = 1, config = CONFIG:format(lfs.currentdir()) }
+    local addresses = {}
+    for line in d:log():gmatch "[^\n]+" do
+      local address = line:match " listening .*address=(%S+)"
+      if address then
+        addresses[addresses.irc and "web" or "irc"] = "tcp://" .. address
+      end
+    end
+    return d, addresses
+  end
+
+  it("keeps browsers, and what is said while they move", function()
+    local d <close>, addresses = start()
+    local bob <close> = irc_client(addresses.irc, "bob")
+    local ann <close> = web_client(addresses.web, "ann")
+    local out <close> = assert(websocket.connect((addresses.web:gsub("^tcp", "ws")) .. "/chat"))
+    for round = 1, 3 do
+      local text = "before " .. round
+      act(ann, "say", { target = "#lobby", text = text })
+      bob:write("PRIVMSG #lobby :bob ", text, "\r\n")
+      assert.is_true(d:reload().ok)
+      await(bob, "PRIVMSG #lobby :" .. text .. "$")
+      local heard = {}
+      for _ = 1, 2 do
+        heard[await_event(ann, "message").text] = true
+      end
+      assert.are.same({ [text] = true, ["bob " .. text] = true }, heard)
+    end
+    act(out, "enter", { nick = "late" })
+    assert.are.equal("late", await_event(out, "welcome").nick)
+    act(out, "join", { room = "#lobby" })
+    assert.are.equal(3, #await_event(out, "room").names)
+  end)
+
   it("drops nobody in the middle of a conversation", function()
-    local d <close> = daemon.start { workers = 1, config = "" }
-    d:configure((CONFIG:format(lfs.currentdir()):gsub("FOLDER", d.folder.path)))
-    assert.is_true(d:reload().ok)
-    local address = d:address "chat"
+    local d <close>, addresses = start()
+    local address = addresses.irc
     local ann <close> = irc_client(address, "ann")
     local bob <close> = irc_client(address, "bob")
     local half <close> = assert(net.connect(address, { read_timeout = SECONDS }))
