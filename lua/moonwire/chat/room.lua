@@ -1,6 +1,8 @@
 --- A room of a hall. Scripts get it from moonwire.chat.
 local name = require "moonwire.chat.name"
 
+local SORTED_MOST <const> = 500
+
 --- What a room knows of one who is in it.
 ---@class moonwire.chat_status
 ---@field operator boolean
@@ -55,14 +57,24 @@ function Room:is_visible(member)
   return not self.flags.s or self.members[member] ~= nil
 end
 
---- Its members by their nicknames.
+--- Its members in the order of their nicknames; in none when they are more than 500.
 ---@return moonwire.member[]
 function Room:list()
-  local list = {}
+  local list, keys, by_key = {}, {}, {}
   for member in pairs(self.members) do
     list[#list + 1] = member
   end
-  table.sort(list, function(a, b) return name.fold(a.nick) < name.fold(b.nick) end)
+  if #list > SORTED_MOST then
+    return list
+  end
+  for i, member in ipairs(list) do
+    keys[i] = name.fold(member.nick)
+    by_key[keys[i]] = member
+  end
+  table.sort(keys)
+  for i, key in ipairs(keys) do
+    list[i] = by_key[key]
+  end
   return list
 end
 
