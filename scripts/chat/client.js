@@ -229,13 +229,17 @@ const commands = {
   kick: who => send("kick", { room: current, nick: who }),
   op: who => send("mode", { room: current, mode: "o", on: true, word: who }),
   rooms: () => send("rooms"),
+  names() {
+    const room = rooms.get(current)
+    if (room) news(room, [...room.names.keys()].sort().join(", "))
+  },
   msg(text) {
     const [, target, rest] = text.match(/^(\S+)\s*(.*)$/) ?? []
     if (target) (rest ? send("say", { target, text: rest }) : true) && show(target)
   },
   help() {
     const room = rooms.get(current)
-    if (room) news(room, "/join #room, /part, /nick name, /topic text, /msg name text, /kick name, /op name, /rooms")
+    if (room) news(room, "/join #room, /part, /nick name, /topic text, /msg name text, /kick name, /op name, /names, /rooms")
   },
 }
 
