@@ -149,3 +149,10 @@
 
 -- The files of a folder by TFTP, for machines that boot: docs/services/tftp.md.
 --service "tftp" { script = "scripts/tftp.lua", listen = "udp://127.0.0.1:69", settings = { root = "/srv" } }
+
+-- Rooms for IRC clients, and for browsers at http://127.0.0.1:8080/ (docs/services/chat.md).
+--service "chat" {
+--  listen = { "tcp://127.0.0.1:6667", { address = "tcp://127.0.0.1:8080", door = "web" } },
+--  script = "scripts/chat.lua",
+--  workers = 1, -- rooms are in the memory of one process
+--}
