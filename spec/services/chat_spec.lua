@@ -145,6 +145,33 @@ describe("scripts/chat.lua", function()
     await(bob, "^:py!web@127.0.0.1 PRIVMSG #lobby :from Python$")
   end)
 
+  it("drops who does not read, and nobody waits for that", function()
+    local server <close> = serve("--set", "flood_burst=1000000")
+    local _ <close> = irc_client(server.address, "slow") -- reads nothing from now on
+    local ann <close> = irc_client(server.address, "ann")
+    local lines, line = ("PRIVMSG #lobby :" .. ("x"):rep(450) .. "\r\n"):rep(200), nil
+    for _ = 1, 1000 do
+      assert(ann:write(lines, "PING x\r\n"))
+      line = await(ann, " [PQ][OU][NI][GT] ")
+      if line:find "QUIT" then
+        break
+      end
+    end
+    assert.are.equal(":slow!~slow@127.0.0.1 QUIT :Quit: reads too slowly", line)
+  end)
+
+  it("slows down who is too fast, and loses nothing of it", function()
+    local server <close> = serve("--set", "flood_burst=5", "--set", "flood_rate=50")
+    local bob <close> = irc_client(server.address, "bob")
+    local ann <close> = irc_client(server.address, "ann")
+    for i = 1, 30 do
+      ann:write("PRIVMSG #lobby :line ", i, "\r\n")
+    end
+    for i = 1, 30 do
+      assert.matches("PRIVMSG #lobby :line " .. i .. "$", await(bob, "PRIVMSG"))
+    end
+  end)
+
   it("does not start with settings that it does not know", function()
     for setting, expected in pairs {
       ["nonsense=1"] = "unknown setting 'nonsense'", ["history=x"] = "setting 'history': a number above 0",
