@@ -1,6 +1,7 @@
 -- The door of scripts/chat.lua for browsers: JSON over WebSocket. A client sends objects with `act`, and gets
 -- the events of the hall and objects of the same form: `kind` says what they are.
 local chat = require "moonwire.chat"
+local crypto = require "moonwire.crypto"
 local json = require "moonwire.json"
 local task = require "moonwire.task"
 local websocket = require "moonwire.websocket"
@@ -59,11 +60,11 @@ end
 
 function acts.enter(session, given)
   local wanted = session.settings.password
-  if wanted and not require "moonwire.crypto".equal(wanted, tostring(given.password or "")) then
+  if wanted and not crypto.equal(wanted, tostring(given.password or "")) then
     return nil, "wrong password", "denied"
   end
   local member, err, code = session.hall:enter(given.nick, reader_of(session), {
-    user = "web", host = (session.ws:peer_address():gsub(":%d+$", "")), real = "",
+    user = "web", host = session.ws:peer_address():match "^([%w.:%[%]]+):%d+$" or "localhost", real = "",
   })
   if not member then
     return nil, err, code
