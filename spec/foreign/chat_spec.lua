@@ -6,6 +6,7 @@ local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local net = require "moonwire.net"
 local process = require "spec.support.process"
+local test = require "moonwire.test"
 
 local SECONDS <const> = 30
 
@@ -44,6 +45,8 @@ local function start_weechat(place, port)
   end
   return process.start(words)
 end
+
+test.deadline(120)
 
 describe("scripts/chat.lua and WeeChat", function()
   it("talk, also across a reload", function()

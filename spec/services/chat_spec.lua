@@ -7,6 +7,7 @@ local moonwire = require "spec.support.moonwire"
 local net = require "moonwire.net"
 local process = require "spec.support.process"
 local scene = require "spec.support.scene"
+local test = require "moonwire.test"
 local web = require "spec.support.web"
 local websocket = require "moonwire.websocket"
 
@@ -65,6 +66,8 @@ local function get(address, path)
   conn:write("GET ", path, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
   return web.parse(assert(conn:read_all()))
 end
+
+test.deadline(120)
 
 describe("scripts/chat.lua", function()
   it("speaks IRC", function()
