@@ -97,7 +97,10 @@ local function keep_house(counted)
   counted.dropped = hall.dropped
 end
 
-local service = { options = { high_mark = 262144, low_mark = 65536, queue_limit = 1048576 } }
+-- Past high_mark a reader is too slow, by whichever door.
+local MARKS <const> = { high_mark = 262144, low_mark = 65536, queue_limit = 1048576 }
+
+local service = { options = MARKS }
 
 function service.start(ctx)
   open_doors(read_settings(ctx.config))
@@ -130,6 +133,10 @@ local function answer(request, response)
   return page.answer(request, response)
 end
 
-service.doors = { web = http.service(answer, { body_max = 1024 }) }
+service.doors = {
+  web = http.service(answer, {
+    body_max = 1024, high_mark = MARKS.high_mark, low_mark = MARKS.low_mark, queue_limit = MARKS.queue_limit,
+  }),
+}
 
 return service

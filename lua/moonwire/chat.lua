@@ -3,6 +3,7 @@
 local Flood = require "moonwire.chat.flood"
 local Hall = require "moonwire.chat.hall"
 local check = require "moonwire.check"
+local guard = require "moonwire.chat.guard"
 local history = require "moonwire.chat.history"
 local name = require "moonwire.chat.name"
 
@@ -38,6 +39,10 @@ local HALL_KNOWN <const> = {
 ---@return moonwire.hall
 function chat.hall(options)
   check.options(options, HALL_KNOWN, 1, "hall")
+  local problem = guard.problem("keeper?", options and options.history)
+  if problem then
+    check.refuse(1, "hall", "option 'history': " .. problem)
+  end
   return Hall.new(options or {})
 end
 
@@ -55,8 +60,8 @@ end
 function chat.flood(options)
   check.options(options, { rate = "number", burst = "number" }, 1, "flood")
   local rate, burst = options and options.rate or 2, options and options.burst or 10
-  if not (rate > 0 and burst >= 1) then
-    check.refuse(1, "flood", "a rate above 0 and a burst of 1 or more expected")
+  if not (rate > 0 and rate < math.huge and burst >= 1 and burst < math.huge) then
+    check.refuse(1, "flood", "a finite rate above 0 and a finite burst of 1 or more expected")
   end
   return Flood.new(rate, burst)
 end

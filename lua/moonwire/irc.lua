@@ -1,6 +1,7 @@
 --- IRC: the grammar of its lines, and a server's side of the conversation for the rooms of moonwire.chat.
 local Door = require "moonwire.irc.door"
 local check = require "moonwire.check"
+local guard = require "moonwire.chat.guard"
 local message = require "moonwire.irc.message"
 
 local irc = {}
@@ -55,9 +56,12 @@ end
 ---@param options? moonwire.irc_door_options
 ---@return moonwire.irc_door
 function irc.door(hall, options)
-  check.type(hall, "table", 1, "door")
   check.options(options, DOOR_KNOWN, 2, "door")
-  local problem = Door.problem(options or {})
+  local problem = guard.problem("hall", hall)
+  if problem then
+    check.refuse(1, "door", problem)
+  end
+  problem = Door.problem(options or {})
   if problem then
     check.refuse(2, "door", problem)
   end

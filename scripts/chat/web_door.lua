@@ -79,11 +79,11 @@ end
 function acts.join(session, given)
   local there = type(given.room) == "string" and session.hall:room(given.room)
   local was_in = there and there:has(session.member)
-  local room, err, code = session.member:join(given.room, given.key)
+  local room, err, code, reason = session.member:join(given.room, given.key)
   if room and not was_in then
     tell_room(session, room)
   end
-  return room, err, code
+  return room, err, code, reason
 end
 
 function acts.part(session, given)
@@ -92,7 +92,7 @@ end
 
 function acts.say(session, given)
   local member = session.member
-  local ok, err, code = member:say(tostring(given.target), given.text)
+  local ok, err, code, reason = member:say(tostring(given.target), given.text)
   if ok then
     local room = session.hall:room(given.target)
     local other = not room and session.hall:member(given.target)
@@ -101,7 +101,7 @@ function acts.say(session, given)
       room = room and room.name or nil, to = other and other.nick or nil,
     })
   end
-  return ok, err, code
+  return ok, err, code, reason
 end
 
 function acts.nick(session, given)
@@ -135,14 +135,14 @@ local function run(session, text)
   local given = json.decode(text)
   local name = type(given) == "table" and given.act
   local act = acts[name]
-  local ok, err, code
+  local ok, err, code, reason
   if not act or (name == "enter") ~= (session.member == nil) then
     ok, err, code = nil, "cannot be done now", "invalid"
   else
-    ok, err, code = act(session, given)
+    ok, err, code, reason = act(session, given)
   end
   if not ok then
-    send(session, { kind = "problem", act = tostring(name), code = code, text = err })
+    send(session, { kind = "problem", act = tostring(name), code = reason or code, text = err })
   end
 end
 
@@ -173,9 +173,9 @@ end
 
 local function converse(session, held)
   while not session.quit do
-    local text, why = next_message(session, held)
+    local text, _, code = next_message(session, held)
     if not text then
-      session.quit = session.quit or why
+      session.quit = session.quit or code == "eof" and "closed" or code
     elseif session.hall:is_leaving() and #held < HELD_MOST then
       held[#held + 1] = text
     else

@@ -23,8 +23,8 @@ local function enter(hall, nick)
   return assert(hall:enter(nick, reader, { user = "u", host = "h" })), reader
 end
 
-local function code_of(_, _, code)
-  return code
+local function code_of(_, _, code, reason)
+  return reason or code
 end
 
 describe("a hall", function()
@@ -360,5 +360,32 @@ describe("masks", function()
 
   it("are compared as ASCII", function()
     assert.are.equal("abcÄ[", chat.fold "AbcÄ[")
+  end)
+end)
+
+describe("misuse of a hall", function()
+  local function refused(pattern, fn, ...)
+    local ok, message = pcall(fn, ...)
+    assert.is_false(ok)
+    assert.matches("^spec/chat/chat_spec.lua:%d+: .*" .. pattern, message)
+  end
+
+  it("blames the line that called", function()
+    local hall = chat.hall()
+    local ann = enter(hall, "ann")
+    local room = ann:join "#a"
+    refused("call it with a colon", function() hall.member("ann") end)
+    refused("#1 to 'member' %(string expected", function() hall:member(1) end)
+    refused("deliver and drop", function() hall:enter("bob", {}) end)
+    refused("user and host", function() hall:enter("bob", new_reader(), { host = "a b" }) end)
+    refused("real, a text in one line", function() hall:enter("bob", new_reader(), { real = "a\r\nb" }) end)
+    refused("moonwire.room expected", function() hall:recent("#a", 1) end)
+    refused("moonwire.member expected", function() room:has "ann" end)
+    refused("a text in one line expected", function() ann:part("#a", "a\nb") end)
+    refused("'message' or 'notice' expected", function() ann:say("#a", "x", "shout") end)
+    refused("member:snapshot", function() hall:attach({ id = "x" }, new_reader()) end)
+    refused("hall:export", function() hall:import { members = { x = {} }, rooms = {} } end)
+    refused("add, recent and forget", function() chat.hall { history = {} } end)
+    assert.are.equal(1, hall.count)
   end)
 end)

@@ -10,8 +10,7 @@ local ENTRY_POINTS <const> = { ["test.main"] = true }
 local FOLDERS <const> = {
   "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl",
   "lua/moonwire/smtp", "lua/moonwire/ftp", "lua/moonwire/maildir", "lua/moonwire/mail",
-  "lua/moonwire/redis",
-  "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/chat",
+  "lua/moonwire/redis", "lua/moonwire/chat", "lua/moonwire/irc",
 }
 
 local function files(folder, pattern)

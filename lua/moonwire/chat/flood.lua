@@ -1,5 +1,5 @@
 --- A bucket of acts that fills with time. Scripts get it from moonwire.chat.
-local check = require "moonwire.check"
+local guard = require "moonwire.chat.guard"
 local timer = require "moonwire.timer"
 
 ---@class moonwire.flood
@@ -21,11 +21,10 @@ end
 ---@param cost? number acts that it counts as; default 1
 ---@return number seconds 0: go on at once
 function Flood:spend(cost)
-  check.object(self, Flood, "spend")
   local now = timer.now()
   self.left = math.min(self.burst, self.left + (now - self.at) * self.rate) - (cost or 1)
   self.at = now
   return math.max(0, -self.left / self.rate)
 end
 
-return Flood
+return guard.methods(Flood, { spend = { "cost?" } })

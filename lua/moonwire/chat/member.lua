@@ -1,7 +1,10 @@
 --- One who is in a hall. Scripts get it from moonwire.chat.
-local check = require "moonwire.check"
+local delivery = require "moonwire.chat.delivery"
+local guard = require "moonwire.chat.guard"
 local mode = require "moonwire.chat.mode"
 local name = require "moonwire.chat.name"
+local register = require "moonwire.chat.register"
+local timer = require "moonwire.timer"
 
 ---@class moonwire.member
 ---@field id string that nobody can guess, and that stays at a reload
@@ -36,6 +39,17 @@ function Member:mask()
   return ("%s!%s@%s"):format(self.nick, self.user, self.host)
 end
 
+-- What the reasons are among the codes of all modules; the others are codes themselves.
+local CODES <const> = {
+  absent = "not_found", not_there = "not_found", nobody = "not_found", not_operator = "denied",
+  banned = "denied", invite_only = "denied", wrong_key = "denied", muted = "denied", too_many = "full",
+  unknown = "invalid",
+}
+
+local function refuse(err, reason)
+  return nil, err, CODES[reason] or reason, reason
+end
+
 -- An event of this member's.
 local function event_of(self, kind, more)
   more.kind, more.nick, more.from, more.time = kind, self.nick, self:mask(), os.time()
@@ -67,7 +81,7 @@ local function open_room(self, room_name)
   if not room and hall.rooms_count >= hall.limits.rooms_max then
     return nil, "too many rooms", "too_many"
   end
-  return room or hall:add_room(room_name)
+  return room or register.add_room(hall, room_name)
 end
 
 --- Comes into a room, which is made when it is not there: who makes it is its operator.
@@ -75,33 +89,32 @@ end
 ---@param key? string
 ---@return moonwire.room? room
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "invalid", "too_many", "banned", "invite_only", "wrong_key", "full"
 function Member:join(room_name, key)
-  check.object(self, Member, "join")
   local limits = self.hall.limits
   local count = 0
   for _ in pairs(self.rooms) do
     count = count + 1
   end
   if not name.is_room(room_name, limits.room_max) then
-    return nil, "not the name of a room", "invalid"
+    return refuse("not the name of a room", "invalid")
   end
   local there = self.hall:room(room_name)
   local refusal = there and not there:has(self) and there:refusal(self, key)
   if refusal then
-    return nil, "the room is not open", refusal
+    return refuse("the room is not open", refusal)
   elseif there and there:has(self) then
     return there
   elseif count >= limits.rooms_each then
-    return nil, "in too many rooms", "too_many"
+    return refuse("in too many rooms", "too_many")
   end
-  local room, err, code = open_room(self, room_name)
+  local room, err, reason = open_room(self, room_name)
   if not room then
-    return nil, err, code
+    return refuse(err, reason)
   end
-  room:add(self, { operator = room.count == 0, voice = false })
-  self.rooms[room] = true
-  self.hall:tell_room(room, event_of(self, "join", { room = room.name, real = self.real }))
+  register.add_to(room, self, { operator = room.count == 0, voice = false })
+  delivery.tell_room(self.hall, room, event_of(self, "join", { room = room.name, real = self.real }))
   return room
 end
 
@@ -110,25 +123,25 @@ end
 ---@param text? string why
 ---@return boolean? ok
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "not_found", "absent"
 function Member:part(room_name, text)
-  check.object(self, Member, "part")
-  local room, err, code = own_room(self, room_name)
+  local room, err, reason = own_room(self, room_name)
   if not room then
-    return nil, err, code
+    return refuse(err, reason)
   end
-  self.hall:tell_room(room, event_of(self, "part", { room = room.name, text = text }))
-  self.hall:remove_from(room, self)
+  delivery.tell_room(self.hall, room, event_of(self, "part", { room = room.name, text = text }))
+  register.remove_from(self.hall, room, self)
   return true
 end
 
 local function say_to_room(self, room, text, kind)
   if not room:may_speak(self) then
-    return nil, "cannot speak to that room", "muted"
+    return refuse("cannot speak to that room", "muted")
   end
   local event = event_of(self, kind, { room = room.name, text = text })
-  self.hall:keep(room, event)
-  self.hall:tell_room(room, event, self)
+  register.keep(self.hall, room, event)
+  delivery.tell_room(self.hall, room, event, self)
   return true
 end
 
@@ -138,15 +151,15 @@ end
 ---@param kind? "message"|"notice" default "message"
 ---@return boolean? ok
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "invalid" (no text), "too_large", "not_found", "muted"
 function Member:say(target, text, kind)
-  check.object(self, Member, "say")
   local most = self.hall.limits.text_max
   self.spoke = os.time()
   if type(text) == "string" and #text > most then
-    return nil, "too_large", "too_large"
+    return refuse("too_large", "too_large")
   elseif not name.is_text(text, most) then
-    return nil, "not a text", "invalid"
+    return refuse("not a text", "invalid")
   end
   local room = self.hall:room(target)
   if room then
@@ -154,9 +167,9 @@ function Member:say(target, text, kind)
   end
   local other = self.hall:member(target)
   if not other then
-    return nil, "nobody of that name", "not_found"
+    return refuse("nobody of that name", "not_found")
   end
-  self.hall:tell(other, event_of(self, kind or "message", { to = other.nick, text = text }))
+  delivery.tell(self.hall, other, event_of(self, kind or "message", { to = other.nick, text = text }))
   return true
 end
 
@@ -165,20 +178,20 @@ end
 ---@param text string
 ---@return boolean? ok
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "not_found", "absent", "not_operator", "invalid"
 function Member:set_topic(room_name, text)
-  check.object(self, Member, "set_topic")
-  local room, err, code = own_room(self, room_name)
+  local room, err, reason = own_room(self, room_name)
   if not room then
-    return nil, err, code
+    return refuse(err, reason)
   elseif room.flags.t and not room:is_operator(self) then
-    return nil, "not an operator of the room", "not_operator"
+    return refuse("not an operator of the room", "not_operator")
   elseif text ~= "" and not name.is_text(text, self.hall.limits.topic_max) then
-    return nil, "not a topic", "invalid"
+    return refuse("not a topic", "invalid")
   end
   room.topic = text ~= "" and text or nil
   room.topic_by, room.topic_time = self:mask(), os.time()
-  self.hall:tell_room(room, event_of(self, "topic", { room = room.name, text = text }))
+  delivery.tell_room(self.hall, room, event_of(self, "topic", { room = room.name, text = text }))
   return true
 end
 
@@ -188,18 +201,20 @@ end
 ---@return string? err
 ---@return string? code "invalid", "exists"
 function Member:rename(nick)
-  check.object(self, Member, "rename")
   local hall = self.hall
   if not name.is_nick(nick, hall.limits.nick_max) then
-    return nil, "not a nickname", "invalid"
+    return refuse("not a nickname", "invalid")
   end
   local other = hall:member(nick)
   if other and other ~= self then
-    return nil, "the nickname is taken", "exists"
+    return refuse("the nickname is taken", "exists")
   elseif nick ~= self.nick then
     local event = event_of(self, "nick", { new = nick })
-    hall:change_nick(self, nick)
-    hall:tell_neighbours(self, event, true)
+    register.change_nick(hall, self, nick)
+    delivery.tell_rooms(hall, self.rooms, event)
+    if not next(self.rooms) then
+      delivery.tell(hall, self, event)
+    end
   end
   return true
 end
@@ -210,20 +225,20 @@ end
 ---@param text? string why
 ---@return boolean? ok
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "not_found", "absent", "not_operator", "not_there" (the other is not in it)
 function Member:kick(room_name, nick, text)
-  check.object(self, Member, "kick")
-  local room, err, code = operated_room(self, room_name)
+  local room, err, reason = operated_room(self, room_name)
   if not room then
-    return nil, err, code
+    return refuse(err, reason)
   end
   local other = self.hall:member(nick)
   if not other or not room:has(other) then
-    return nil, "nobody of that name in the room", "not_there"
+    return refuse("nobody of that name in the room", "not_there")
   end
   local event = event_of(self, "kick", { room = room.name, whom = other.nick, text = text or self.nick })
-  self.hall:tell_room(room, event)
-  self.hall:remove_from(room, other)
+  delivery.tell_room(self.hall, room, event)
+  register.remove_from(self.hall, room, other)
   return true
 end
 
@@ -232,22 +247,22 @@ end
 ---@param room_name string
 ---@return moonwire.member? other
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "nobody", "not_found" (no such room), "absent", "not_operator", "exists" (is in it)
 function Member:invite(nick, room_name)
-  check.object(self, Member, "invite")
-  local room, err, code = own_room(self, room_name)
+  local room, err, reason = own_room(self, room_name)
   local other = self.hall:member(nick)
   if not other then
-    return nil, "nobody of that name", "nobody"
+    return refuse("nobody of that name", "nobody")
   elseif not room then
-    return nil, err, code
+    return refuse(err, reason)
   elseif room.flags.i and not room:is_operator(self) then
-    return nil, "not an operator of the room", "not_operator"
+    return refuse("not an operator of the room", "not_operator")
   elseif room:has(other) then
-    return nil, "is in the room already", "exists"
+    return refuse("is in the room already", "exists")
   end
-  room:invite(other)
-  self.hall:tell(other, event_of(self, "invite", { room = room.name, whom = other.nick }))
+  room.invited[other.id] = true
+  delivery.tell(self.hall, other, event_of(self, "invite", { room = room.name, whom = other.nick }))
   return other
 end
 
@@ -259,18 +274,18 @@ end
 ---@param word? string
 ---@return boolean? ok
 ---@return string? err
+---@return moonwire.code? code
 ---@return string? reason "not_found", "absent", "not_operator", "unknown", "invalid", "not_there", "full"
 function Member:set_mode(room_name, letter, is_on, word)
-  check.object(self, Member, "set_mode")
-  local room, err, code = operated_room(self, room_name)
+  local room, err, reason = operated_room(self, room_name)
   if not room then
-    return nil, err, code
+    return refuse(err, reason)
   end
-  local changed, problem, problem_code = mode.set(self.hall, room, letter, is_on, word)
+  local changed, problem, problem_reason = mode.set(self.hall, room, letter, is_on, word)
   if not changed then
-    return nil, problem, problem_code
+    return refuse(problem, problem_reason)
   elseif changed.is_new then
-    self.hall:tell_room(room, event_of(self, "mode", {
+    delivery.tell_room(self.hall, room, event_of(self, "mode", {
       room = room.name, mode = letter, on = is_on, word = changed.word,
     }))
   end
@@ -280,27 +295,23 @@ end
 --- Is away, or with nil is there again.
 ---@param text? string
 function Member:set_away(text)
-  check.object(self, Member, "set_away")
   self.away = text
 end
 
 --- Leaves the hall. May be called again.
 ---@param text? string the last words
 function Member:leave(text)
-  check.object(self, Member, "leave")
-  self.hall:remove(self, event_of(self, "quit", { text = text or "" }))
+  register.remove(self.hall, self, event_of(self, "quit", { text = text or "" }))
 end
 
 --- Is somewhere between two connections, as at a reload: what comes is kept for the next one, some of it.
 function Member:detach()
-  check.object(self, Member, "detach")
-  self.hall:detach(self)
+  self.reader, self.detached = nil, timer.now()
 end
 
 --- What is needed to bring it back where nobody knows it: plain data.
 ---@return table
 function Member:snapshot()
-  check.object(self, Member, "snapshot")
   local rooms = {}
   for room in pairs(self.rooms) do
     rooms[#rooms + 1] = room.name
@@ -311,4 +322,9 @@ function Member:snapshot()
   }
 end
 
-return Member
+return guard.methods(Member, {
+  mask = {}, join = { "any", "any" }, part = { "any", "line?" }, say = { "string", "any", "kind?" },
+  set_topic = { "any", "any" }, rename = { "any" }, kick = { "any", "string", "line?" },
+  invite = { "string", "any" }, set_mode = { "any", "string", "boolean", "any" }, set_away = { "line?" },
+  leave = { "line?" }, detach = {}, snapshot = {},
+})

@@ -1,4 +1,5 @@
 --- A room of a hall. Scripts get it from moonwire.chat.
+local guard = require "moonwire.chat.guard"
 local name = require "moonwire.chat.name"
 
 local SORTED_MOST <const> = 500
@@ -117,24 +118,6 @@ function Room:may_speak(member)
   return (status or not self.flags.n) and not self.flags.m and not is_banned(self, member) or false
 end
 
----@private
-function Room:add(member, status)
-  self.members[member] = status
-  self.count = self.count + 1
-  self.invited[member.id] = nil
-end
-
----@private
-function Room:remove(member)
-  self.members[member] = nil
-  self.count = self.count - 1
-end
-
----@private
-function Room:invite(member)
-  self.invited[member.id] = true
-end
-
 --- Its modes as IRC writes them: "+nt", "+klnt", with the words that belong to them behind.
 ---@param shows_key? boolean whether the key is among them; else it is "*"
 ---@return string modes
@@ -152,4 +135,7 @@ function Room:modes(shows_key)
   return "+" .. table.concat(letters), words
 end
 
-return Room
+return guard.methods(Room, {
+  has = { "member" }, is_operator = { "member" }, is_visible = { "member" }, list = {},
+  refusal = { "member", "any" }, may_speak = { "member" }, modes = { "any" },
+})

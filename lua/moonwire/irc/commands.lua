@@ -7,15 +7,15 @@ local commands = {}
 local LIST_MOST <const> = 4 -- of targets in one command
 local WHY_MOST <const> = 200 -- bytes of an away or kick message
 
--- What the codes of the hall are in IRC, and whether the room or the nickname is named.
+-- What the reasons of the hall are in IRC, and whether the room or the nickname is named.
 local NUMERICS <const> = {
   not_found = "no_such_channel", absent = "not_on_channel", not_operator = "not_operator",
   muted = "cannot_send", banned = "banned", invite_only = "invite_only", wrong_key = "bad_key",
   full = "channel_full", too_many = "too_many_channels",
 }
 
-local function refuse(session, code, room)
-  session:reply(NUMERICS[code] or "no_such_channel", room)
+local function refuse(session, reason, room)
+  session:reply(NUMERICS[reason] or "no_such_channel", room)
 end
 
 local function items(list, most)
@@ -47,9 +47,9 @@ end
 local function join(session, name, key)
   local there = session.hall:room(name)
   local was_in = there and there:has(session.member)
-  local room, _, code = session.member:join(name, key)
+  local room, _, _, reason = session.member:join(name, key)
   if not room then
-    return refuse(session, code, name)
+    return refuse(session, reason, name)
   elseif not was_in then
     query.tell_topic(session, room, true)
     query.tell_names(session, room)
@@ -78,9 +78,9 @@ function commands.PART(session, params)
     return
   end
   for _, name in ipairs(items(params[1], session.hall.limits.rooms_each)) do
-    local ok, _, code = session.member:part(name, text_of(session, params, 2))
+    local ok, _, _, reason = session.member:part(name, text_of(session, params, 2))
     if not ok then
-      refuse(session, code, name)
+      refuse(session, reason, name)
     end
   end
 end
@@ -92,18 +92,18 @@ function commands.TOPIC(session, params)
     return query.ask_topic(session, params[1])
   end
   local text = session.cut(params[2], session.hall.limits.topic_max)
-  local ok, _, code = session.member:set_topic(params[1], text)
+  local ok, _, _, reason = session.member:set_topic(params[1], text)
   if not ok then
-    refuse(session, code, params[1])
+    refuse(session, reason, params[1])
   end
 end
 
 local function kick(session, room, nick, why)
-  local ok, _, code = session.member:kick(room, nick, why)
-  if code == "not_there" then
+  local ok, _, _, reason = session.member:kick(room, nick, why)
+  if reason == "not_there" then
     session:reply("not_there", nick, room)
   elseif not ok then
-    refuse(session, code, room)
+    refuse(session, reason, room)
   end
 end
 
@@ -121,13 +121,13 @@ function commands.INVITE(session, params)
     return
   end
   local nick, name = params[1], params[2]
-  local other, _, code = session.member:invite(nick, name)
-  if code == "nobody" then
+  local other, _, _, reason = session.member:invite(nick, name)
+  if reason == "nobody" then
     session:reply("no_such_nick", nick)
-  elseif code == "exists" then
+  elseif reason == "exists" then
     session:reply("user_on_channel", nick, name)
   elseif not other then
-    refuse(session, code, name)
+    refuse(session, reason, name)
   else
     session:reply("inviting", other.nick, session.hall:room(name).name)
     if other.away then
@@ -145,7 +145,7 @@ end
 
 -- RFC 2812: no notice is ever answered.
 local function say_to(session, target, text, kind)
-  local ok, _, code = session.member:say(target, text, kind)
+  local ok, _, _, reason = session.member:say(target, text, kind)
   if ok then
     local room = session.hall:room(target)
     session:echo {
@@ -157,9 +157,9 @@ local function say_to(session, target, text, kind)
     return
   elseif ok then
     tell_away(session, target)
-  elseif code == "muted" then
+  elseif reason == "muted" then
     session:reply("cannot_send", target)
-  elseif code == "not_found" then
+  elseif reason == "not_found" then
     session:reply(target:find "^#" and "no_such_channel" or "no_such_nick", target)
   else
     session:reply "no_text"

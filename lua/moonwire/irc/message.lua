@@ -80,27 +80,42 @@ local function format_tags(tags)
   return #items > 0 and "@" .. table.concat(items, ";") .. " " or ""
 end
 
-local function problem_of(given)
-  local params = given.params or {}
-  if type(given.command) ~= "string" or not (given.command:find "^%a+$" or given.command:find "^%d%d%d$") then
-    return "a command of letters, or three digits, expected"
-  elseif given.source and not given.source:find "^[^%z\r\n ]+$" then
-    return "not a source"
-  elseif #params > PARAMS_MOST then
+local function is_table(value)
+  return value == nil or type(value) == "table"
+end
+
+local function problem_of_params(params)
+  if #params > PARAMS_MOST then
     return "15 parameters at most"
   end
-  for key in pairs(given.tags or {}) do
-    if not key:find "^%+?[%w./-]+$" then
-      return "not the name of a tag"
-    end
-  end
   for i, param in ipairs(params) do
-    if param:find "[%z\r\n]" then
+    if type(param) ~= "string" then
+      return "parameters that are strings expected"
+    elseif param:find "[%z\r\n]" then
       return "CR, LF or NUL in a parameter"
     elseif i < #params and not param:find "^[^ :][^ ]*$" then
       return "only the last parameter may be empty, have blanks or begin with a colon"
     end
   end
+end
+
+local function problem_of(given)
+  local command, source = given.command, given.source
+  if type(command) ~= "string" or not (command:find "^%a+$" or command:find "^%d%d%d$") then
+    return "a command of letters, or three digits, expected"
+  elseif source ~= nil and not (type(source) == "string" and source:find "^[^%z\r\n ]+$") then
+    return "not a source"
+  elseif not is_table(given.params) or not is_table(given.tags) then
+    return "params and tags that are tables expected"
+  end
+  for key, value in pairs(given.tags or {}) do
+    if type(key) ~= "string" or not key:find "^%+?[%w./-]+$" then
+      return "not the name of a tag"
+    elseif type(value) ~= "string" or value:find "%z" then
+      return "not the value of a tag"
+    end
+  end
+  return problem_of_params(given.params or {})
 end
 
 --- Composes a line.

@@ -19,16 +19,16 @@ local function tell_modes(session, room)
   session:reply("creation_time", room.name, tostring(room.created))
 end
 
-local function refuse(session, room, letter, word, code)
-  if code == "not_operator" then
+local function refuse(session, room, letter, word, reason)
+  if reason == "not_operator" then
     session:reply("not_operator", room.name)
-  elseif code == "absent" then
+  elseif reason == "absent" then
     session:reply("not_on_channel", room.name)
-  elseif code == "unknown" then
+  elseif reason == "unknown" then
     session:reply("unknown_mode", letter)
-  elseif code == "not_there" then
+  elseif reason == "not_there" then
     session:reply("not_there", word, room.name)
-  elseif code == "full" then
+  elseif reason == "full" then
     session:reply("ban_list_full", room.name, letter)
   else
     session:reply("invalid_mode_param", room.name, letter, word or "*")
@@ -45,11 +45,11 @@ local function change(session, room, letter, is_on, word)
     session:lacks "MODE"
     return true
   end
-  local ok, _, code = session.member:set_mode(room.name, letter, is_on, word)
+  local ok, _, _, reason = session.member:set_mode(room.name, letter, is_on, word)
   if not ok then
-    refuse(session, room, letter, word, code)
+    refuse(session, room, letter, word, reason)
   end
-  return ok or (code ~= "not_operator" and code ~= "absent")
+  return ok or (reason ~= "not_operator" and reason ~= "absent")
 end
 
 local function change_room(session, room, params)

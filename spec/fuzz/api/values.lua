@@ -1,6 +1,7 @@
 --- Random arguments: values of every type, those a parameter expects more often than others, and objects that
 --- are open, closed or in use.
 local Words = require "spec.fuzz.api.words"
+local chat = require "moonwire.chat"
 local net = require "moonwire.net"
 local sync = require "moonwire.sync"
 local task = require "moonwire.task"
@@ -72,6 +73,8 @@ local function circle()
   return list
 end
 
+local reader = { deliver = function() return random(50) > 1 end, drop = function() end }
+
 -- Makers of objects, each of which belongs to the task that calls.
 local makers = {
   function() return net.pair() end,
@@ -103,6 +106,11 @@ local makers = {
   function() return coroutine.create(one_of(functions)) end,
   function() return coroutine.wrap(one_of(functions)) end,
   function() return io.tmpfile() end,
+  function()
+    local hall = chat.hall { history = chat.history() }
+    local ann, bob = hall:enter("ann", reader), hall:enter("bob", reader)
+    return hall, bob, ann:join "#a", ann
+  end,
 }
 
 -- Values of any type.

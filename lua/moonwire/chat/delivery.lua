@@ -1,0 +1,79 @@
+--- How an event reaches the readers of members. Not for scripts.
+---
+--- Nothing here waits. An event is one table for all who get it: readers may write into its field `cache`
+--- what it looks like on their connections.
+local delivery = {}
+
+local PENDING_MOST <const> = 200 -- events for one whose connection moves
+local TOO_SLOW <const> = "reads too slowly"
+
+local function deliver(hall, member, event)
+  local reader, pending = member.reader, member.pending
+  if not reader then
+    pending[#pending + 1] = #pending < PENDING_MOST and event or nil
+  elseif not member.is_deaf and not reader.deliver(event) then
+    member.is_deaf = true
+    hall.slow[#hall.slow + 1] = member
+  end
+end
+
+-- Who reads too slowly is gone for the others once all have got the event.
+local function drop_slow(hall)
+  if hall.is_dropping then
+    return -- further down: those who became slow by the news of others that left
+  end
+  hall.is_dropping = true
+  while #hall.slow > 0 do
+    local member = table.remove(hall.slow)
+    hall.dropped = hall.dropped + 1
+    member.reader.drop(TOO_SLOW)
+    member:leave(TOO_SLOW)
+  end
+  hall.is_dropping = false
+end
+
+--- To one member.
+---@param hall moonwire.hall
+---@param member moonwire.member
+---@param event table
+function delivery.tell(hall, member, event)
+  event.cache = {}
+  deliver(hall, member, event)
+  drop_slow(hall)
+end
+
+--- To all who are in a room.
+---@param hall moonwire.hall
+---@param room moonwire.room
+---@param event table
+---@param except? moonwire.member
+function delivery.tell_room(hall, room, event, except)
+  event.cache = {}
+  for member in pairs(room.members) do
+    if member ~= except then
+      deliver(hall, member, event)
+    end
+  end
+  drop_slow(hall)
+end
+
+--- To all who are in one of the rooms, once each.
+---@param hall moonwire.hall
+---@param rooms table<moonwire.room, any>
+---@param event table
+---@param except? moonwire.member
+function delivery.tell_rooms(hall, rooms, event, except)
+  event.cache = {}
+  local seen = { [except or false] = true }
+  for room in pairs(rooms) do
+    for member in pairs(room.members) do
+      if not seen[member] then
+        seen[member] = true
+        deliver(hall, member, event)
+      end
+    end
+  end
+  drop_slow(hall)
+end
+
+return delivery
