@@ -125,6 +125,15 @@ function check.stream(value, position, name)
   expect(type(value) == "userdata" and is_object and peek, value, "stream", position, name)
 end
 
+--- A datagram socket.
+---@param value any
+---@param position integer of the argument
+---@param name string the function
+function check.datagram(value, position, name)
+  local is_object, send = pcall(index, value, "send")
+  expect(type(value) == "userdata" and is_object and send, value, "datagram socket", position, name)
+end
+
 local function sorted_names(set)
   local names = {}
   for name in pairs(set) do

@@ -139,6 +139,7 @@ end
 ---@param peer string its sender
 function Server:answer(socket, data, peer)
   check.object(self, Server, "answer")
+  check.datagram(socket, 1, "answer")
   check.type(data, "string", 2, "answer")
   check.type(peer, "string", 3, "answer")
   local request, problem = check.try(server.request, socket, data, peer)
