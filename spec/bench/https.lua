@@ -16,7 +16,7 @@ local service = server.service(function(request, response, ctx)
 end, { keep_alive = 300, tls = tls })
 
 function service.start(ctx)
-  site = assert(static.folder(ctx.config.root))
+  site = assert(static.new(ctx.config.root))
   tls.certificate, tls.key = ctx.config.tls .. "/certificate.pem", ctx.config.tls .. "/key.pem"
 end
 

@@ -1,4 +1,4 @@
-"""HTTP: a short answer, a file of 10 MB, a proxy in front of the raw C server, idle connections."""
+"""HTTP: a short answer, files of 1 KiB and 10 MB, a proxy in front of the raw C server, idle connections."""
 import os
 
 from job import Job, Peer
@@ -8,6 +8,7 @@ JOBS = {
     "httppipe": Job("http", "echo", {"http": 1, "conns": 64, "depth": 16}),
     "idlehttp": Job("http", "idle", {"http": 1, "conns": 10000, "touch": 1}, measure="nginx"),
     "file": Job("file", "echo", {"http": 1, "conns": 8, "path": "/large"}, measure="nginx"),
+    "smallfile": Job("file", "echo", {"http": 1, "conns": 64, "path": "/small"}, measure="nginx"),
     "proxy": Job("proxy", "echo", {"http": 1, "conns": 64}, measure="haproxy", backend="http"),
 }
 
@@ -19,7 +20,7 @@ PEERS = {
                       "needs --modules: README.md"),
 }
 
-SIZES = {"large": 10 * 1000 * 1000, "half": 512 * 1024}
+SIZES = {"small": 1024, "large": 10 * 1000 * 1000, "half": 512 * 1024}
 
 
 def prepare(folder):
