@@ -1,3 +1,4 @@
+local fs = require "moonwire.file"
 local net = require "moonwire.net"
 local server = require "moonwire.http.server"
 local streams = require "spec.support.streams"
@@ -410,6 +411,32 @@ describe("an HTTP server", function()
     assert.matches("Content%-Length: 1000000\r\n\r\n$",
       converse(address, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"))
     os.remove(name)
+  end)
+
+  it("serves open files of every size, small ones with their head", function()
+    local folder <close> = assert(fs.root(os.getenv "SCRATCH" or "/tmp"))
+    local address = serve(function(request, response)
+      local size = assert(math.tointeger(request.query))
+      local opened <close> = assert(folder:open("sized", "write"))
+      assert(opened:write(("x"):rep(size), "the end"))
+      local source <close> = assert(folder:open("sized"))
+      if request.path == "/to-its-end" then
+        return response:send_file(source, 0)
+      end
+      return response:send_file(source, 3, size)
+    end)
+    for _, size in ipairs { 0, 4, 16376, 16377, 16378, 16383, 16384, 16385, 70000 } do
+      local conn <close> = connect(address)
+      conn:write(get("/part?" .. size), get("/to-its-end?" .. size))
+      local _, head, body = read_response(conn)
+      assert.equal((("x"):rep(size) .. "the end"):sub(4, size + 3), body)
+      assert.is_nil(head:find "Content-Type", "a type that nobody has set")
+      assert.equal(("x"):rep(size) .. "the end", select(3, read_response(conn)))
+      conn:write(("HEAD /part?%d HTTP/1.1\r\nHost: here\r\n\r\n"):format(size), get("/part?4"))
+      assert.matches("\r\nContent%-Length: " .. size .. "$", (conn:read_until("\r\n\r\n")))
+      assert.equal("xthe", select(3, read_response(conn)))
+    end
+    folder:remove "sized"
   end)
 
   it("cannot be made to split a response", function()

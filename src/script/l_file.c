@@ -39,6 +39,12 @@ void mw_l_file_push(lua_State *L, int *fd, const char *name, int flags) {
     mw_task_own(L, &file->resource);
 }
 
+int mw_l_file_readable(lua_State *L, int index) {
+    const struct mw_l_file *file = luaL_testudata(L, index, MW_L_FILE_TYPE);
+    bool is_readable = file && file->descriptor && (file->flags & O_ACCMODE) != O_WRONLY;
+    return is_readable ? file->descriptor->fd : -1;
+}
+
 int mw_l_file_duplicate(lua_State *L, int index) {
     const struct mw_l_file *file = luaL_checkudata(L, index, MW_L_FILE_TYPE);
     return fcntl(file->descriptor ? file->descriptor->fd : -1, F_DUPFD_CLOEXEC, 0);

@@ -24,4 +24,7 @@ void mw_l_file_push(lua_State *L, int *fd, const char *name, int flags);
  * when the file is closed. Raises for what is no file. */
 int mw_l_file_duplicate(lua_State *L, int index);
 
+/* The descriptor of the file at `index`, borrowed; -1: what is there is no open file that can be read. */
+int mw_l_file_readable(lua_State *L, int index);
+
 #endif

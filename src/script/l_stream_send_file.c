@@ -1,5 +1,6 @@
 #include "script/l_stream_send_file.h"
 
+#include "net/file.h"
 #include "net/send_file.h"
 #include "script/check.h"
 #include "script/fault.h"
@@ -216,6 +217,17 @@ struct mw_l_sending *mw_l_sending_open(lua_State *L, struct mw_l_stream *stream,
 
 void mw_l_sending_forget(struct mw_l_sending *sending) {
     release(sending);
+}
+
+ssize_t mw_l_sending_read(lua_State *L, char *bytes, size_t room) {
+    uint64_t offset = check_bytes(L, 3, 0), length = check_bytes(L, 4, LUA_MAXINTEGER);
+    int file = mw_l_file_readable(L, 2);
+    mw_task_begin_wait(L, MW_TIMER_NEVER); /* raises where nobody may wait, whatever the size */
+    if (file < 0 || (length >= room && length < LUA_MAXINTEGER) || offset > LUA_MAXINTEGER - room) {
+        return -1;
+    }
+    ssize_t got = mw_file_read(file, bytes, length < room ? (size_t)length : room, (off_t)offset);
+    return got < (ssize_t)room ? got : -1;
 }
 
 int mw_l_sending_start(lua_State *L, struct mw_l_sending *sending, lua_KFunction k) {

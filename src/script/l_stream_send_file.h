@@ -17,6 +17,10 @@ void mw_l_stream_send_file_open(lua_State *L);
  * whatever it has by then). NULL with nil, err, code pushed; raises for misuse. */
 struct mw_l_sending *mw_l_sending_open(lua_State *L, struct mw_l_stream *stream, uint64_t *size);
 
+/* For those who send few bytes with others: reads what is asked for of an open file of ours at index 2, without a
+ * sending. How many bytes that is, fewer than `room`; below 0: there are more, or another way must be gone. */
+ssize_t mw_l_sending_read(lua_State *L, char *bytes, size_t room);
+
 /* Sends them, all or as many as the file still has: `return mw_l_sending_start(…)`. `k` gets the index of what was
  * pushed as its context, and begins with mw_l_sending_result. */
 int mw_l_sending_start(lua_State *L, struct mw_l_sending *sending, lua_KFunction k);
