@@ -33,9 +33,9 @@ int mw_file_resolve(const struct mw_file_place *place, const char *name, int fla
  * which would wake the other end of a FIFO. */
 int mw_file_open(const struct mw_file_place *place, const char *name, int flags, mode_t mode);
 
-/* The same for reading, without waiting for a disk: for the loop. -EAGAIN when the kernel does not know the way to the
- * name by heart; a thread has to look then. */
-int mw_file_open_known(const struct mw_file_place *place, const char *name);
+/* The same for reading, without waiting for a disk: for the loop. Sets `*status` to what is known of the file. -EAGAIN
+ * when the kernel does not know the way to the name by heart; a thread has to look then. */
+int mw_file_open_known(const struct mw_file_place *place, const char *name, struct stat *status);
 
 /* Opens the folder that the last part of the name stands in, and sets `*base` to
  * that part. A descriptor that can be synced, or -errno; EINVAL when there is no

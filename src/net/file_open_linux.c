@@ -38,21 +38,21 @@ int mw_file_resolve(const struct mw_file_place *place, const char *name, int fla
 }
 
 /* 0 for a regular file, or -errno. */
-static int check_regular(int fd) {
-    struct stat status;
-    if (fstat(fd, &status) != 0) {
+static int check_regular(int fd, struct stat *status) {
+    if (fstat(fd, status) != 0) {
         return -errno;
     }
-    if (S_ISDIR(status.st_mode)) {
+    if (S_ISDIR(status->st_mode)) {
         return -EISDIR;
     }
-    return S_ISREG(status.st_mode) ? 0 : -MW_FILE_IRREGULAR;
+    return S_ISREG(status->st_mode) ? 0 : -MW_FILE_IRREGULAR;
 }
 
 /* What is there now may be another thing when it is opened: hence the second look. */
 int mw_file_open(const struct mw_file_place *place, const char *name, int flags, mode_t mode) {
+    struct stat status;
     int fd = mw_file_resolve(place, name, O_PATH, 0);
-    int error = fd < 0 ? fd : check_regular(fd);
+    int error = fd < 0 ? fd : check_regular(fd, &status);
     if (fd >= 0) {
         close(fd);
     }
@@ -60,7 +60,7 @@ int mw_file_open(const struct mw_file_place *place, const char *name, int flags,
         return error;
     }
     fd = mw_file_resolve(place, name, flags, flags & O_CREAT ? mode : 0);
-    error = fd < 0 ? fd : check_regular(fd);
+    error = fd < 0 ? fd : check_regular(fd, &status);
     if (error && fd >= 0) {
         close(fd);
     }
@@ -75,9 +75,9 @@ static int open_known(const struct mw_file_place *place, const char *name, int f
     return fd >= 0 ? (int)fd : errno == EXDEV ? -MW_FILE_OUTSIDE : errno == EINVAL || errno == EINTR ? -EAGAIN : -errno;
 }
 
-int mw_file_open_known(const struct mw_file_place *place, const char *name) {
+int mw_file_open_known(const struct mw_file_place *place, const char *name, struct stat *status) {
     int fd = open_known(place, name, O_PATH);
-    int error = fd < 0 ? fd : check_regular(fd);
+    int error = fd < 0 ? fd : check_regular(fd, status);
     if (fd >= 0) {
         close(fd);
     }
@@ -85,7 +85,7 @@ int mw_file_open_known(const struct mw_file_place *place, const char *name) {
         return error;
     }
     fd = open_known(place, name, O_RDONLY);
-    error = fd < 0 ? fd : check_regular(fd);
+    error = fd < 0 ? fd : check_regular(fd, status);
     if (error && fd >= 0) {
         close(fd);
     }

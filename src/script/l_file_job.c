@@ -5,7 +5,6 @@
 #include "script/fault.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,15 +100,15 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
 }
 
 void mw_l_file_push_status(lua_State *L, const struct stat *status) {
-    char permissions[8];
-    snprintf(permissions, sizeof permissions, "%03o", status->st_mode & 0777);
+    mode_t mode = status->st_mode;
+    char permissions[3] = {(char)('0' + (mode >> 6 & 7)), (char)('0' + (mode >> 3 & 7)), (char)('0' + (mode & 7))};
     lua_createtable(L, 0, 7);
-    lua_pushstring(L, mw_file_kind(status->st_mode));
+    lua_pushstring(L, mw_file_kind(mode));
     lua_setfield(L, -2, "kind");
     set_integer(L, "size", (lua_Integer)status->st_size);
     lua_pushnumber(L, (double)status->st_mtim.tv_sec + (double)status->st_mtim.tv_nsec * 1e-9);
     lua_setfield(L, -2, "modified");
-    lua_pushstring(L, permissions);
+    lua_pushlstring(L, permissions, sizeof permissions);
     lua_setfield(L, -2, "permissions");
     set_integer(L, "user", (lua_Integer)status->st_uid);
     set_integer(L, "group", (lua_Integer)status->st_gid);

@@ -162,20 +162,21 @@ static void note_opened(struct opening *opening, int fd) {
     if (fd >= 0 && (opening->flags & O_TRUNC) && ftruncate(fd, 0) != 0) {
         opening->base.error = errno;
     }
-    if (fd >= 0 && opening->with_status && fstat(fd, &opening->status) != 0) {
-        opening->base.error = errno;
-    }
 }
 
 static void open_work(struct mw_l_job *job) {
     struct opening *opening = (struct opening *)job;
     int flags = opening->flags & ~O_TRUNC;
     note_opened(opening, mw_file_open(&opening->base.place, opening->base.name, flags, (mode_t)opening->mode));
+    if (opening->fd >= 0 && opening->with_status && fstat(opening->fd, &opening->status) != 0) {
+        opening->base.error = errno;
+    }
 }
 
 /* Whether it is open, or cannot be, without asking a thread. */
 static bool open_at_once(struct opening *opening) {
-    int fd = opening->flags == O_RDONLY ? mw_file_open_known(&opening->base.place, opening->base.name) : -EAGAIN;
+    bool reads = opening->flags == O_RDONLY;
+    int fd = reads ? mw_file_open_known(&opening->base.place, opening->base.name, &opening->status) : -EAGAIN;
     if (fd == -EAGAIN) {
         return false;
     }
