@@ -451,6 +451,7 @@ describe("the documentation of the API", function()
       file_make_folder_options = function(options) file.make_folder("/", options) end,
       file_rename_options = function(options) file.rename("/", "/", options) end,
       maildir_open_options = function(options) maildir.open("/", options) end,
+      ipset_load_options = function(options) require "moonwire.ipset".of():load("/", options) end,
       maildir_list_options = function(options) open_maildir():list(options) end,
       maildir_draft_options = function(options) open_maildir():draft(options) end,
       mail_queue_options = function(options) require "moonwire.mail.queue".open("/", options) end,

@@ -21,6 +21,12 @@ bool mw_network_holds(const struct mw_network *network, const uint8_t bytes[16])
 /* The address of a peer in 16 bytes, IPv4 as mapped. False when it has none (Unix sockets). */
 bool mw_network_address(uint8_t bytes[16], const struct mw_endpoint *peer);
 
+/* An address of IPv4, or a network of IPv4 alone. */
+bool mw_network_is_v4(const uint8_t bytes[16]);
+
+/* The first `bits` bits of an address, and zeros behind them. */
+void mw_network_cut(uint8_t cut[16], const uint8_t bytes[16], int bits);
+
 struct mw_networks;
 
 /* The most specific network that holds an address decides; where a network is in both lists it is denied. NULL when

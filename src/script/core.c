@@ -18,6 +18,7 @@
 #include "script/l_editor.h"
 #include "script/l_http.h"
 #include "script/l_input.h"
+#include "script/l_ipset.h"
 #include "script/l_listener.h"
 #include "script/l_log.h"
 #include "script/l_main.h"
@@ -133,6 +134,7 @@ static int open_core(lua_State *L) {
     mw_l_data_open(L);
     mw_l_bus_open(L);
     mw_l_store_open(L);
+    mw_l_ipset_open(L);
     mw_l_http_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);
