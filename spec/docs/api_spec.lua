@@ -450,6 +450,8 @@ describe("the documentation of the API", function()
       file_list_options = function(options) file.list("/", options) end,
       file_make_folder_options = function(options) file.make_folder("/", options) end,
       file_rename_options = function(options) file.rename("/", "/", options) end,
+      tally_options = function(options) require "moonwire.tally".places("a", 1, options) end,
+      tally_rate_options = function(options) require "moonwire.tally".rate("a", options) end,
       maildir_open_options = function(options) maildir.open("/", options) end,
       ipset_load_options = function(options) require "moonwire.ipset".of():load("/", options) end,
       maildir_list_options = function(options) open_maildir():list(options) end,

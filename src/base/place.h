@@ -5,6 +5,7 @@
 struct mw_pulse;
 struct mw_metrics;
 struct mw_admissions;
+struct mw_tallies;
 struct mw_tls_tickets;
 
 struct mw_place {
@@ -15,6 +16,7 @@ struct mw_place {
     struct mw_pulse *pulse;           /* shared with the supervisor, who looks whether the loop turns (loop/loop.h) */
     struct mw_metrics *metrics;       /* shared by all (base/metric.h) */
     struct mw_admissions *admissions; /* shared by all (net/admission.h) */
+    struct mw_tallies *tallies;       /* shared by all (net/tally.h); NULL: there are none */
     struct mw_tls_tickets *tickets;   /* shared by all (net/tls_tickets.h); NULL: there are none */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/metric.h"
 #include "net/admission.h"
+#include "net/tally.h"
 #include "net/tls_tickets.h"
 #include "proc/confine.h"
 #include "proc/router.h"
@@ -42,6 +43,7 @@ static int run(void *context, int channel) {
         .pulse = &workers->beats->of[worker->number - 1].pulse,
         .metrics = workers->metrics,
         .admissions = workers->admissions,
+        .tallies = workers->tallies,
         .tickets = workers->tickets,
     };
     struct mw_fault fault;
@@ -151,6 +153,7 @@ static void on_end(void *owner, struct mw_child_status status) {
     forget_services(worker);
     mw_offspring_reason(status, worker->last_end, sizeof worker->last_end);
     mw_admissions_reset(workers->admissions, worker->number);
+    mw_tallies_reset(workers->tallies, worker->number);
     if (!workers->stopping) {
         mw_log(MW_LOG_ERROR, "worker %d (process %d) has ended: %s", worker->number, (int)id, worker->last_end);
     }
@@ -308,7 +311,8 @@ static bool map_memory(struct mw_workers *workers) {
     workers->beats = beats;
     workers->metrics = mw_metrics_new(workers->count);
     workers->admissions = workers->metrics ? mw_admissions_new(workers->count) : NULL;
-    workers->tickets = workers->admissions ? mw_tls_tickets_new(MW_TLS_TICKETS_INTERVAL) : NULL;
+    workers->tallies = workers->admissions ? mw_tallies_new(workers->count) : NULL;
+    workers->tickets = workers->tallies ? mw_tls_tickets_new(MW_TLS_TICKETS_INTERVAL) : NULL;
     return workers->tickets != NULL;
 }
 
@@ -356,6 +360,7 @@ void mw_workers_free(struct mw_workers *workers) {
         mw_admissions_free(workers->admissions);
     }
     mw_tls_tickets_free(workers->tickets);
+    mw_tallies_free(workers->tallies);
     if (workers->metrics) {
         mw_metrics_free(workers->metrics);
     }

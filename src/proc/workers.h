@@ -73,6 +73,7 @@ struct mw_workers {
     struct mw_beats *beats;
     struct mw_metrics *metrics;
     struct mw_admissions *admissions;
+    struct mw_tallies *tallies;
     struct mw_tls_tickets *tickets;
     struct mw_timer look; /* at their pulses */
     double looked;

@@ -30,6 +30,7 @@
 #include "script/l_stream.h"
 #include "script/l_stream_relay.h"
 #include "script/l_stream_send_file.h"
+#include "script/l_tally.h"
 #include "script/l_task.h"
 #include "script/l_terminal.h"
 #include "script/l_tls.h"
@@ -135,6 +136,7 @@ static int open_core(lua_State *L) {
     mw_l_bus_open(L);
     mw_l_store_open(L);
     mw_l_ipset_open(L);
+    mw_l_tally_open(L);
     mw_l_http_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);

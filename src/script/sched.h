@@ -18,6 +18,8 @@ struct mw_sched {
     struct mw_work settle; /* see mw_sched_settle */
     struct mw_metrics *metrics; /* of all workers; NULL until there are any, see mw_state_metrics */
     struct mw_tls_tickets *tickets; /* of all workers; NULL until there are any, see mw_state_tickets */
+    struct mw_tallies *tallies; /* of all workers; NULL until there are any, see mw_state_tallies */
+    int tallied;                /* the number of this worker in them */
     const char *store, *store_folder; /* where the default store is, see base/place.h; NULL: nothing was said */
     struct mw_bus *bus; /* of all states of the process; NULL until there is one, see mw_state_bus */
     struct mw_task *running;

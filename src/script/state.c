@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "net/tally.h"
 #include "net/tls_tickets.h"
 #include "script/blocking.h"
 #include "script/bounded.h"
@@ -272,6 +273,7 @@ void mw_state_free(struct mw_state *state) {
     mw_metrics_free(state->own_metrics);
     mw_bus_free(state->own_bus);
     mw_tls_tickets_free(state->own_tickets);
+    mw_tallies_free(state->own_tallies);
     free(state);
 }
 
@@ -301,4 +303,12 @@ struct mw_tls_tickets *mw_state_tickets(struct mw_state *state) {
         state->sched.tickets = state->own_tickets = mw_tls_tickets_new(MW_TLS_TICKETS_INTERVAL);
     }
     return state->sched.tickets;
+}
+
+struct mw_tallies *mw_state_tallies(struct mw_state *state) {
+    if (!state->sched.tallies) {
+        state->sched.tallies = state->own_tallies = mw_tallies_new(1);
+        state->sched.tallied = 1;
+    }
+    return state->sched.tallies;
 }

@@ -16,6 +16,7 @@ struct mw_state {
     struct mw_resolver *resolver; /* NULL until it is needed */
     struct mw_metrics *own_metrics; /* NULL unless it had to make some, see mw_state_metrics */
     struct mw_bus *own_bus;         /* NULL unless it had to make one, see mw_state_bus */
+    struct mw_tallies *own_tallies;     /* NULL unless it had to make some, see mw_state_tallies */
     struct mw_tls_tickets *own_tickets; /* NULL unless it had to make some, see mw_state_tickets */
 };
 
@@ -57,6 +58,10 @@ struct mw_bus *mw_state_bus(struct mw_state *state);
 /* The keys of session tickets that the state was given (sched.tickets); a process that has none for all of it gets some at
  * the first use, for this state alone. NULL when memory is out: then servers give no tickets. */
 struct mw_tls_tickets *mw_state_tickets(struct mw_state *state);
+
+/* The counts of clients that the state was given (sched.tallies and tallied); where it is the only one of its process it
+ * makes some at the first use. NULL when memory is out. */
+struct mw_tallies *mw_state_tallies(struct mw_state *state);
 
 static inline struct mw_state *mw_state_of(lua_State *L) {
     return (struct mw_state *)mw_sched_of(L);

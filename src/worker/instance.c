@@ -149,6 +149,8 @@ static bool start(struct mw_instance *instance, struct mw_fault *fault) {
     state->sched.store = daemon->place->store;
     state->sched.store_folder = daemon->place->store_folder;
     state->sched.tickets = daemon->place->tickets;
+    state->sched.tallies = daemon->place->tallies;
+    state->sched.tallied = daemon->place->worker;
     set_limits(instance, state);
     mw_guard_add(daemon->guard, &state->sched);
     lua_State *L = state->sched.L;
