@@ -538,6 +538,14 @@ describe("http static", function()
     condition.wait_until(function() return count() <= before end, 5)
   end)
 
+  it("lets a function answer for what is refused", function()
+    serve { refuse = function(request, response, status)
+      response:send(("no %s: %d %d"):format(request.method, status, response:status()))
+    end }
+    assert.are.equal("no GET: 404 404", ask "/nothing".body)
+    assert.are.equal("no POST: 405 405", curl("-d", "x", host .. "/"))
+  end)
+
   it("says what is wrong with its options", function()
     assert.has_error(function() static.new(".", { indices = 1 }) end)
     assert.has_error(function() static.new(".", { index = 1 }) end)

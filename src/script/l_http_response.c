@@ -229,6 +229,12 @@ static int response_is_finished(lua_State *L) {
     return 1;
 }
 
+/* Bytes of the body, as they are counted for HEAD, too. */
+static int response_bytes_sent(lua_State *L) {
+    lua_pushinteger(L, (lua_Integer)mw_http_response_check(L)->sent);
+    return 1;
+}
+
 /* Whether the request came over TLS. */
 static int response_is_secure(lua_State *L) {
     const struct mw_http_response *response = mw_http_response_check(L);
@@ -255,6 +261,7 @@ static const luaL_Reg methods[] = {
     {"upgrade", mw_http_response_upgrade},
     {"is_started", response_is_started},
     {"is_finished", response_is_finished},
+    {"bytes_sent", response_bytes_sent},
     {"is_secure", response_is_secure},
     {NULL, NULL},
 };

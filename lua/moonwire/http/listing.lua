@@ -8,7 +8,11 @@ local ESCAPED <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"']
 local PAGE <const> = [[
 <!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>%s</title></head>
+<head><meta charset="utf-8"><title>%s</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<style>body { font: 1rem/1.7 sans-serif; max-width: 50rem; margin: 1.5rem auto; padding: 0 1.25rem;
+overflow-wrap: anywhere } ul { list-style: none; padding: 0 }</style></head>
 <body>
 <h1>%s</h1>
 <ul>

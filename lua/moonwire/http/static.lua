@@ -31,12 +31,14 @@ local static = {}
 --- script makes in the browser.
 ---@field fallback? string
 ---@field not_found? moonwire.http.handler answers for what is not there; default: 404 with a line of text
+--- Answers in place of a line of text with what is refused; the status is set: 400, 403, 404, 405, 500, 503.
+---@field refuse? fun(request: moonwire.http.request, response: moonwire.http.response, status: integer)
 ---@field ranges_max? integer parts of a file that one request may ask for; default 16; past it all is sent
 
 local KNOWN <const> = {
   index = true, listing = "boolean", dot_files = "boolean", links = "boolean", types = "table",
   precompressed = "boolean", cache_control = true, disposition = { inline = true, attachment = true },
-  fallback = "string", not_found = "function", ranges_max = "integer",
+  fallback = "string", not_found = "function", refuse = "function", ranges_max = "integer",
 }
 local RANGES_DEFAULT <const> = 16
 local OPEN <const> = { status = true }
@@ -58,8 +60,12 @@ local TEXTS <const> = {
 ---@field settings moonwire.http.static_options
 ---@field index string[]
 
-local function refuse(response, status)
-  response:status(status):header("Content-Type", "text/plain; charset=utf-8")
+local function refuse(site, request, response, status)
+  response:status(status)
+  if site.settings.refuse then
+    return site.settings.refuse(request, response, status)
+  end
+  response:header("Content-Type", "text/plain; charset=utf-8")
   response:send(TEXTS[status])
 end
 
@@ -202,7 +208,7 @@ local function answer_missing(site, request, response, ctx, name, err, code)
   elseif status >= 500 then
     log.error("a file could not be opened", { file = name, err = err })
   end
-  return refuse(response, status)
+  return refuse(site, request, response, status)
 end
 
 local function answer_folder(site, request, response, ctx, name)
@@ -243,9 +249,9 @@ local function answer(site, request, response, ctx)
   local method, name = request.method, name_of(request)
   if method ~= "GET" and method ~= "HEAD" then
     response:header("Allow", "GET, HEAD")
-    return refuse(response, 405)
+    return refuse(site, request, response, 405)
   elseif request.path == "" then -- it could not be decoded
-    return refuse(response, 400)
+    return refuse(site, request, response, 400)
   elseif is_hidden(site, name) then
     return answer_missing(site, request, response, ctx, name, "not_found", "not_found")
   elseif name == "" or name:sub(-1) == "/" then
