@@ -156,3 +156,6 @@
 --  script = "scripts/chat.lua",
 --  workers = 1, -- rooms are in the memory of one process
 --}
+
+-- A web site; more of it, as sites by their names, passwords, and pages for visitors: docs/services/web.md.
+--service "web" { script = "scripts/web.lua", listen = "tcp://127.0.0.1:80", settings = { root = "/srv" } }
