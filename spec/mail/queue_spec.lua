@@ -93,12 +93,11 @@ describe("a queue of mail", function()
       for chunk in read do
         text = text .. chunk
       end
-      local recipients = envelope.recipients
-      sent[#sent + 1] = { relay = relay, sender = envelope.sender, recipients = recipients, text = text }
-      local results = {}
-      for i, address in ipairs(envelope.recipients) do
-        results[i] = answer(address)
+      local results, addresses = {}, {}
+      for i, recipient in ipairs(envelope.recipients) do
+        results[i], addresses[i] = answer(recipient.address), recipient.address
       end
+      sent[#sent + 1] = { relay = relay, sender = envelope.sender, recipients = addresses, text = text }
       return results
     end
   end
@@ -114,6 +113,56 @@ describe("a queue of mail", function()
       { relay = "there", sender = "sue@here", recipients = { "bob@there", "carl@there" }, text = TEXT },
     }, sent)
     assert.matches("^%d+%.%x+$", id)
+  end)
+
+  it("hands on what the envelope says, and by which alias a message went", function()
+    local seen = {}
+    local queue = start {
+      route = function(address)
+        return { { address = address == "me@here" and "me@there" or nil, relay = "there" } }
+      end,
+      send = function(_, envelope, read)
+        seen[#seen + 1] = { envelope, (read()) }
+        envelope.id = nil
+        return { { ok = true } }
+      end,
+    }
+    local sink = assert(queue:take {
+      sender = "sue@here", body = "8bitmime", smtputf8 = true, ret = "hdrs", envid = "x", recipients = {
+        { address = "me@here", notify = { "failure" }, orcpt = "rfc822;me@here" }, "you@there",
+      },
+    })
+    assert(sink:write(TEXT))
+    assert(sink:commit())
+    await_empty(queue)
+    local function envelope_for(recipient)
+      return {
+        sender = "sue@here", recipients = { recipient }, size = #TEXT, body = "8bitmime", smtputf8 = true,
+        ret = "hdrs", envid = "x",
+      }
+    end
+    assert.are.same({
+      { envelope_for { address = "me@there", notify = { "failure" }, orcpt = "rfc822;me@here" },
+        "Delivered-To: me@here\r\n" },
+      { envelope_for { address = "you@there" }, TEXT },
+    }, seen)
+  end)
+
+  it("returns what was delivered to its recipient before, or where an alias sent it", function()
+    local queue = start { route = function(address)
+      return address == "all@here" and { { address = "all@there", relay = "there" } } or route(address)
+    end }
+    local header = "Received: x\r\ndelivered-to: ANN@here\r\nDelivered-To: all@here\r\n"
+    local recipients = { "ann@here", "all@here", "sue@here" }
+    local sink = assert(queue:take { sender = "sue@here", recipients = recipients })
+    assert(sink:write(header .. TEXT))
+    assert(sink:commit())
+    await_empty(queue)
+    assert.are.same({}, texts "ann")
+    local mine = texts "sue"
+    assert.are.equal(2, #mine)
+    local _, count = table.concat(mine):gsub("Status: 5%.4%.6", "")
+    assert.are.equal(2, count)
   end)
 
   it("tells the sender of what cannot be delivered, once", function()
@@ -160,7 +209,7 @@ describe("a queue of mail", function()
       elseif tries == 3 then
         return { { ok = true }, { reason = "451 later" } }
       end
-      assert.are.same({ "carl@there" }, envelope.recipients)
+      assert.are.same({ { address = "carl@there" } }, envelope.recipients)
       return { { ok = true } }
     end }
     take(queue, { "ann@here", "bob@there", "carl@there" })

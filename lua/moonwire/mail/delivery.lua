@@ -2,11 +2,10 @@
 ---
 --- The envelope is a journal: what is done twice is written down before it is done, in `moves`, and done
 --- again after a crash. A step that is done already is known by its source, which is not there any more.
-local core = require "moonwire.core"
+local handing = require "moonwire.mail.handing"
 local log = require "moonwire.log"
 local maildir = require "moonwire.maildir"
 local report = require "moonwire.mail.report"
-local task = require "moonwire.task"
 
 local delivery = {}
 
@@ -20,9 +19,12 @@ local DAY <const> = 86400
 ---@field address string
 ---@field maildir? string path
 ---@field relay? string where to hand it on
+---@field forwarded? string the address of ours, whose alias has led there
 ---@field state "waiting"|"done"|"failed"
 ---@field reason? string of the last attempt
 ---@field reported? boolean whether the sender has been told of the failure
+---@field notify? string[]
+---@field orcpt? string
 
 ---@class moonwire.mail.envelope
 ---@field id string
@@ -34,17 +36,10 @@ local DAY <const> = 86400
 ---@field moves table[] steps that are promised, and may have been done
 ---@field moved? integer since when
 ---@field parent? string of a report: the message that it is about
-
--- Calls a function for each recipient that waits and has a place of this kind.
-local function each_waiting(envelope, kind)
-  local list = {}
-  for i, recipient in ipairs(envelope.recipients) do
-    if recipient.state == "waiting" and recipient[kind] then
-      list[#list + 1] = { number = i, recipient = recipient, place = recipient[kind] }
-    end
-  end
-  return ipairs(list)
-end
+---@field body? string
+---@field smtputf8? boolean
+---@field ret? string
+---@field envid? string
 
 -- --- what was promised before
 
@@ -94,18 +89,18 @@ local function copy(draft, body)
   until false
 end
 
-local function prepare_copy(envelope, body, entry)
-  local box <close>, err, code = maildir.open(entry.place, { create = true })
+local function prepare_copy(envelope, body, number, recipient)
+  local box <close>, err, code = maildir.open(recipient.maildir, { create = true })
   if not box then
     return nil, err, code
   end
-  local draft <close>, problem, kind = box:draft { id = ("%s.%d"):format(envelope.id, entry.number) }
+  local draft <close>, problem, kind = box:draft { id = ("%s.%d"):format(envelope.id, number) }
   if not draft then
     return nil, problem, kind
   end
   local ok
   ok, err, code = draft:write(("Return-Path: <%s>\nDelivered-To: %s\n"):format(
-    envelope.sender, entry.recipient.address))
+    envelope.sender, recipient.address))
   if ok then
     ok, err, code = copy(draft, body)
   end
@@ -116,88 +111,20 @@ local function prepare_copy(envelope, body, entry)
 end
 
 local function prepare_copies(envelope, body)
-  for _, entry in each_waiting(envelope, "maildir") do
-    local move, err = prepare_copy(envelope, body, entry)
+  for number, recipient in ipairs(envelope.recipients) do
+    local is_due = recipient.state == "waiting" and recipient.maildir
+    local move, err
+    if is_due then
+      move, err = prepare_copy(envelope, body, number, recipient)
+    end
     if move then
-      move.maildir, move.number = entry.place, entry.number
+      move.maildir, move.number = recipient.maildir, number
       table.insert(envelope.moves, move)
-      entry.recipient.state = "done"
-    else
-      entry.recipient.reason = report.plain(err)
-      log.warn("delivery failed", { id = envelope.id, recipient = entry.recipient.address, err = err })
+      recipient.state = "done"
+    elseif is_due then
+      recipient.reason = report.plain(err)
+      log.warn("delivery failed", { id = envelope.id, recipient = recipient.address, err = err })
     end
-  end
-end
-
--- --- other servers
-
--- What came of it for one recipient.
-local function note(self, envelope, recipient, result)
-  recipient.reason = result.reason and report.plain(result.reason)
-  if result.ok then
-    recipient.state = "done"
-  elseif result.permanent then
-    recipient.state = "failed"
-  end
-  self.count(result.ok and "relayed" or result.permanent and "refused" or "deferred")
-  log.info("relay", {
-    id = envelope.id, recipient = recipient.address, relay = recipient.relay, state = recipient.state,
-    reason = recipient.reason,
-  })
-end
-
--- What the function `send` says, a result for each recipient. A mistake in it is a failure for now.
-local function call_send(self, envelope, body, relay, addresses)
-  body:seek(0)
-  local ok, results, err = pcall(self.send, relay, {
-    id = envelope.id, sender = envelope.sender, recipients = addresses,
-  }, function()
-    local chunk, problem, code = body:read(CHUNK)
-    if chunk or code == "eof" then
-      return chunk
-    end
-    error(core.fault(code, problem), 0)
-  end)
-  if ok and type(results) == "table" then
-    return results
-  elseif not ok and core.is_fault(results) and results.code == "cancelled" then
-    error(results, 0)
-  elseif not ok then
-    log.error("sending failed", { relay = relay, err = tostring(results) })
-  end
-  return {}, ok and err or "4.3.0 an error of this server"
-end
-
--- What has been handed on must be written down, or it is done twice: a disk that is full is waited for.
-local function save_in_the_end(self, envelope)
-  repeat
-    local ok, err = self.spool:save(envelope)
-    if not ok then
-      log.error("the queue cannot be written", { id = envelope.id, err = err })
-      task.sleep(1)
-    end
-  until ok
-end
-
-local function relay_all(self, envelope, body)
-  local groups, order = {}, {}
-  for _, entry in each_waiting(envelope, "relay") do
-    if not groups[entry.place] then
-      groups[entry.place] = {}
-      order[#order + 1] = entry.place
-    end
-    table.insert(groups[entry.place], entry.recipient)
-  end
-  for _, relay in ipairs(order) do
-    local addresses = {}
-    for i, recipient in ipairs(groups[relay]) do
-      addresses[i] = recipient.address
-    end
-    local results, err = call_send(self, envelope, body, relay, addresses)
-    for i, recipient in ipairs(groups[relay]) do
-      note(self, envelope, recipient, results[i] or { reason = err or "4.4.0 no answer" })
-    end
-    save_in_the_end(self, envelope)
   end
 end
 
@@ -222,6 +149,21 @@ local function read_header(body)
   return text:match "^(.-\n)\r?\n" or text
 end
 
+-- A message that was delivered to an address before, which the field tells that every copy gets, goes in
+-- circles.
+local function stop_loops(envelope, body)
+  local header
+  for _, recipient in ipairs(envelope.recipients) do
+    local address = recipient.forwarded or recipient.maildir and recipient.address
+    if address and recipient.state == "waiting" then
+      header = header or "\n" .. read_header(body):lower():gsub("\r\n", "\n")
+      if header:find("\ndelivered-to: " .. address:lower() .. "\n", 1, true) then
+        recipient.state, recipient.reason = "failed", "554 5.4.6 the mail for this address goes in circles"
+      end
+    end
+  end
+end
+
 -- Promises a report on all that has failed; there is none about a report, nor to somebody unknown.
 local function prepare_report(self, envelope, body)
   local failures = {}
@@ -236,7 +178,8 @@ local function prepare_report(self, envelope, body)
   end
   self.count("failed", #failures)
   local id = self.spool.new_id()
-  local child = envelope.sender ~= "" and self.new_envelope(id, "", { envelope.sender })
+  local child = envelope.sender ~= ""
+    and self.new_envelope(id, { sender = "", recipients = { envelope.sender }, body = "8bitmime" })
   if not child or child.recipients[1].state == "failed" then
     log.error("undeliverable, and nobody to tell", { id = envelope.id, sender = envelope.sender })
     return true
@@ -271,6 +214,23 @@ local function commit(self, envelope)
   return redo(self, envelope)
 end
 
+-- What goes into mailboxes of ours, in one step.
+local function deliver_copies(self, envelope, body)
+  prepare_copies(envelope, body)
+  local moves = envelope.moves
+  if #moves == 0 then
+    return true
+  end
+  local ok, err, code = commit(self, envelope)
+  if ok then
+    self.count("delivered", #moves)
+    for _, move in ipairs(moves) do
+      log.info("delivered", { id = envelope.id, recipient = envelope.recipients[move.number].address })
+    end
+  end
+  return ok, err, code
+end
+
 -- Does what was promised before and may not have been done.
 local function recover(self, envelope)
   if #envelope.moves == 0 then
@@ -292,19 +252,15 @@ end
 -- All that is due, up to the promise of a report. It is postponed when all was tried: what a crash has kept
 -- from being tried is due still.
 local function try_all(self, envelope, body)
-  prepare_copies(envelope, body)
-  local count = #envelope.moves
-  if count > 0 then
-    local ok, err, code = commit(self, envelope)
-    if not ok then
-      return nil, err, code
-    end
-    self.count("delivered", count)
+  stop_loops(envelope, body)
+  local ok, err, code = deliver_copies(self, envelope, body)
+  if not ok then
+    return nil, err, code
   end
-  relay_all(self, envelope, body)
+  handing.all(self, envelope, body)
   expire(self, envelope)
   postpone(self, envelope)
-  local ok, err, code = prepare_report(self, envelope, body)
+  ok, err, code = prepare_report(self, envelope, body)
   if ok and not (is_complete(envelope) and #envelope.moves == 0) then
     ok, err, code = commit(self, envelope)
   end

@@ -25,7 +25,11 @@ local KNOWN <const> = {
   retry_first = "number", retry_last = "number",
 }
 local DEFAULTS <const> = { workers = 8, expire = 5 * 86400, retry_first = 300, retry_last = 4 * 3600 }
-local ENVELOPE_KNOWN <const> = { sender = "string", recipients = "table" }
+local ENVELOPE_KNOWN <const> = {
+  sender = "string", recipients = "table", body = "string", smtputf8 = "boolean", ret = "string",
+  envid = "string",
+}
+local CARRIED <const> = { "sender", "body", "smtputf8", "ret", "envid" }
 
 ---@class moonwire.mail_place
 ---@field address? string default: the one that was asked for
@@ -52,7 +56,16 @@ local ENVELOPE_KNOWN <const> = { sender = "string", recipients = "table" }
 
 ---@class moonwire.mail_queue_envelope
 ---@field sender string "": it is a report
----@field recipients string[] addresses
+---@field recipients (string|moonwire.mail_recipient)[] addresses
+---@field body? "7bit"|"8bitmime"
+---@field smtputf8? boolean there is more than ASCII in addresses or header
+---@field ret? "full"|"hdrs" what a report shall have of the message (RFC 3461)
+---@field envid? string by which name the sender knows the message
+
+---@class moonwire.mail_recipient
+---@field address string
+---@field notify? string[] of what the sender shall hear: "success", "failure", "delay", or only "never"
+---@field orcpt? string whom the sender has meant: "rfc822;ann@example.org"
 
 --- A queue. It stays open with the task that opened it.
 ---@class moonwire.mail_queue
@@ -76,22 +89,39 @@ local function refuse_send()
   return nil, "4.3.5 this server hands nothing on"
 end
 
-local function new_recipients(route, addresses)
+-- One recipient of the envelope, at a place to which its address has led.
+local function new_recipient(wished, place)
+  local address = place.address or wished.address
+  return {
+    address = address, maildir = place.maildir, relay = place.relay, state = place.state or "waiting",
+    reason = place.reason, notify = wished.notify, orcpt = wished.orcpt,
+    forwarded = place.relay and address ~= wished.address and wished.address or nil,
+  }
+end
+
+local NOWHERE <const> = { { state = "failed", reason = "550 5.1.1 no such address" } }
+
+local function new_recipients(route, wishes)
   local recipients = {}
-  for _, address in ipairs(addresses) do
-    local places = route(address)
-    for _, place in ipairs(places) do
-      recipients[#recipients + 1] = {
-        address = place.address or address, maildir = place.maildir, relay = place.relay, state = "waiting",
-      }
-    end
-    if #places == 0 then
-      recipients[#recipients + 1] = {
-        address = address, state = "failed", reason = "550 5.1.1 no such address",
-      }
+  for _, wished in ipairs(wishes) do
+    wished = type(wished) == "table" and wished or { address = wished }
+    local places = route(wished.address)
+    for _, place in ipairs(#places > 0 and places or NOWHERE) do
+      recipients[#recipients + 1] = new_recipient(wished, place)
     end
   end
   return recipients
+end
+
+local function new_envelope(route, id, given)
+  local envelope = {
+    id = id, taken = os.time(), tries = 0, next = 0, moves = {},
+    recipients = new_recipients(route, given.recipients),
+  }
+  for _, name in ipairs(CARRIED) do
+    envelope[name] = given[name]
+  end
+  return envelope
 end
 
 local function later(self, id, due)
@@ -112,12 +142,7 @@ local function new_settings(self, options)
     spool = self.spool, hostname = options.hostname, send = options.send or refuse_send,
     count = function(result, count) counter:add(count or 1, result) end,
     on_new = function(id) now(self, id) end,
-    new_envelope = function(id, sender, addresses)
-      return {
-        id = id, sender = sender, taken = os.time(), tries = 0, next = 0, moves = {},
-        recipients = new_recipients(options.route, addresses),
-      }
-    end,
+    new_envelope = function(id, given) return new_envelope(options.route, id, given) end,
   }
   for name in pairs(DEFAULTS) do
     settings[name] = options[name] or DEFAULTS[name]
@@ -158,7 +183,8 @@ local function problem_of(envelope)
   elseif not envelope.recipients or not envelope.recipients[1] then
     return "field 'recipients': a list with one address at least expected"
   end
-  for i, address in ipairs(envelope.recipients) do
+  for i, recipient in ipairs(envelope.recipients) do
+    local address = type(recipient) == "table" and recipient.address or recipient
     if not is_address(address) or address == "" then
       return ("recipients[%d]: an address expected"):format(i)
     end
@@ -178,7 +204,7 @@ function MailQueue:take(envelope)
     check.refuse(1, "take", problem)
   end
   local id = Spool.new_id()
-  local routed = self.settings.new_envelope(id, envelope.sender, envelope.recipients)
+  local routed = self.settings.new_envelope(id, envelope)
   local file, err, code = self.spool:draft(id)
   if not file then
     return nil, err, code

@@ -61,7 +61,7 @@ local function date(seconds)
   return os.date("!%a, %d %b %Y %H:%M:%S +0000", seconds)
 end
 
---- The text of a report, with LF.
+--- The text of a report, with CRLF: it may be for another server.
 ---@param id string of the report
 ---@param hostname string
 ---@param envelope moonwire.mail.envelope of the message
@@ -73,9 +73,10 @@ function report.write(id, hostname, envelope, failures, header)
   for i, failure in ipairs(failures) do
     blocks[i] = describe(failure)
   end
-  return FORM:format(date(os.time()), hostname, plain(envelope.sender), id, hostname, boundary, boundary,
-    explain(failures), boundary, hostname, date(envelope.taken), table.concat(blocks), boundary,
-    (header:gsub("\r\n", "\n"):gsub("\n+$", "")), boundary)
+  local text = FORM:format(date(os.time()), hostname, plain(envelope.sender), id, hostname, boundary,
+    boundary, explain(failures), boundary, hostname, date(envelope.taken), table.concat(blocks), boundary,
+    (header:gsub("\r", ""):gsub("\n+$", "")), boundary)
+  return (text:gsub("\n", "\r\n"))
 end
 
 return report
