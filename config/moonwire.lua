@@ -50,6 +50,10 @@
 -- longer; "?size=256M" behind it is how much it may hold, instead of 64M.
 --store = "lmdb:"
 
+-- A Redis over which other daemons share moonwire.bus; without it nobody does. A password goes into the URL:
+-- "redis://:" .. credential("redis") .. "@cache.example".
+--bus = "redis://127.0.0.1:6379"
+
 -- More files, as one for each service; it is no fault when there is none.
 --include "conf.d/*.lua"
 

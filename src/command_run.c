@@ -14,7 +14,7 @@ enum { MULTIPLE_MAX = 64 }; /* how often an option that may be repeated can be *
 #define CPU_SECONDS 1.0
 #define MEMORY_BYTES ((size_t)1 << 30)
 
-enum { OPTION_STDIO = MW_OPTION_OWN, OPTION_SANDBOX, OPTION_CPU, OPTION_MEMORY, OPTION_STORE };
+enum { OPTION_STDIO = MW_OPTION_OWN, OPTION_SANDBOX, OPTION_CPU, OPTION_MEMORY, OPTION_STORE, OPTION_BUS };
 
 static const char run_usage[] =
     "usage: moonwire run SCRIPT.lua [options] [-- ARGUMENT...]\n"
@@ -33,6 +33,7 @@ static const char run_usage[] =
     "      --cpu-limit SECONDS  of the processor that a task may use without waiting; default 1, 0: no limit\n"
     "      --memory-limit SIZE  of the script's memory: 64M, 2G; default 1G, 0: no limit\n"
     "      --store URL          of moonwire.store: lmdb:///var/lib/x; default memory:, which is gone at the end\n"
+    "      --bus URL            share moonwire.bus with others: redis://cache.example\n"
     MW_LOG_USAGE
     "  -h, --help               this text\n"
     "\n"
@@ -61,6 +62,7 @@ static const struct option run_options[] = {
     {"cpu-limit", required_argument, NULL, OPTION_CPU},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY},
     {"store", required_argument, NULL, OPTION_STORE},
+    {"bus", required_argument, NULL, OPTION_BUS},
     MW_LOG_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -103,6 +105,7 @@ static void take_run_option(struct mw_worker_options *options, int option) {
     case OPTION_CPU: options->cpu_limit = read_amount("run", "cpu-limit", ""); break;
     case OPTION_MEMORY: options->memory_limit = read_size("run", "memory-limit"); break;
     case OPTION_STORE: options->store = optarg; break;
+    case OPTION_BUS: options->bus = optarg; break;
     default: mw_command_option("run", run_usage, option);
     }
 }

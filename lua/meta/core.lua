@@ -541,6 +541,9 @@ function core.main.exit(status) end
 --- outlives it; but for what it spawns into groups that it opens.
 function core.main.lend() end
 
+--- The running task belongs to the process itself, which ends without waiting for it.
+function core.main.step_aside() end
+
 ---@param strict boolean whether assignments to undeclared globals raise; default true
 function core.main.set_strict(strict) end
 
@@ -571,6 +574,22 @@ function core.bus.publish(topic, value) end
 ---@param options? moonwire.subscribe_options
 ---@return moonwire.subscription, nil, nil, moonwire.subscription
 function core.bus.subscribe(pattern, options) end
+
+--- Opens a bridge to other daemons: its `next` gives all that this one publishes, as bytes. The one that was
+--- opened last serves, of those of this process that are open.
+---@param queue integer messages that may wait to be taken; then the oldest go
+---@return moonwire.subscription
+function core.bus.bridge(queue) end
+
+--- Whether a bridge serves; without one: whether any is open.
+---@param bridge? moonwire.subscription
+---@return boolean
+function core.bus.serves(bridge) end
+
+--- Gives what another daemon has published to all subscribers of this one, but to no bridge.
+---@param bytes string
+---@return boolean good false: they are no message
+function core.bus.inject(bytes) end
 
 --- What a sandboxed script is given; nil in other states. `globals` holds the
 --- functions that it has instead of Lua's own.

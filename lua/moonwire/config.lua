@@ -181,13 +181,29 @@ local function metrics_service(reading, listen)
   }
 end
 
-local function judge(reading)
-  local daemon, services, given = read_daemon(reading), {}, reading.services
+-- Where there is a bus that other daemons share, a service joins it: one for all workers.
+local function bus_service(reading, url)
+  return {
+    name = "bus", at = reading.options.bus.at:of_service("bus"), folder = INSTALLED .. "/",
+    value = { script = "scripts/bus.lua", settings = { url = url }, workers = { 1 } },
+  }
+end
+
+-- The services of the config, and those that options of the daemon stand for.
+local function all_services(reading, daemon)
+  local given = table.move(reading.services, 1, #reading.services, 1, {})
   if daemon.metrics.listen then
-    given = table.move(given, 1, #given, 1, {})
     given[#given + 1] = metrics_service(reading, daemon.metrics.listen)
   end
-  for i, one in ipairs(given) do
+  if daemon.bus then
+    given[#given + 1] = bus_service(reading, daemon.bus)
+  end
+  return given
+end
+
+local function judge(reading)
+  local daemon, services = read_daemon(reading), {}
+  for i, one in ipairs(all_services(reading, daemon)) do
     services[i] = read_service(one, daemon)
     daemon.processes = daemon.processes or services[i].processes
   end

@@ -10,6 +10,8 @@ local task = require "moonwire.task"
 local run = {}
 
 local STOP_SECONDS <const> = 5 -- what a service's stop function may take
+local JOIN_SECONDS <const> = 2 -- that the start waits for a bus that is shared
+local LEAVE_SECONDS <const> = 1 -- that the end waits for what was published on it
 
 local function fail(message)
   io.stderr:write("moonwire: ", message, "\n")
@@ -148,9 +150,8 @@ local function run_program(options)
   end
 end
 
---- Runs the script that the command line names.
----@param options table the command line: script or code, listen, settings, arguments, stdio
-function run.main(options)
+-- Loads the script and serves it, or runs it as a program.
+local function run_script(options)
   local config, message = read_settings(options.settings)
   if not config then
     return fail(message)
@@ -165,6 +166,30 @@ function run.main(options)
     return run_program(options)
   end
   serve(service, options, { config = config, name = options.name, generation = 1, worker = 1 })
+end
+
+-- A value that is closed at the end of what it surrounds; nil and the problem.
+local function join(url)
+  local bridge = require "moonwire.bus.bridge"
+  local joined, problem = bridge.open(url)
+  if not joined then
+    return nil, problem
+  end
+  joined:join(JOIN_SECONDS)
+  return setmetatable({}, { __close = function() joined:close(LEAVE_SECONDS) end })
+end
+
+--- Runs the script that the command line names.
+---@param options table the command line: script or code, listen, settings, arguments, stdio, bus
+function run.main(options)
+  if not options.bus then
+    return run_script(options)
+  end
+  local joined <close>, problem = join(options.bus)
+  if not joined then
+    return fail("--bus: " .. problem)
+  end
+  run_script(options)
 end
 
 return run

@@ -347,6 +347,54 @@ static void what_is_published_goes_out_and_comes_in(void **state) {
     stop(&listener);
 }
 
+static void listen_as_bridge(struct listener *listener) {
+    *listener = (struct listener){.subscriber = {.limit = 10, .is_bridge = true, .on_news = on_news}};
+    assert_true(mw_bus_subscribe(bus, &listener->subscriber, ">", 1));
+}
+
+/* What was published or has come in goes over bridges, what was injected to all others. */
+static void what_is_injected_goes_over_no_bridge(void **state) {
+    struct listener listener, bridge, second;
+    (void)state;
+    gone_out.count = 0;
+    gone_out.refuses = false;
+    mw_bus_set_outlet(bus, outlet, &gone_out);
+    listen_to(&listener, "a");
+    listen_as_bridge(&bridge);
+    listen_as_bridge(&second);
+    assert_int_equal(publish("a", 1), 3);
+    assert_int_equal(take(&bridge, "a"), 1);
+    assert_int_equal(take(&second, "a"), 1);
+    assert_true(mw_bus_receive(bus, gone_out.text.bytes, gone_out.text.size));
+    assert_int_equal(take(&bridge, "a"), 1);
+    assert_int_equal(take(&second, "a"), 1);
+    assert_true(mw_bus_inject(bus, "\1a\0", 3));
+    assert_int_equal(take(&bridge, "a"), -1);
+    assert_int_equal(take(&second, "a"), -1);
+    assert_int_equal(gone_out.count, 2);
+    assert_int_equal(listener.news, 3);
+    assert_false(mw_bus_inject(bus, "\1*\0", 3));
+    assert_int_equal(gone_out.count, 2);
+    stop(&listener);
+    stop(&bridge);
+    stop(&second);
+    mw_text_free(&gone_out.text);
+    gone_out.text = (struct mw_text){.bytes = NULL};
+}
+
+static void the_last_bridge_serves(void **state) {
+    struct listener first, second;
+    (void)state;
+    assert_null(mw_bus_bridge(bus));
+    listen_as_bridge(&first);
+    listen_as_bridge(&second);
+    assert_ptr_equal(mw_bus_bridge(bus), &second.subscriber);
+    stop(&second);
+    assert_ptr_equal(mw_bus_bridge(bus), &first.subscriber);
+    stop(&first);
+    assert_null(mw_bus_bridge(bus));
+}
+
 static void nonsense_is_refused(void **state) {
     static const struct {
         const char *bytes;
@@ -455,6 +503,8 @@ int main(void) {
         TEST(bytes_of_a_queue_are_limited),
         TEST(order_is_kept),
         TEST(what_is_published_goes_out_and_comes_in),
+        TEST(what_is_injected_goes_over_no_bridge),
+        TEST(the_last_bridge_serves),
         TEST(nonsense_is_refused),
         TEST(nothing_is_half_done_without_memory),
         TEST(what_comes_in_is_dropped_without_memory),

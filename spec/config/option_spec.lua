@@ -65,7 +65,7 @@ describe("the options of the daemon", function()
     is_faulty("1: unknown key 'log.lvl'; did you mean 'level'?", "log = { lvl = 'debug' }")
     is_faulty("1: unknown key 'log.banana' (known: level, format, to)", "log = { banana = 1 }")
     is_faulty([[1: script is an option of services: service "NAME" { script = … }]], "script = 'x.lua'")
-    assert.matches("unknown key 'banana' %(known: workers, control, .*store%)", fault("banana = 1"))
+    assert.matches("unknown key 'banana' %(known: workers, control, .*bus%)", fault("banana = 1"))
   end)
 
   it("have wrong values refused, with what is expected", function()

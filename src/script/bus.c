@@ -9,6 +9,7 @@ enum { FIRST_ROOM = 8 };
 
 struct mw_bus {
     struct mw_topics *topics;
+    struct mw_list bridges; /* of mw_bus_subscriber */
     mw_bus_outlet *outlet;
     void *outlet_context;
     struct mw_bus_counts counts;
@@ -23,6 +24,7 @@ struct mw_bus *mw_bus_new(void) {
         free(bus);
         return NULL;
     }
+    mw_list_init(&bus->bridges);
     return bus;
 }
 
@@ -132,8 +134,12 @@ void mw_bus_release(struct mw_bus_message *message) {
 
 bool mw_bus_subscribe(struct mw_bus *bus, struct mw_bus_subscriber *subscriber, const char *pattern, size_t size) {
     mw_list_init(&subscriber->node);
+    mw_list_init(&subscriber->bridge);
     subscriber->bus = bus;
     subscriber->topic = mw_topics_add(bus->topics, pattern, size, &subscriber->node);
+    if (subscriber->topic && subscriber->is_bridge) {
+        mw_list_append(&bus->bridges, &subscriber->bridge);
+    }
     return subscriber->topic != NULL;
 }
 
@@ -141,6 +147,7 @@ static void leave(struct mw_bus_subscriber *subscriber) {
     if (subscriber->topic) {
         mw_topics_remove(subscriber->bus->topics, subscriber->topic, &subscriber->node);
         subscriber->topic = NULL;
+        mw_list_remove(&subscriber->bridge);
     }
 }
 
@@ -172,7 +179,8 @@ struct delivery {
     size_t size;
     struct mw_bus_message *message; /* a copy, made when somebody is found who wants it */
     size_t reached;
-    bool failed; /* memory was out for the copy */
+    bool injected; /* it is not for bridges */
+    bool failed;   /* memory was out for the copy */
 };
 
 /* Whether there is one. */
@@ -194,21 +202,27 @@ static bool make_message(struct delivery *delivery) {
 static void give(void *context, const struct mw_list *nodes) {
     struct delivery *delivery = context;
     for (const struct mw_list *node = nodes->next; node != nodes && make_message(delivery); node = node->next) {
-        if (deliver(mw_list_owner(node, struct mw_bus_subscriber, node), delivery->message)) {
+        struct mw_bus_subscriber *subscriber = mw_list_owner(node, struct mw_bus_subscriber, node);
+        bool is_meant = !delivery->injected || !subscriber->is_bridge;
+        if (is_meant && deliver(subscriber, delivery->message)) {
             delivery->reached++;
         }
     }
 }
 
 /* False when memory is out. */
-static bool deliver_all(struct mw_bus *bus, const char *bytes, size_t size, size_t *reached) {
-    struct delivery delivery = {.bytes = bytes, .size = size};
-    mw_topics_match(bus->topics, bytes + 1, (unsigned char)*bytes, give, &delivery);
-    if (delivery.message) {
-        mw_bus_release(delivery.message);
+static bool deliver_all(struct mw_bus *bus, struct delivery *delivery) {
+    mw_topics_match(bus->topics, delivery->bytes + 1, (unsigned char)*delivery->bytes, give, delivery);
+    if (delivery->message) {
+        mw_bus_release(delivery->message);
     }
-    *reached = delivery.reached;
-    return !delivery.failed;
+    return !delivery->failed;
+}
+
+static void send_out(struct mw_bus *bus, const char *bytes, size_t size) {
+    if (bus->outlet && !bus->outlet(bus->outlet_context, bytes, size)) {
+        bus->counts.dropped++;
+    }
 }
 
 void mw_bus_address(struct mw_text *text, const char *topic, size_t size) {
@@ -218,14 +232,14 @@ void mw_bus_address(struct mw_text *text, const char *topic, size_t size) {
 }
 
 bool mw_bus_publish(struct mw_bus *bus, const struct mw_text *message, size_t *reached) {
+    struct delivery delivery = {.bytes = message->bytes, .size = message->size};
     *reached = 0;
-    if (message->failed || !deliver_all(bus, message->bytes, message->size, reached)) {
+    if (message->failed || !deliver_all(bus, &delivery)) {
         return false;
     }
+    *reached = delivery.reached;
     bus->counts.published++;
-    if (bus->outlet && !bus->outlet(bus->outlet_context, message->bytes, message->size)) {
-        bus->counts.dropped++;
-    }
+    send_out(bus, message->bytes, message->size);
     return true;
 }
 
@@ -237,12 +251,30 @@ static bool is_message(const char *bytes, size_t size) {
 }
 
 bool mw_bus_receive(struct mw_bus *bus, const char *bytes, size_t size) {
-    size_t reached;
+    struct delivery delivery = {.bytes = bytes, .size = size};
     if (!is_message(bytes, size)) {
         return false;
     }
-    if (!deliver_all(bus, bytes, size, &reached)) {
+    if (!deliver_all(bus, &delivery)) {
         bus->counts.dropped++;
     }
     return true;
+}
+
+/* --- bridges --- */
+
+bool mw_bus_inject(struct mw_bus *bus, const char *bytes, size_t size) {
+    struct delivery delivery = {.bytes = bytes, .size = size, .injected = true};
+    if (!is_message(bytes, size)) {
+        return false;
+    }
+    if (!deliver_all(bus, &delivery)) {
+        bus->counts.dropped++;
+    }
+    send_out(bus, bytes, size);
+    return true;
+}
+
+const struct mw_bus_subscriber *mw_bus_bridge(const struct mw_bus *bus) {
+    return mw_list_empty(&bus->bridges) ? NULL : mw_list_owner(bus->bridges.previous, struct mw_bus_subscriber, bridge);
 }

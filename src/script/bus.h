@@ -35,10 +35,12 @@ struct mw_bus_message {
 struct mw_bus_subscriber {
     size_t limit; /* messages, from 1 to MW_BUS_QUEUE_MOST */
     enum mw_bus_policy policy;
+    bool is_bridge; /* to other daemons: it gets what this one publishes, but nothing that was injected */
     /* A message was queued, or the subscription has ended. Within it nobody subscribes, unsubscribes or publishes. */
     void (*on_news)(struct mw_bus_subscriber *subscriber);
     /* --- */
     struct mw_list node;
+    struct mw_list bridge; /* in the list of the bus; on none: it is no bridge */
     struct mw_bus *bus;
     struct mw_topic *topic;        /* NULL: it gets nothing any more */
     struct mw_bus_message **queue; /* a ring */
@@ -100,5 +102,12 @@ bool mw_bus_publish(struct mw_bus *bus, const struct mw_text *message, size_t *r
 
 /* The bytes of a message that comes from another process: for the subscribers here. False when they are none. */
 bool mw_bus_receive(struct mw_bus *bus, const char *bytes, size_t size);
+
+/* The bytes of a message that comes from another daemon: for the subscribers here but bridges, and through the
+ * outlet. False when they are none. */
+bool mw_bus_inject(struct mw_bus *bus, const char *bytes, size_t size);
+
+/* The bridge that was subscribed last, of those that are. NULL: there is none. */
+const struct mw_bus_subscriber *mw_bus_bridge(const struct mw_bus *bus);
 
 #endif

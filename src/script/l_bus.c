@@ -138,16 +138,13 @@ static void read_options(lua_State *L, struct mw_bus_subscriber *subscriber) {
     subscriber->on_news = on_news;
 }
 
-/* subscribe(pattern, options) → subscription, and for loops nil, nil, and what is to be closed at their end */
-static int bus_subscribe(lua_State *L) {
-    size_t size;
-    struct mw_bus_subscriber subscriber = {.limit = 0};
-    const char *pattern = check_topic(L, &size, true);
-    read_options(L, &subscriber);
+/* Pushes one that is open, and the running task's. */
+static void open_subscription(lua_State *L, const struct mw_bus_subscriber *subscriber, const char *pattern,
+                              size_t size) {
     struct mw_bus *bus = bus_of(L);
     struct subscription *subscription = lua_newuserdatauv(L, sizeof *subscription + size + 1, 0);
     *subscription = (struct subscription){
-        .subscriber = subscriber,
+        .subscriber = *subscriber,
         .loop = mw_sched_of(L)->loop,
         .resource.close = close_resource,
     };
@@ -155,10 +152,19 @@ static int bus_subscribe(lua_State *L) {
     memcpy(subscription->pattern, pattern, size + 1);
     luaL_setmetatable(L, TYPE);
     if (!mw_bus_subscribe(bus, &subscription->subscriber, pattern, size)) {
-        return luaL_error(L, "not enough memory");
+        luaL_error(L, "not enough memory");
     }
     subscription->open = true;
     mw_task_own(L, &subscription->resource);
+}
+
+/* subscribe(pattern, options) → subscription, and for loops nil, nil, and what is to be closed at their end */
+static int bus_subscribe(lua_State *L) {
+    size_t size;
+    struct mw_bus_subscriber subscriber = {.limit = 0};
+    const char *pattern = check_topic(L, &size, true);
+    read_options(L, &subscriber);
+    open_subscription(L, &subscriber, pattern, size);
     lua_pushnil(L);
     lua_pushnil(L);
     lua_pushvalue(L, -3);
@@ -185,14 +191,22 @@ static int push_message(lua_State *L) {
     return 2;
 }
 
+/* A light userdata of a message → its bytes, for a bridge */
+static int push_raw(lua_State *L) {
+    const struct mw_bus_message *message = lua_touserdata(L, 1);
+    lua_pushlstring(L, message->bytes, message->size);
+    return 1;
+}
+
 /* Amid the making of the value the collector may call finalizers, which may close the
  * subscription; and memory may be out: hence a reference of our own, and a call that comes back. */
-static int deliver(lua_State *L, struct mw_bus_message *message) {
-    lua_pushcfunction(L, push_message);
+static int deliver(lua_State *L, struct mw_bus_message *message, bool is_raw) {
+    int results = is_raw ? 1 : 2;
+    lua_pushcfunction(L, is_raw ? push_raw : push_message);
     lua_pushlightuserdata(L, message);
-    bool good = lua_pcall(L, 1, 2, 0) == LUA_OK;
+    bool good = lua_pcall(L, 1, results, 0) == LUA_OK;
     mw_bus_release(message);
-    return good ? 2 : lua_error(L);
+    return good ? results : lua_error(L);
 }
 
 static void abandon_wait(struct mw_task *task, void *subject) {
@@ -234,7 +248,7 @@ static int take(lua_State *L, struct subscription *subscription, double due, lua
     }
     struct mw_bus_message *message = mw_bus_take(&subscription->subscriber);
     if (message) {
-        return deliver(L, message);
+        return deliver(L, message, subscription->subscriber.is_bridge);
     }
     if (!subscription->open) {
         return give_up(L, "closed", "closed", in_loop);
@@ -275,6 +289,34 @@ static int subscription_call(lua_State *L) {
     lua_settop(L, 1);
     lua_pushnumber(L, MW_TIMER_NEVER);
     return take(L, subscription, MW_TIMER_NEVER, true);
+}
+
+/* --- bridges --- */
+
+/* bridge(queue) → a subscription to all that this daemon publishes, which gives bytes; the bridge that serves, now */
+static int bus_bridge(lua_State *L) {
+    struct mw_bus_subscriber subscriber = {
+        .limit = (size_t)mw_check_count(L, 1, 1, MW_BUS_QUEUE_MOST),
+        .is_bridge = true,
+        .on_news = on_news,
+    };
+    open_subscription(L, &subscriber, ">", 1);
+    return 1;
+}
+
+/* serves([bridge]) → whether it is the one that was opened last of those that are open; whether there is any */
+static int bus_serves(lua_State *L) {
+    const struct mw_bus_subscriber *last = mw_bus_bridge(bus_of(L));
+    lua_pushboolean(L, lua_isnoneornil(L, 1) ? last != NULL : last == &check_subscription(L)->subscriber);
+    return 1;
+}
+
+/* inject(bytes) → whether they were a message */
+static int bus_inject(lua_State *L) {
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 1, &size);
+    lua_pushboolean(L, mw_bus_inject(bus_of(L), bytes, size));
+    return 1;
 }
 
 /* --- as an object --- */
@@ -339,7 +381,10 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"publish", bus_publish}, {"subscribe", bus_subscribe}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"publish", bus_publish}, {"subscribe", bus_subscribe}, {"bridge", bus_bridge},
+    {"serves", bus_serves},   {"inject", bus_inject},       {NULL, NULL},
+};
 
 void mw_l_bus_open(lua_State *L) {
     mw_new_type(L, TYPE, methods, metamethods);

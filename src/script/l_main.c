@@ -42,7 +42,7 @@ static int main_wait_for_news(lua_State *L) {
 /* is_busy() → whether listeners are open or other tasks run */
 static int main_is_busy(lua_State *L) {
     const struct mw_sched *sched = mw_sched_of(L);
-    lua_pushboolean(L, sched->listeners > 0 || sched->tasks > 1);
+    lua_pushboolean(L, sched->listeners > 0 || sched->tasks > 1 + sched->aside);
     return 1;
 }
 
@@ -71,12 +71,27 @@ static int main_lend(lua_State *L) {
     return 0;
 }
 
+/* step_aside(): the running task is the process's own, and keeps it from ending no more */
+static int main_step_aside(lua_State *L) {
+    struct mw_sched *sched = mw_sched_of(L);
+    if (!sched->running || sched->running == sched->main) {
+        return luaL_error(L, "no task that could step aside is running here");
+    }
+    sched->aside += !sched->running->aside;
+    sched->running->aside = true;
+    if (sched->tasks == 1 + sched->aside) {
+        mw_main_note(sched);
+    }
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"wait", main_wait_for_news},
     {"is_busy", main_is_busy},
     {"exit", main_exit},
     {"set_strict", main_set_strict},
     {"lend", main_lend},
+    {"step_aside", main_step_aside},
     {NULL, NULL},
 };
 

@@ -30,6 +30,7 @@ struct mw_sched {
     struct mw_list last; /* of mw_resource: closed after all else, with the state */
     unsigned spares;
     size_t tasks;       /* alive */
+    size_t aside;       /* of these, such as keep no program from ending */
     unsigned lingering; /* tasks that have ended but for their children */
     size_t listeners;   /* open */
     size_t connections; /* tasks that serve one */

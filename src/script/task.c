@@ -109,7 +109,8 @@ static void recycle(struct mw_task *task) {
     mw_timer_clear(&task->timer);
     task->home = NULL;
     task->connection = NULL;
-    task->cancelled = task->expired = task->dying = task->lingers = task->lends = task->anchors = false;
+    sched->aside -= task->aside;
+    task->cancelled = task->expired = task->dying = task->lingers = task->lends = task->anchors = task->aside = false;
     task->state = MW_TASK_FREE;
     sched->tasks--;
     if (sched->spares < SPARE_LIMIT && !task->hookless) {
@@ -264,7 +265,7 @@ static void tell_service(struct mw_sched *sched, bool main_ended) {
     if (main_ended) {
         sched->main = NULL;
         mw_group_cancel(&sched->service);
-    } else if (sched->main && sched->tasks == 1) {
+    } else if (sched->main && sched->tasks == 1 + sched->aside) {
         mw_main_note(sched);
     }
     if (sched->tasks == 0) {

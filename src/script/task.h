@@ -66,6 +66,7 @@ struct mw_task {
     bool hookless : 1; /* an error raised in a hook may have left its thread without hooks: not to be reused */
     bool anchors : 1;   /* the registry has a value of its under its address */
     bool lends : 1;     /* what it opens and spawns belongs to the service and outlives it */
+    bool aside : 1;     /* of the process itself: nobody waits for its end */
 };
 
 /* The task of a thread: its own. Of a coroutine of the script's the task that runs

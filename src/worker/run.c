@@ -161,6 +161,8 @@ static void push_options(lua_State *L, const struct mw_worker_options *options, 
     lua_setfield(L, -2, "script");
     lua_pushstring(L, options->code);
     lua_setfield(L, -2, "code");
+    lua_pushstring(L, options->bus);
+    lua_setfield(L, -2, "bus");
     lua_pushboolean(L, options->stdio);
     lua_setfield(L, -2, "stdio");
     lua_pushstring(L, name);

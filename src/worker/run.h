@@ -11,6 +11,7 @@ struct mw_worker_options {
     const char *script; /* path, which names the service; NULL: none */
     const char *code;   /* of -e; NULL: none */
     const char *store;  /* URL of the default store; NULL: in memory */
+    const char *bus;    /* URL of the bus that others share; NULL: nobody does */
     const char **listen, **settings; /* addresses; key=value */
     size_t listeners, setting_count;
     char **arguments; /* for the script, NULL-terminated */

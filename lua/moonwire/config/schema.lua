@@ -1,5 +1,6 @@
 --- Every option there is: the one list that configs are checked against, and the documentation, too.
 --- Not for scripts.
+local bus = require "moonwire.config.bus"
 local kind = require "moonwire.config.kind"
 local listener = require "moonwire.config.listener"
 local network = require "moonwire.config.network"
@@ -96,6 +97,8 @@ schema.daemon = {
   { name = "metrics", kind = kind.options(metrics), default = {}, why = "counters for Prometheus" },
   { name = "store", kind = store.kind, default = "lmdb:",
     why = "where moonwire.store keeps keys; lmdb: until the daemon stops" },
+  { name = "bus", kind = bus.kind, example = "redis://127.0.0.1:6379",
+    why = "a Redis over which other daemons share moonwire.bus; without it nobody does" },
 }
 
 local limits = {
