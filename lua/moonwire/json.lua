@@ -125,6 +125,9 @@ function json.write_line(conn, value, options)
   check.stream(conn, 1, "write_line")
   local ok, text = pcall(core.json.encode, value, options)
   if not ok then
+    if type(text) ~= "string" then
+      error(text, 0) -- a metamethod of the value raised it
+    end
     local problem = text:match("#%d+ to '[^']*' (.*)$") or text
     error(("bad argument #%d to 'write_line' %s"):format(text:find("#2 to", 1, true) and 3 or 2, problem), 2)
   end

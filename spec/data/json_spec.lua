@@ -328,5 +328,9 @@ describe("JSON on a stream", function()
     } do
       assert.matches("json_spec.lua:%d+: bad argument " .. problem, raised(misuse))
     end
+    local cause = {}
+    local hostile = setmetatable({}, { __index = function() error(cause) end, __pairs = function() error(cause) end })
+    local _, seen = pcall(json.write_line, a, 1, hostile)
+    assert.equal(cause, seen)
   end)
 end)
