@@ -22,6 +22,10 @@ function core.is_fault(value) end
 ---@return number
 function core.now() end
 
+--- Seconds since 1970, of the clock that may be set.
+---@return number
+function core.wall() end
+
 --- How many tasks, streams and timers are alive in this process.
 ---@return { tasks: integer, streams: integer, timers: integer }
 function core.usage() end

@@ -64,6 +64,14 @@ static int core_now(lua_State *L) {
     return 1;
 }
 
+/* wall() → seconds since 1970, of the clock that may be set */
+static int core_wall(lua_State *L) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    return 1;
+}
+
 /* usage() → { tasks, streams, timers }: what is alive, for specs and status */
 static int core_usage(lua_State *L) {
     struct mw_sched *sched = mw_sched_of(L);
@@ -110,7 +118,7 @@ static const luaL_Reg net_functions[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"fault", core_fault}, {"is_fault", core_is_fault}, {"now", core_now},
+    {"fault", core_fault}, {"is_fault", core_is_fault}, {"now", core_now},   {"wall", core_wall},
     {"usage", core_usage}, {"memory", core_memory},     {"attempt", mw_l_attempt},
     {"scratch", mw_l_scratch}, {NULL, NULL},
 };

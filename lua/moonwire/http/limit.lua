@@ -1,14 +1,18 @@
 --- How many requests a client may make: so many at once, and so many a second
 --- after that. Others get 429 (RFC 6585 §4).
+local bucket = require "moonwire.rate.bucket"
 local check = require "moonwire.check"
-local core = require "moonwire.core"
 local log = require "moonwire.log"
 
 ---@class moonwire.http.limit
 local limit = {}
 
+local NAME_MOST <const> = 64 -- bytes
 local CLIENTS <const> = 10000
-local KNOWN <const> = { rate = "number", burst = "integer", key = "function", max = "integer" }
+local KNOWN <const> = {
+  rate = "number", burst = "integer", key = "function", max = "integer",
+  shared = "string",
+}
 
 ---@class moonwire.http.rate_options
 ---@field rate number requests a second; may be below 1
@@ -16,55 +20,21 @@ local KNOWN <const> = { rate = "number", burst = "integer", key = "function", ma
 --- Who a request counts for; nil: for nobody. Default: the address of the peer without its port.
 ---@field key? fun(request: moonwire.http.request): string?
 ---@field max? integer clients that are remembered; beyond them some are forgiven early. Default 10000
+--- The name of a count in the store: all who have the same one count together, in all workers, and in all
+--- daemons that have the same store.
+---@field shared? string
 
--- Clients that were not seen for as long as it takes to be forgiven everything are forgotten: they stand in
--- `old` when the two tables change places.
----@class moonwire.http.rate_limit
----@field rate number
----@field burst integer
----@field max integer
----@field young table<string, { left: number, at: number }>
----@field old table<string, { left: number, at: number }>
----@field count integer of the young
----@field since number
+-- The store is for those who want it: a script in a sandbox has none.
+local function open(name, rate, burst, max)
+  return name and require "moonwire.rate.shared".new(name, rate, burst, max) or bucket.new(rate, burst, max)
+end
 
 local function address_of(request)
   return request.peer:match("^(.*):%d+$") or request.peer
 end
 
-local function age(self, now)
-  if self.count >= self.max or now - self.since > self.burst / self.rate then
-    self.old, self.young, self.count, self.since = self.young, {}, 0, now
-  end
-end
-
-local function find(self, key, now)
-  local client = self.young[key]
-  if not client then
-    age(self, now)
-    client = self.old[key] or { left = self.burst, at = now }
-    self.old[key] = nil
-    self.young[key] = client
-    self.count = self.count + 1
-  end
-  return client
-end
-
--- Seconds to wait until the next request; 0: this one is fine, and counted.
-local function take(self, key)
-  local now = core.now()
-  local client = find(self, key, now)
-  client.left = math.min(self.burst, client.left + (now - client.at) * self.rate)
-  client.at = now
-  if client.left >= 1 then
-    client.left = client.left - 1
-    return 0
-  end
-  return (1 - client.left) / self.rate
-end
-
---- A middleware that refuses requests of a client that makes too many. It counts
---- in this worker only.
+--- A middleware that refuses requests of a client that makes too many. It counts in this worker only, unless
+--- it is `shared`.
 ---@param options moonwire.http.rate_options
 ---@return moonwire.http.middleware
 function limit.rate(options)
@@ -74,16 +44,16 @@ function limit.rate(options)
   if not rate or rate ~= rate or rate <= 0 then
     check.refuse(1, "rate", "option 'rate': requests a second, above 0, expected")
   end
+  if options.shared and not (#options.shared > 0 and #options.shared <= NAME_MOST) then
+    check.refuse(1, "rate", ("option 'shared': a name of 1 to %d bytes expected"):format(NAME_MOST))
+  end
   local burst = options.burst or math.max(1, math.ceil(rate))
-  local self = {
-    rate = rate, burst = burst, max = options.max or CLIENTS,
-    young = {}, old = {}, count = 0, since = core.now(),
-  }
+  local counts = open(options.shared, rate, burst, options.max or CLIENTS)
   local key_of = options.key or address_of
   return function(next_handler)
     return function(request, response, ctx)
       local key = key_of(request)
-      local seconds = key and take(self, key) or 0
+      local seconds = key and counts:take(key) or 0
       if seconds == 0 then
         return next_handler(request, response, ctx)
       end
