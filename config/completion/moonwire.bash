@@ -6,7 +6,7 @@ _moonwire_commands='run repl test start check status top connections kill reload
 _moonwire_options() {
   local log='--log-level --log-format --log-file' control='--control --config'
   case $1 in
-    run) echo "--listen --set --execute --stdio --sandbox --cpu-limit --memory-limit --store $log" ;;
+    run) echo "--listen --set --execute --stdio --sandbox --cpu-limit --memory-limit --store --bus $log" ;;
     repl) echo "--execute --memory-limit $log" ;;
     test) echo --filter ;;
     start) echo "--config --watch" ;;
@@ -51,7 +51,7 @@ _moonwire_value() {
     --sort) _moonwire_reply 'age idle received sent pending since' "$word" ;;
     --service) _moonwire_reply "$(_moonwire_services "$@")" "$word" ;;
     --log-file | --control | --config | -c) _moonwire_files "$word" ;;
-    --listen | -l | --set | -s | --execute | -e | --cpu-limit | --memory-limit | --store | --filter | --interval | --peer | \
+    --listen | -l | --set | -s | --execute | -e | --cpu-limit | --memory-limit | --store | --bus | --filter | --interval | --peer | \
       --limit | --canary | --for | --factor | --worker) ;;
     *) return 1 ;;
   esac
