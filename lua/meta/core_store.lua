@@ -19,6 +19,7 @@ function core.store.open(folder, size, keep) end
 --- Where the default store is: what config or command line say.
 ---@return string? url nil: nothing
 ---@return string? folder of the daemon's own, for an address without a path
+---@return string name of the service
 function core.store.default() end
 
 --- A backend: lua/moonwire/store/handle.lua says what each function does. None of them waits.

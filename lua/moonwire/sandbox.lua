@@ -33,6 +33,7 @@ local MODULES <const> = {
     datagram = core.sandbox.network_only(net.datagram),
     connect_datagram = core.sandbox.network_only(net.connect_datagram),
   },
+  ["moonwire.store"] = { open = false }, -- confined to keys of its own
   ["moonwire.json"] = {},
   ["moonwire.xml"] = {},
   ["moonwire.codec"] = {},

@@ -8,6 +8,7 @@
 local Store = require "moonwire.store.handle"
 local backend = require "moonwire.store.backend"
 local check = require "moonwire.check"
+local confined = require "moonwire.store.confined"
 local core = require "moonwire.core"
 
 local store = {}
@@ -43,7 +44,7 @@ end
 
 -- The folder is that of an address that names none.
 local function open_default()
-  local url, folder = core.store.default()
+  local url, folder, name = core.store.default()
   local module, of = backend.find(url or "memory:")
   local opened, err, code
   if module then
@@ -53,6 +54,8 @@ local function open_default()
   end
   if not opened then
     error(core.fault(code, err), 0)
+  elseif core.sandbox then
+    opened = confined.new(opened, name)
   end
   return Store.new(opened, url or "memory:")
 end

@@ -79,6 +79,21 @@ describe("a sandboxed service of a daemon", function()
     assert.equal("3", exchange(conn, "return 1 + 2"))
   end)
 
+  it("has a part of the store, which it keeps", function()
+    local conn <close> = enter "guest"
+    for code, expected in pairs {
+      ['return require "moonwire.store".open'] = "nil",
+      ['return require "moonwire.store".set("a", 7)'] = "true",
+      ['return require "moonwire.store".get "../echo/a"'] = "nil not found not_found",
+    } do
+      assert.equal(expected:match "^%S+", exchange(conn, code):match "^%S+", code)
+    end
+    assert.equal("7", exchange(conn, 'return (require "moonwire.store".get "a")'))
+    assert.is_true(d:reload().ok)
+    local again <close> = enter "guest"
+    assert.equal("8", exchange(again, 'return (require "moonwire.store".incr "a")'))
+  end)
+
   it("computes and remembers within limits, and its neighbours go on", function()
     local neighbour <close> = enter "echo"
     local worst, ended = 0, false

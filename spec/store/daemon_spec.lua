@@ -76,6 +76,27 @@ describe("the default store of a daemon", function()
     assert.are.equal("hello", answer)
   end)
 
+  it("is told of in the status and in the metrics", function()
+    local running <close> = start "lmdb:?size=2M"
+    local path = running.folder.path .. "/control.store"
+    local _, output = running:run "status"
+    local line = ("store       lmdb %s, gone with the daemon; not in use\n"):format(path)
+    assert.is_truthy(output:find(line, 1, true), output)
+    ask(running:address "keys", "incr count")
+    _, output = running:run "status"
+    assert.is_truthy(output:find("gone with the daemon; 1 keys, 4.0K of 2.0M\n", 1, true), output)
+    local text = running:ask({ command = "metrics" }).text
+    assert.is_truthy(text:find 'moonwire_store_used_bytes{worker="%d"} 4096\n')
+    assert.is_truthy(text:find 'moonwire_store_limit_bytes{worker="%d"} 2097152\n')
+  end)
+
+  it("is told of without its password", function()
+    local running <close> = start "redis://ann:secret@localhost:1/2?prefix=x"
+    local _, output = running:run "status"
+    assert.is_truthy(output:find("store       redis localhost:1/2\n", 1, true), output)
+    assert.is_nil(output:find "secret")
+  end)
+
   it("is kept where the config says, and be the daemon killed", function()
     local place <close> = folder.new()
     assert(os.execute(("chmod 711 %s"):format(place.path)))

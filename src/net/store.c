@@ -114,6 +114,16 @@ void mw_store_usage(struct mw_store *store, size_t *used, size_t *most) {
     mw_store_leave(store);
 }
 
+size_t mw_store_count(struct mw_store *store, size_t most) {
+    struct mw_store_walk walk = {.prefix = {.bytes = ""}, .from = {.bytes = ""}};
+    size_t count = 0;
+    while (count < most && mw_store_next(store, &walk) == MW_STORE_DONE) {
+        count++;
+    }
+    mw_store_leave(store);
+    return count;
+}
+
 void mw_store_fault(const struct mw_store *store, const char *operation, struct mw_fault *fault) {
     if (store->error > 0) {
         mw_fault_set(fault, store->error, operation, store->folder);
@@ -132,6 +142,11 @@ static struct mw_store *find_open(const struct mw_net *net, const struct stat *s
         }
     }
     return NULL;
+}
+
+struct mw_store *mw_store_opened(const struct mw_net *net, const char *folder) {
+    struct stat status;
+    return stat(folder, &status) == 0 ? find_open(net, &status) : NULL;
 }
 
 static int open_tree(struct mw_store *store) {

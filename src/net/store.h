@@ -76,4 +76,10 @@ void mw_store_fault(const struct mw_store *store, const char *operation, struct 
 /* Bytes of pages that are taken, and that may be. */
 void mw_store_usage(struct mw_store *store, size_t *used, size_t *most);
 
+/* How many keys there are, of which it counts so many at most. */
+size_t mw_store_count(struct mw_store *store, size_t most);
+
+/* One that this process has open, not held; NULL: it has not. */
+struct mw_store *mw_store_opened(const struct mw_net *net, const char *folder);
+
 #endif

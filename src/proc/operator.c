@@ -4,6 +4,7 @@
 #include "net/network.h"
 #include "proc/supervisor_internal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,6 +101,19 @@ static void put_worker(struct mw_text *text, const struct mw_worker *worker, dou
     mw_text_puts(text, "}");
 }
 
+static void put_store(struct mw_text *text, const struct mw_store_folder *store) {
+    char where[PATH_MAX];
+    if (!store) {
+        mw_text_puts(text, ",\"store\":null");
+        return;
+    }
+    mw_store_folder_where(store, where, sizeof where);
+    mw_text_format(text, ",\"store\":{\"backend\":\"%s\",\"kept\":%s",
+                   mw_store_folder_is_here(store) ? "lmdb" : "redis", mw_store_folder_is_kept(store) ? "true" : "false");
+    put_string(text, "place", where);
+    mw_text_puts(text, "}");
+}
+
 static void put_daemon(struct mw_text *text, const struct mw_supervisor *supervisor, double now) {
     mw_text_format(text, "{\"ok\":true,\"pid\":%d,\"uptime\":%.3f,\"generation\":%lld", (int)getpid(),
                    now - supervisor->began, (long long)supervisor->generation);
@@ -113,7 +127,9 @@ static void put_daemon(struct mw_text *text, const struct mw_supervisor *supervi
     } else {
         mw_text_puts(text, ",\"last_error\":null");
     }
-    mw_text_puts(text, "},\"workers\":[");
+    mw_text_puts(text, "}");
+    put_store(text, supervisor->store);
+    mw_text_puts(text, ",\"workers\":[");
 }
 
 static void on_status(void *owner, uint64_t request, struct mw_question *question) {

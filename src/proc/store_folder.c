@@ -104,6 +104,34 @@ const char *mw_store_folder_url(const struct mw_store_folder *folder) {
     return or_null(folder->url);
 }
 
+/* "redis://user:secret@cache:6379/0?prefix=x": "cache:6379/0". */
+void mw_store_folder_where(const struct mw_store_folder *folder, char *text, size_t size) {
+    const char *rest = strchr(folder->url, ':');
+    rest = rest ? rest + 1 : "";
+    rest += strncmp(rest, "//", 2) == 0 ? 2 : 0;
+    size_t length = strcspn(rest, "?");
+    for (size_t i = length; i > 0; i--) {
+        if (rest[i - 1] == '@') {
+            rest += i;
+            length -= i;
+            break;
+        }
+    }
+    if (folder->path[0]) {
+        snprintf(text, size, "%s", folder->path);
+    } else {
+        snprintf(text, size, "%.*s", (int)length, rest);
+    }
+}
+
+bool mw_store_folder_is_here(const struct mw_store_folder *folder) {
+    return folder->path[0] != '\0';
+}
+
+bool mw_store_folder_is_kept(const struct mw_store_folder *folder) {
+    return !folder->passing;
+}
+
 const char *mw_store_folder_path(const struct mw_store_folder *folder) {
     return folder->passing ? folder->path : NULL;
 }

@@ -18,6 +18,13 @@ void mw_store_folder_close(struct mw_store_folder *folder);
 /* NULL: the settings name none. */
 const char *mw_store_folder_url(const struct mw_store_folder *folder);
 
+/* Where it is, for operators: a path, or a server without its login. At least PATH_MAX bytes. */
+void mw_store_folder_where(const struct mw_store_folder *folder, char *text, size_t size);
+
+/* Whether it is on this machine; and whether it outlives the daemon. */
+bool mw_store_folder_is_here(const struct mw_store_folder *folder);
+bool mw_store_folder_is_kept(const struct mw_store_folder *folder);
+
 /* Of a store without a path; else NULL. */
 const char *mw_store_folder_path(const struct mw_store_folder *folder);
 

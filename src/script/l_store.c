@@ -232,12 +232,13 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {{"__gc", store_close}, {"__close", store_close}, {NULL, NULL}};
 
-/* default() → url | nil, folder | nil */
+/* default() → url | nil, folder | nil, name of the service */
 static int store_default(lua_State *L) {
     const struct mw_sched *sched = mw_sched_of(L);
     lua_pushstring(L, sched->store);
     lua_pushstring(L, sched->store_folder);
-    return 2;
+    lua_pushstring(L, sched->name);
+    return 3;
 }
 
 static const luaL_Reg functions[] = {{"open", store_open}, {"default", store_default}, {NULL, NULL}};

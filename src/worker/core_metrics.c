@@ -79,6 +79,15 @@ static double open_descriptors(void) {
     return folder ? count : 0;
 }
 
+static void update_store(struct mw_core_metrics *core, const struct mw_worker_numbers *worker) {
+    if (worker->store_most > 0) {
+        mw_metric_set(gauge(core->metrics, "moonwire_store_used_bytes", "What the store holds, as a worker sees it.",
+                            core->worker), (double)worker->store_used);
+        mw_metric_set(gauge(core->metrics, "moonwire_store_limit_bytes", "What the store may hold, as a worker sees it.",
+                            core->worker), (double)worker->store_most);
+    }
+}
+
 static void update_worker(struct mw_core_metrics *core, const struct mw_worker_numbers *worker) {
     struct mw_metrics *metrics = core->metrics;
     double cpu = mw_process_cpu();
@@ -95,6 +104,7 @@ static void update_worker(struct mw_core_metrics *core, const struct mw_worker_n
         since(worker->published, core->before.published));
     add(metrics, "moonwire_bus_dropped_total", "Messages of the bus that were dropped for want of room.", core->worker,
         since(worker->dropped, core->before.dropped));
+    update_store(core, worker);
     core->cpu = cpu;
     core->before = *worker;
 }

@@ -20,6 +20,7 @@ struct mw_worker_numbers {
     uint64_t generation;
     uint64_t turns; /* of the loop, so far */
     uint64_t published, dropped; /* messages of the bus, so far (script/bus.h) */
+    uint64_t store_used, store_most; /* bytes of the default store; 0: it has none open that is a file */
 };
 
 /* Of one generation of a service in this worker, since it began. What counts may begin anew: what was counted before

@@ -9,6 +9,7 @@
 #include "net/entrance.h"
 #include "net/listener.h"
 #include "net/net.h"
+#include "net/store.h"
 #include "net/stream.h"
 #include "proto/message.h"
 #include "script/bus.h"
@@ -260,6 +261,9 @@ void mw_host_count(const struct mw_host *host, struct mw_host_counts *counts);
 
 /* Connections a second, lately: since the last look, which is a second ago or longer. */
 double mw_host_rate(struct mw_host *host);
+
+/* The default store, if this worker has it open and it is a file; else NULL. */
+struct mw_store *mw_daemon_store(const struct mw_daemon *daemon);
 
 /* --- requests of operators (request.c) --- */
 

@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "worker/core_metrics.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EVERY_SECONDS 5.0
 #define RATE_SECONDS 1.0 /* a shorter look tells chance */
@@ -82,6 +85,32 @@ static uint64_t generation_of(const struct mw_daemon *daemon) {
     return (uint64_t)newest;
 }
 
+/* "lmdb:///path?size=64M" has one, "lmdb:" the folder of the daemon's. */
+struct mw_store *mw_daemon_store(const struct mw_daemon *daemon) {
+    static const char scheme[] = "lmdb://";
+    const struct mw_place *place = daemon->place;
+    char path[PATH_MAX];
+    if (place->store_folder) {
+        return mw_store_opened(daemon->net, place->store_folder);
+    }
+    if (!place->store || strncmp(place->store, scheme, sizeof scheme - 1) != 0) {
+        return NULL;
+    }
+    const char *rest = place->store + sizeof scheme - 1;
+    snprintf(path, sizeof path, "%.*s", (int)strcspn(rest, "?"), rest);
+    return mw_store_opened(daemon->net, path);
+}
+
+static void measure_store(const struct mw_daemon *daemon, struct mw_worker_numbers *worker) {
+    struct mw_store *store = mw_daemon_store(daemon);
+    size_t used, most;
+    if (store) {
+        mw_store_usage(store, &used, &most);
+        worker->store_used = used;
+        worker->store_most = most;
+    }
+}
+
 void mw_measure(struct mw_daemon *daemon) {
     size_t room = count_instances(daemon), count = 0;
     struct mw_service_numbers *numbers = calloc(room + 1, sizeof *numbers);
@@ -92,6 +121,7 @@ void mw_measure(struct mw_daemon *daemon) {
         .published = bus.published,
         .dropped = bus.dropped,
     };
+    measure_store(daemon, &worker);
     mw_timer_clear(&daemon->measuring);
     if (!numbers || !daemon->metrics) {
         free(numbers);

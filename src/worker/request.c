@@ -57,10 +57,29 @@ static void add_instance(struct mw_text *text, const struct mw_instance *instanc
     mw_text_puts(text, "}");
 }
 
+/* Counting keys takes a millisecond for so many of them. */
+enum { KEYS_COUNTED = 20000 };
+
+static void add_store(struct mw_text *text, const struct mw_daemon *daemon) {
+    struct mw_store *store = mw_daemon_store(daemon);
+    size_t used, most;
+    if (!store) {
+        mw_text_puts(text, "null");
+        return;
+    }
+    mw_store_usage(store, &used, &most);
+    size_t keys = mw_store_count(store, KEYS_COUNTED + 1);
+    bool is_all = keys <= KEYS_COUNTED;
+    mw_text_format(text, "{\"keys\":%zu,\"more\":%s,\"used\":%zu,\"most\":%zu}", is_all ? keys : KEYS_COUNTED,
+                   is_all ? "false" : "true", used, most);
+}
+
 static void answer_status(struct mw_daemon *daemon, const struct mw_value *request, struct mw_text *text) {
     (void)request;
     const char *comma = "";
-    mw_text_format(text, "{\"memory\":%zu,\"cpu\":%.3f,\"services\":[", mw_process_memory(), mw_process_cpu());
+    mw_text_format(text, "{\"memory\":%zu,\"cpu\":%.3f,\"store\":", mw_process_memory(), mw_process_cpu());
+    add_store(text, daemon);
+    mw_text_puts(text, ",\"services\":[");
     for (struct mw_list *host = daemon->hosts.next; host != &daemon->hosts; host = host->next) {
         struct mw_list *instances = &mw_list_owner(host, struct mw_host, node)->instances;
         for (struct mw_list *node = instances->next; node != instances; node = node->next) {

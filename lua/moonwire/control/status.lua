@@ -19,6 +19,26 @@ local function optional(format, value)
   return value and format(value)
 end
 
+-- What a store holds that some worker has open, which is the same for all.
+local function show_usage(workers)
+  for _, worker in ipairs(workers or {}) do
+    local store = worker.report and worker.report.store
+    if store then
+      return ("%d%s keys, %s of %s"):format(store.keys, store.more and "+" or "", units.size(store.used),
+        units.size(store.most))
+    end
+  end
+  return "not in use"
+end
+
+local function show_store(store, workers)
+  local where = ("%s %s"):format(store.backend, store.place)
+  if store.backend ~= "lmdb" then
+    return where
+  end
+  return ("%s, %s; %s"):format(where, store.kept and "kept" or "gone with the daemon", show_usage(workers))
+end
+
 local function head(answer)
   local reloads = answer.reloads or {}
   local lines = {
@@ -28,6 +48,9 @@ local function head(answer)
     ("generation  %s; reloads: %d done, %d failed"):format(
       answer.generation, reloads.done or 0, reloads.failed or 0),
   }
+  if answer.store then
+    lines[#lines + 1] = "store       " .. show_store(answer.store, answer.workers)
+  end
   if reloads.last_error then
     lines[#lines + 1] = ("last fault  %s"):format(reloads.last_error)
   end
