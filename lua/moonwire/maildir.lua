@@ -12,6 +12,7 @@ local name = require "moonwire.maildir.name"
 local maildir = {}
 
 local LIST_DEFAULT <const> = 10000
+local USAGE_LIST <const> = { max = 100000 }
 local CHUNK <const> = 64 * 1024
 local STALE_SECONDS <const> = 36 * 3600 -- as all programs do that clean up in "tmp"
 local OPEN_KNOWN <const> = { create = "boolean" }
@@ -201,6 +202,23 @@ function Maildir:list(options)
   end
   table.sort(messages, function(a, b) return name.is_before(a.id, b.id) end)
   return messages
+end
+
+--- How many bytes its messages have, as their names tell.
+---@return integer?
+---@return string? err
+---@return moonwire.code? code "too_large": more than 100,000 messages; "denied", "not_found", "closed"
+function Maildir:usage()
+  check.object(self, Maildir, "usage")
+  local messages, err, code = self:list(USAGE_LIST)
+  if not messages then
+    return nil, err, code
+  end
+  local bytes = 0
+  for _, message in ipairs(messages) do
+    bytes = bytes + (message.size or 0)
+  end
+  return bytes
 end
 
 -- Calls a function with the file of a message, and once more when another program has given it other flags.

@@ -149,6 +149,14 @@ describe("a Maildir", function()
     assert.are.equal("cur", messages[1].folder)
   end)
 
+  it("tells how many bytes are in it, as far as names tell", function()
+    assert.equal(0, box:usage())
+    assert(box:deliver "a\r\nb\r\n")
+    put("cur/1.a,S=90,W=100:2,S", "x")
+    put("new/2.b", "x")
+    assert.equal(106, box:usage())
+  end)
+
   it("measures what has no size in its name, as it goes over the wire", function()
     put("new/1.a", "a\nb\r\n\n\r")
     put("new/2.b", ("x"):rep(65535) .. "\r\n" .. ("y\n"):rep(40000)) -- a CR and its LF in two pieces
