@@ -457,6 +457,8 @@ describe("the documentation of the API", function()
       maildir_list_options = function(options) open_maildir():list(options) end,
       maildir_draft_options = function(options) open_maildir():draft(options) end,
       mail_queue_options = function(options) require "moonwire.mail.queue".open("/", options) end,
+      mail_relay_options = function(options) require "moonwire.mail.relay".sender(options) end,
+      mail_directory_options = function(options) require "moonwire.mail.directory".read(options) end,
       file_remove_options = function(options) file.remove("/no/such/file", options) end,
       metric_options = function(options) metrics.gauge("no_such_gauge", "None.", options) end,
       histogram_options = function(options) metrics.histogram("no_such_histogram", "None.", options) end,
