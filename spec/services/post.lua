@@ -1,0 +1,105 @@
+--- scripts/mail.lua for specs, with what its mailboxes hold.
+---
+---     local place <close> = post.open { "users.bob=SECRET" }
+---     place:send("sue@example.net", { "bob@example.org" }, "Subject: x\r\n\r\ntext\r\n")
+---     place:await("bob", 1)
+local condition = require "spec.support.condition"
+local folder = require "spec.support.folder"
+local maildir = require "moonwire.maildir"
+local mailer = require "moonwire.smtp.client"
+local moonwire = require "spec.support.moonwire"
+
+local post = {}
+
+local DOORS <const> = {
+  "smtp=tcp://127.0.0.1:0", "submission=tcp://127.0.0.1:0", "pop3=tcp://127.0.0.1:0",
+  "submission=tls://127.0.0.1:0",
+}
+
+---@class spec.post
+---@field place spec.folder
+---@field server spec.moonwire
+---@field addresses { server: string, submission: string, pop3: string, submissions: string }
+local Post = {}
+Post.__index = Post
+
+--- Starts it with settings besides `domain` and `maildir`.
+---@param settings string[] for --set
+---@param place? spec.folder where another has run; default: a new one
+---@param more? { script?: string, env?: table<string, string> } instead of the service itself
+---@return spec.post
+function post.open(settings, place, more)
+  local self = setmetatable({ place = place or folder.new() }, Post)
+  local options = { "--set", "domain=example.org", "--set", "maildir=" .. self.place.path }
+  for _, setting in ipairs(settings) do
+    table.move({ "--set", setting }, 1, 2, #options + 1, options)
+  end
+  self.server = moonwire.serve {
+    script = more and more.script or "scripts/mail.lua", env = more and more.env, listen = DOORS,
+    options = options,
+  }
+  local found = self.server.addresses
+  self.addresses = {
+    server = found[1], submission = found[2], pop3 = found[3],
+    submissions = found[4]:gsub("^tcp:", "tls:"),
+  }
+  return self
+end
+
+--- Sends a message to the door for everybody, or to another with options of the client.
+---@param sender string
+---@param recipients string[]
+---@param text string
+---@param where? string
+---@param options? table
+---@return string replies for each recipient the code and the enhanced one: "250 2.0.0, 550 5.1.1"
+function Post:send(sender, recipients, text, where, options)
+  local all = { hostname = "client.example", tls = { verify = "none" } }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  local envelope = { sender = sender, recipients = recipients }
+  local results, err = mailer.send(where or self.addresses.server, envelope, text, all)
+  local codes = {}
+  for i, result in ipairs(results or {}) do
+    codes[i] = ("%d %s"):format(result.code, result.enhanced or "")
+  end
+  return results and table.concat(codes, ", ") or err
+end
+
+--- The texts in a mailbox of a folder, the oldest first.
+---@param place spec.folder
+---@param name string
+---@return string[]
+function post.texts(place, name)
+  local box <close> = assert(maildir.open(place.path .. "/" .. name, { create = true }))
+  local texts = {}
+  for i, message in ipairs(assert(box:list())) do
+    local opened <close> = assert(box:read(message))
+    texts[i] = opened:read(1000000)
+  end
+  return texts
+end
+
+--- Waits until a mailbox has so many messages, and returns their texts.
+---@param name string
+---@param count integer
+---@return string[]
+function Post:await(name, count)
+  local texts
+  condition.wait_until(function()
+    texts = post.texts(self.place, name)
+    return #texts >= count
+  end, 20, function() return ("%s has %d messages"):format(name, #texts) end)
+  assert(#texts == count, ("%s has %d messages"):format(name, #texts))
+  return texts
+end
+
+function Post:stop()
+  self.server:stop()
+  self.place:remove()
+end
+
+Post.__close = Post.stop
+
+return post
