@@ -300,14 +300,17 @@ describe("a queue of mail", function()
     local id = take(queue, { "ann@here" })
     place:write("queue/tmp/1.aa", "")
     place:write("queue/body/2.bb", "")
+    place:write("queue/envelope/.moonwire-5", "")
     place:write("queue/prepared/3.cc", '{"parent":"9.ff"}')
     place:write("queue/prepared/3.cc.body", "")
     place:write("queue/prepared/4.dd", ('{"parent":"%s"}'):format(id))
     place:write("queue/body/4.dd", "")
     spool:clean()
     assert.are.same({ "1.aa" }, names "tmp") -- all young
+    assert.are.equal(2, #names "envelope")
     assert.are.equal(3, #names "body")
-    local status = process.run { "sh", "-c", "touch -d '2 hours ago' " .. place.path .. "/queue/*/*" }
+    local age = ("find %s/queue -type f | xargs touch -d '2 hours ago'"):format(place.path)
+    local status = process.run { "sh", "-c", age }
     assert.are.equal(0, status)
     spool:clean()
     spool:clean()

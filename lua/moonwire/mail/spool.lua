@@ -152,6 +152,10 @@ function Spool:finish(id)
   return true
 end
 
+local function is_id(name)
+  return name:find "^%d+%.%x+$" ~= nil
+end
+
 --- The ids of all messages that are promised.
 ---@return string[]?
 ---@return string? err
@@ -163,7 +167,7 @@ function Spool:ids()
   end
   local ids = {}
   for _, entry in ipairs(entries) do
-    if entry.kind == "file" and entry.name:find "^%d+%.%x+$" then
+    if entry.kind == "file" and is_id(entry.name) then
       ids[#ids + 1] = entry.name
     end
   end
@@ -197,6 +201,7 @@ function Spool:clean()
   clean_part(self, "body", function(id)
     return self.root:stat("envelope/" .. id) == nil and self.root:stat("prepared/" .. id) == nil
   end)
+  clean_part(self, "envelope", function(name) return not is_id(name) end) -- a write that was broken off
   clean_part(self, "prepared", function(name) return is_orphan(self, name:match "^(.-)%.body$" or name) end)
 end
 
