@@ -67,14 +67,14 @@ function Post:send(sender, recipients, text, where, options)
   return results and table.concat(codes, ", ") or err
 end
 
---- The texts in a mailbox of a folder, the oldest first.
+--- The texts in a mailbox of a folder, the oldest first; it need not be there yet.
 ---@param place spec.folder
 ---@param name string
 ---@return string[]
 function post.texts(place, name)
-  local box <close> = assert(maildir.open(place.path .. "/" .. name, { create = true }))
+  local box <close> = maildir.open(place.path .. "/" .. name)
   local texts = {}
-  for i, message in ipairs(assert(box:list())) do
+  for i, message in ipairs(box and assert(box:list()) or {}) do
     local opened <close> = assert(box:read(message))
     texts[i] = opened:read(1000000)
   end
