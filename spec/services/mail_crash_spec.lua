@@ -2,7 +2,6 @@
 -- returned exactly once; what it has not is nowhere, or everywhere.
 local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
-local file = require "moonwire.file"
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local mailer = require "moonwire.smtp.client"
@@ -57,17 +56,6 @@ local function relayed(there)
   return count(texts)
 end
 
--- Until nothing is promised; what a broken write has left is nothing.
-local function await_empty(path)
-  condition.wait_until(function()
-    local left = 0
-    for _, entry in ipairs(assert(file.list(path .. "/.queue/envelope"))) do
-      left = left + (entry.name:find "^%." and 0 or 1)
-    end
-    return left == 0
-  end, 60, "the queue does not become empty")
-end
-
 local function check(place, prefix, taken, there)
   local bob, ann = count(post.texts(place, prefix .. "bob")), count(post.texts(place, prefix .. "ann"))
   local sue, carl = count(post.texts(place, prefix .. "sue")), relayed(there)
@@ -107,7 +95,7 @@ describe("scripts/mail.lua delivers exactly once what it has taken", function()
       end
     end
     local last = post.open(settings, place)
-    await_empty(place.path)
+    post.await_empty(place.path)
     last.server:stop()
     assert.is_true(total > 5, total .. " messages were taken")
     check(place, "", taken, there)
@@ -150,7 +138,7 @@ describe("scripts/mail.lua delivers exactly once what it has taken", function()
     condition.wait_until(function() return promised() >= 30 end, 60)
     is_over = true
     assert(group:wait(60))
-    await_empty(boxes)
+    post.await_empty(boxes)
     check(d.folder, "boxes/", taken, there)
   end)
 end)

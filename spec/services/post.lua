@@ -4,6 +4,7 @@
 ---     place:send("sue@example.net", { "bob@example.org" }, "Subject: x\r\n\r\ntext\r\n")
 ---     place:await("bob", 1)
 local condition = require "spec.support.condition"
+local file = require "moonwire.file"
 local folder = require "spec.support.folder"
 local maildir = require "moonwire.maildir"
 local mailer = require "moonwire.smtp.client"
@@ -93,6 +94,19 @@ function Post:await(name, count)
   end, 20, function() return ("%s has %d messages"):format(name, #texts) end)
   assert(#texts == count, ("%s has %d messages"):format(name, #texts))
   return texts
+end
+
+--- Waits until nothing is promised any more below a folder of mailboxes; what a broken write has left is
+--- nothing.
+---@param path string
+function post.await_empty(path)
+  condition.wait_until(function()
+    local left = 0
+    for _, entry in ipairs(assert(file.list(path .. "/.queue/envelope"))) do
+      left = left + (entry.name:find "^%." and 0 or 1)
+    end
+    return left == 0
+  end, 60, "the queue does not become empty")
 end
 
 function Post:stop()
