@@ -4,7 +4,7 @@
 ---     return ftp.service { login = function(name, password) return account end }
 local check = require "moonwire.check"
 local client = require "moonwire.ftp.client"
-local quota = require "moonwire.ftp.quota"
+local quota = require "moonwire.quota"
 local sasl = require "moonwire.sasl"
 local server = require "moonwire.ftp.server"
 
@@ -17,7 +17,7 @@ local PASSWORD_MOST <const> = 1024 -- bytes
 ---@field name string
 ---@field root moonwire.folder what the user sees as "/"; from file.root, kept as long as the account
 ---@field may_write? boolean default false
----@field quota? moonwire.ftp.quota of ftp.quota; shared by all sessions of the user
+---@field quota? moonwire.quota of ftp.quota; shared by all sessions of the user
 
 ---@class moonwire.ftp_service_options
 --- The account for a name and a password; nil: they are wrong; nil, text: not now, and the connection ends.
@@ -82,7 +82,7 @@ end
 --- it counts what sessions with this quota write and remove.
 ---@param root moonwire.folder
 ---@param limit integer bytes
----@return moonwire.ftp.quota? quota
+---@return moonwire.quota? quota
 ---@return string? err
 ---@return moonwire.code? code "too_large" (a million names, 64 folders in each other), "not_found", "denied"
 function ftp.quota(root, limit)

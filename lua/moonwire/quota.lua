@@ -1,21 +1,19 @@
 --- How many bytes the files of an account may have together. All sessions of the account share one quota.
---- Not for scripts.
-local path = require "moonwire.ftp.path"
-
+--- Part of moonwire.ftp and moonwire.http.receiver. Not for scripts.
 local quota = {}
 
 local NAMES_MOST <const> = 1000000 -- that are counted
 local DEPTH_MOST <const> = 64
 
----@class moonwire.ftp.quota
+---@class moonwire.quota
 ---@field limit integer bytes
 ---@field used integer bytes
-local Quota = { __name = "moonwire.ftp.quota" }
+local Quota = { __name = "moonwire.quota" }
 Quota.__index = Quota
 
 -- Bytes of the files of a folder and below; links are not followed.
 local function count(root, folder, depth, budget)
-  local entries, err, code = root:list(path.below(folder), { max = NAMES_MOST })
+  local entries, err, code = root:list(folder, { max = NAMES_MOST })
   if not entries then
     return nil, err, code
   end
@@ -25,7 +23,7 @@ local function count(root, folder, depth, budget)
     return nil, "count files: too many", "too_large"
   end
   for _, entry in ipairs(entries) do
-    local name = path.join(folder, entry.name)
+    local name = folder .. "/" .. entry.name
     local more
     if entry.kind == "folder" then
       more, err, code = count(root, name, depth + 1, budget)
@@ -33,7 +31,7 @@ local function count(root, folder, depth, budget)
         return nil, err, code
       end
     elseif entry.kind == "file" then
-      local stat = root:stat(path.below(name), { follow = false })
+      local stat = root:stat(name, { follow = false })
       more = stat and stat.size
     end
     bytes = bytes + (more or 0)
@@ -41,14 +39,21 @@ local function count(root, folder, depth, budget)
   return bytes
 end
 
+--- Whether a value is a quota.
+---@param value any
+---@return boolean
+function quota.is_one(value)
+  return getmetatable(value) == Quota
+end
+
 --- Counts what is below a folder. Waits.
 ---@param root moonwire.folder
 ---@param limit integer bytes
----@return moonwire.ftp.quota? quota
+---@return moonwire.quota? quota
 ---@return string? err
 ---@return moonwire.code? code "too_large": above a million names, or 64 folders in each other
 function quota.new(root, limit)
-  local used, err, code = count(root, "/", 0, { names = NAMES_MOST })
+  local used, err, code = count(root, ".", 0, { names = NAMES_MOST })
   if not used then
     return nil, err, code
   end
