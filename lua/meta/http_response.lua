@@ -74,8 +74,8 @@ function response:is_started() end
 ---@return boolean
 function response:is_finished() end
 
---- How many bytes of the body were sent so far, as they go over the connection; of an answer to HEAD those that
---- it would have.
+--- How many bytes of the body were sent so far, as they go over the connection; of an answer to HEAD those
+--- that it would have.
 ---@return integer
 function response:bytes_sent() end
 

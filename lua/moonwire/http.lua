@@ -18,7 +18,7 @@ local FUNCTIONS <const> = {
 }
 local MODULES <const> = {
   auth = true, client = true, compression = true, cookie = true, limit = true, media = true,
-  multipart = true, query = true, template = true,
+  digest = true, multipart = true, query = true, receiver = true, template = true,
 }
 
 ---@alias moonwire.http.serve fun(address: string, handler: moonwire.http.handler, options?: table): any, any
@@ -41,10 +41,12 @@ local MODULES <const> = {
 ---@field auth moonwire.http.auth
 ---@field client moonwire.http.client
 ---@field cookie moonwire.http.cookie
+---@field digest moonwire.http.digest
 ---@field limit moonwire.http.limit
 ---@field media moonwire.http.media
 ---@field multipart moonwire.http.multipart
 ---@field query moonwire.http.query
+---@field receiver moonwire.http.receiver
 ---@field template table moonwire.http.template
 local http = {}
 

@@ -517,6 +517,9 @@ describe("the documentation of the API", function()
       ["http.client_options"] = client.new,
       ["http.proxy_options"] = proxy.new,
       ["http.rate_options"] = limit.rate,
+      ["http.receiver_options"] = function(options)
+        require "moonwire.http.receiver".new(assert(file.root("/")), options)
+      end,
       ["http.request_options"] = function(options) client.get("http://127.0.0.1", options) end,
       ["http.router_options"] = router.new,
       ["http.session_options"] = session.new,

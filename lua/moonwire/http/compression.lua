@@ -81,6 +81,7 @@ local function set_head(response, coding)
     response:header("ETag", "W/" .. tag)
   end
   response:header("Content-Encoding", coding):header("Content-Length", nil):header("Accept-Ranges", nil)
+  response:header("Repr-Digest", nil)
 end
 
 local Shadow = {} -- methods that stand before those of a response

@@ -51,6 +51,19 @@ function condition.check(request, tag, modified)
   return is_known(request, tag, modified) and 304 or nil
 end
 
+--- Whether a method may change what there is (§13.2).
+---@param request moonwire.http.request
+---@param tag? string its entity tag; nil: nothing is there
+---@param modified? integer
+---@return boolean
+function condition.allows_change(request, tag, modified)
+  if not tag then
+    return request:header "If-Match" == nil
+  end
+  local match = request:header "If-None-Match"
+  return not is_refused(request, tag, modified) and not (match and has_tag(match, tag, true))
+end
+
 --- Whether a part of it may be sent: If-Range names what there is, or is not there.
 ---@param request moonwire.http.request
 ---@param tag string

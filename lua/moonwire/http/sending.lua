@@ -3,6 +3,7 @@ local codec = require "moonwire.codec"
 local condition = require "moonwire.http.condition"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
+local digest = require "moonwire.http.digest"
 local range = require "moonwire.http.range"
 
 local sending = {}
@@ -23,11 +24,13 @@ function sending.disposition(kind, name)
   return ("%s; filename=\"%s\"; filename*=UTF-8''%s"):format(kind, plain, codec.url_encode(base))
 end
 
--- What identifies these bytes under this name. Another coding of the same file is other bytes.
-local function tag_of(found)
-  local status = found.status
+--- The entity tag of a file: what identifies these bytes under this name.
+---@param status moonwire.file_status
+---@param coding? string another coding of the same file is other bytes
+---@return string
+function sending.tag(status, coding)
   local changed = math.floor(status.modified * WEIGHT)
-  return ('"%x-%x%s"'):format(changed, status.size, found.coding and "-" .. found.coding or "")
+  return ('"%x-%x%s"'):format(changed, status.size, coding and "-" .. coding or "")
 end
 
 -- `length` bytes from `offset` on into the body. True, or nil and why not.
@@ -113,13 +116,17 @@ end
 ---@return any ok
 ---@return string? err
 function sending.send(request, response, found, file, ranges_max)
-  local tag = tag_of(found)
+  local tag = sending.tag(found.status, found.coding)
   local modified = math.max(0, math.min(math.floor(found.status.modified), os.time()))
   local date = core.http.date(modified)
   response:header("ETag", tag):header("Last-Modified", date)
   local status = condition.check(request, tag, modified)
   if status then
     return response:status(status):send()
+  end
+  if found.digest and digest.is_wanted(request:header "Want-Repr-Digest") then
+    local bytes = digest.of(file)
+    response:header("Repr-Digest", bytes and digest.field(bytes))
   end
   response:header("Accept-Ranges", "bytes")
   if found.coding then

@@ -30,6 +30,9 @@ local static = {}
 --- A file that is sent where there is none and the last part of the path has no dot, as for pages that a
 --- script makes in the browser.
 ---@field fallback? string
+--- Whether clients that want it (Want-Repr-Digest) are told the SHA-256 of a file, which is read for that;
+--- default false.
+---@field digest? boolean
 ---@field not_found? moonwire.http.handler answers for what is not there; default: 404 with a line of text
 --- Answers in place of a line of text with what is refused; the status is set: 400, 403, 404, 405, 500, 503.
 ---@field refuse? fun(request: moonwire.http.request, response: moonwire.http.response, status: integer)
@@ -38,7 +41,8 @@ local static = {}
 local KNOWN <const> = {
   index = true, listing = "boolean", dot_files = "boolean", links = "boolean", types = "table",
   precompressed = "boolean", cache_control = true, disposition = { inline = true, attachment = true },
-  fallback = "string", not_found = "function", refuse = "function", ranges_max = "integer",
+  fallback = "string", digest = "boolean", not_found = "function", refuse = "function",
+  ranges_max = "integer",
 }
 local RANGES_DEFAULT <const> = 16
 local OPEN <const> = { status = true }
@@ -92,6 +96,7 @@ end
 ---@field name string
 ---@field kind string its media type
 ---@field coding? string it is in
+---@field digest? boolean whether clients may ask for it
 ---@field varies boolean another client may get it in another coding
 
 -- The file in a coding that the client takes; nil when there is none beside it.
@@ -118,7 +123,7 @@ end
 ---@return moonwire.code? code
 local function open(site, request, name)
   local kind = mime.type_of(name, site.settings.types)
-  local found = { name = name, kind = kind, varies = false }
+  local found = { name = name, kind = kind, varies = false, digest = site.settings.digest }
   if site.settings.precompressed and mime.is_compressible(kind) then
     found.varies = true
     if open_coded(site, request, name, found) then
