@@ -14,7 +14,7 @@ enum { MULTIPLE_MAX = 64 }; /* how often an option that may be repeated can be *
 #define CPU_SECONDS 1.0
 #define MEMORY_BYTES ((size_t)1 << 30)
 
-enum { OPTION_STDIO = MW_OPTION_OWN, OPTION_SANDBOX, OPTION_CPU, OPTION_MEMORY, OPTION_STORE, OPTION_BUS };
+enum { OPTION_STDIO = MW_OPTION_OWN, OPTION_TLS, OPTION_SANDBOX, OPTION_CPU, OPTION_MEMORY, OPTION_STORE, OPTION_BUS };
 
 static const char run_usage[] =
     "usage: moonwire run SCRIPT.lua [options] [-- ARGUMENT...]\n"
@@ -28,7 +28,8 @@ static const char run_usage[] =
     "                           NAME=ADDRESS is for the door of that name in the script\n"
     "  -s, --set KEY=VALUE      a setting for the script: ctx.config.KEY; dots make nested tables\n"
     "  -e, --execute CODE       run this code instead of a file\n"
-    "      --stdio              serve one connection on standard input and output\n"
+    "      --stdio[=DOOR]       serve one connection on standard input and output: for inetd, socat, Accept=yes\n"
+    "      --tls[=CERT[,KEY]]   that connection begins with TLS; default the script's certificate, or a development one\n"
     "      --sandbox            the script is from others: no files, no processes, bounded functions\n"
     "      --cpu-limit SECONDS  of the processor that a task may use without waiting; default 1, 0: no limit\n"
     "      --memory-limit SIZE  of the script's memory: 64M, 2G; default 1G, 0: no limit\n"
@@ -57,7 +58,8 @@ static const struct option run_options[] = {
     {"listen", required_argument, NULL, 'l'},
     {"set", required_argument, NULL, 's'},
     {"execute", required_argument, NULL, 'e'},
-    {"stdio", no_argument, NULL, OPTION_STDIO},
+    {"stdio", optional_argument, NULL, OPTION_STDIO},
+    {"tls", optional_argument, NULL, OPTION_TLS},
     {"sandbox", no_argument, NULL, OPTION_SANDBOX},
     {"cpu-limit", required_argument, NULL, OPTION_CPU},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY},
@@ -100,7 +102,8 @@ static void take_run_option(struct mw_worker_options *options, int option) {
     case 'l': add(options->listen, &options->listeners, "listen"); break;
     case 's': add(options->settings, &options->setting_count, "set"); break;
     case 'e': options->code = optarg; break;
-    case OPTION_STDIO: options->stdio = true; break;
+    case OPTION_STDIO: options->stdio = optarg ? optarg : ""; break;
+    case OPTION_TLS: options->tls = optarg ? optarg : ""; break;
     case OPTION_SANDBOX: options->sandbox = true; break;
     case OPTION_CPU: options->cpu_limit = read_amount("run", "cpu-limit", ""); break;
     case OPTION_MEMORY: options->memory_limit = read_size("run", "memory-limit"); break;
@@ -134,6 +137,12 @@ int mw_command_run(int argc, char **argv) {
     if (end - optind > 1) {
         mw_command_fail("run", "run takes one script, got also '%s' (arguments for the script follow --)",
                         argv[optind + 1]);
+    }
+    if (options.stdio && options.listeners > 0) {
+        mw_command_fail("run", "--stdio is for one connection; it does not go with --listen");
+    }
+    if (options.tls && !options.stdio) {
+        mw_command_fail("run", "--tls goes with --stdio; a listener has TLS by its address, tls://127.0.0.1:7000");
     }
     if (!options.script == !options.code) {
         mw_command_fail("run", "run takes either a script or -e CODE");

@@ -6,7 +6,7 @@ _moonwire_commands='run repl test start check status top connections kill reload
 _moonwire_options() {
   local log='--log-level --log-format --log-file' control='--control --config'
   case $1 in
-    run) echo "--listen --set --execute --stdio --sandbox --cpu-limit --memory-limit --store --bus $log" ;;
+    run) echo "--listen --set --execute --stdio --tls --sandbox --cpu-limit --memory-limit --store --bus $log" ;;
     repl) echo "--execute --memory-limit $log" ;;
     test) echo --filter ;;
     start) echo "--config --watch" ;;

@@ -162,9 +162,15 @@ function core.net.relay(a, b, options) end
 ---@return moonwire.stream, moonwire.stream
 function core.net.pair() end
 
---- A stream over standard input and output.
----@return moonwire.stream
-function core.net.standard() end
+--- Serves the one connection that the process was started for, as a listener would that it has come to. For
+--- the main task of `moonwire run`, once.
+---@param handler function of connections, or of requests when there is `http`
+---@param options? moonwire.listen_options
+---@param context any last argument of the handler
+---@param secure boolean whether it begins with TLS
+---@param http? moonwire.http.options
+---@return true?, string?, moonwire.code?
+function core.net.serve_standard(handler, options, context, secure, http) end
 
 core.dns = {}
 
@@ -537,6 +543,11 @@ function core.main.wait() end
 --- Whether listeners are open or children of the main task run.
 ---@return boolean
 function core.main.is_busy() end
+
+--- Whether connections are open, and how many have failed so far by an error of the script's.
+---@return boolean open
+---@return integer failed
+function core.main.served() end
 
 ---@param status integer what the process ends with, 0 to 255
 function core.main.exit(status) end

@@ -13,8 +13,15 @@ local STOP_SECONDS <const> = 5 -- what a service's stop function may take
 local JOIN_SECONDS <const> = 2 -- that the start waits for a bus that is shared
 local LEAVE_SECONDS <const> = 1 -- that the end waits for what was published on it
 
+-- Under --stdio standard error may be the connection, and the log elsewhere.
+local has_stderr = true
+
 local function fail(message)
-  io.stderr:write("moonwire: ", message, "\n")
+  if not has_stderr then
+    log.error(message)
+  else
+    io.stderr:write("moonwire: ", message, "\n")
+  end
   core.main.exit(1)
 end
 
@@ -59,13 +66,17 @@ local function read_settings(settings)
 end
 
 -- What the script says of its HTTP server stands among the options of its connections.
-local function open_http(address, door, ctx)
+local function split_options(door)
   local options = {}
   for key, value in pairs(door.options or {}) do
     options[key] = value
   end
-  local http = options.http
   options.http = nil
+  return options, (door.options or {}).http
+end
+
+local function open_http(address, door, ctx)
+  local options, http = split_options(door)
   return core.http.serve(address, door.request, options, http, ctx)
 end
 
@@ -121,17 +132,64 @@ local function stop(service, ctx, listeners)
   end
 end
 
+local function serves_connections(door)
+  return door and (door.connect or door.request) and door
+end
+
+-- The door that --stdio names; without a name the service itself, or the only one that it has.
+local function standard_door(service, name)
+  local doors, names = service.doors or {}, {}
+  if name ~= "" then
+    return doors[name], ("--stdio=%s: the script has no door of that name"):format(name)
+  end
+  for other in pairs(doors) do
+    names[#names + 1] = other
+  end
+  table.sort(names)
+  if serves_connections(service) or not names[1] then
+    return serves_connections(service), "--stdio: the script has no function 'connect' or 'request'"
+  end
+  return not names[2] and doors[names[1]],
+    ("--stdio: say --stdio=DOOR; the script has the doors %s"):format(table.concat(names, ", "))
+end
+
+-- "cert.pem,key.pem", or the path of both in one → what the option `tls` takes
+local function certificate_of(text)
+  local certificate, key = text:match("^([^,]+),(.+)$")
+  return { certificate = certificate or text, key = key or text }
+end
+
+-- The connection that the process was started for. It ends with it.
+local function serve_standard(service, choice, ctx)
+  local door, message = standard_door(service, choice.stdio)
+  if not door then
+    return fail(message)
+  end
+  local options, http = split_options(door)
+  if choice.tls and choice.tls ~= "" then
+    options.tls = certificate_of(choice.tls)
+  end
+  local ok
+  http = door.request and (http or {}) or nil
+  ok, message = core.net.serve_standard(door.request or door.connect, options, ctx, choice.tls ~= nil, http)
+  if not ok then
+    return fail(message)
+  end
+  while core.main.served() and not core.main.wait() do -- luacheck: ignore 542
+  end
+  stop(service, ctx, {})
+  local _, failures = core.main.served()
+  if failures > 0 then
+    core.main.exit(1)
+  end
+end
+
 local function serve(service, options, ctx)
   if service.start then
     service.start(ctx)
   end
   if options.stdio then
-    if not service.connect then
-      return fail("--stdio: the script has no 'connect' function")
-    end
-    local conn <close> = core.net.standard()
-    service.connect(conn, ctx)
-    return conn:flush()
+    return serve_standard(service, options, ctx)
   end
   local listeners, message = open_all(options.listen, service, ctx)
   if not listeners then
@@ -180,8 +238,9 @@ local function join(url)
 end
 
 --- Runs the script that the command line names.
----@param options table the command line: script or code, listen, settings, arguments, stdio, bus
+---@param options table the command line: script or code, listen, settings, arguments, stdio, tls, bus
 function run.main(options)
+  has_stderr = not options.stdio
   if not options.bus then
     return run_script(options)
   end

@@ -15,6 +15,7 @@ import traceback
 
 import container
 import scenarios
+import accepting  # pylint: disable=unused-import
 
 
 def parse():
@@ -37,7 +38,7 @@ def run_one(box, name):
     except Exception as error:  # pylint: disable=broad-except
         print("failed: %s: %s" % (name, error or type(error).__name__))
         traceback.print_exc(limit=-3)
-        print(box.run("journalctl", "--no-pager", "--since", since, "-u", "moonwire.service", check=False))
+        print(box.run("journalctl", "--no-pager", "--since", since, "-u", "moonwire*", check=False))
         return False
     print("passed: %s" % name, flush=True)
     return True

@@ -81,6 +81,7 @@ static void pair_close(struct mw_stream *stream) {
 
 static const struct mw_stream_ops pair_ops = {
     .name = "pair",
+    .two_ends = true,
     .read = pair_read,
     .write = pair_write,
     .shutdown_write = pair_shutdown,

@@ -19,6 +19,7 @@ enum { MW_WANT_READ = -100001, MW_WANT_WRITE = -100002 };
 /* A transport: how bytes get in and out. */
 struct mw_stream_ops {
     const char *name;
+    bool two_ends; /* input and output are two things: the end of one says nothing of the other */
     bool one_way; /* closing it takes nothing back from the peer, whatever is unread */
     /* Bytes read, 0 at the end of data, MW_WANT_*, or -errno. */
     ssize_t (*read)(struct mw_stream *stream, char *bytes, size_t size);

@@ -26,6 +26,7 @@
 #include "script/l_resolver.h"
 #include "script/l_scratch.h"
 #include "script/l_signal.h"
+#include "script/l_standard.h"
 #include "script/l_store.h"
 #include "script/l_stream.h"
 #include "script/l_stream_relay.h"
@@ -113,7 +114,7 @@ static const luaL_Reg net_functions[] = {
     {"connect_datagram", mw_l_connect_datagram},
     {"relay", mw_l_stream_relay},
     {"pair", mw_l_stream_pair},
-    {"standard", mw_l_stream_standard},
+    {"serve_standard", mw_l_serve_standard},
     {NULL, NULL},
 };
 

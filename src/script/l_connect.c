@@ -241,17 +241,6 @@ int mw_l_stream_pair(lua_State *L) {
     return 2;
 }
 
-int mw_l_stream_standard(lua_State *L) {
-    struct mw_l_stream *stream = mw_l_stream_push(L);
-    struct mw_stream *transport = mw_stream_new_pair(mw_sched_of(L)->net, STDIN_FILENO, STDOUT_FILENO);
-    if (!transport) {
-        return luaL_error(L, "not enough memory");
-    }
-    mw_l_stream_hold(stream, transport, NULL, &mw_l_profile_default);
-    mw_task_own(L, &stream->resource);
-    return 1;
-}
-
 static const luaL_Reg methods[] = {{NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", connecting_gc}, {NULL, NULL}};
 

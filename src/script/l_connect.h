@@ -13,7 +13,4 @@ int mw_l_connect(lua_State *L);
 /* pair() → stream, stream: two ends in memory. */
 int mw_l_stream_pair(lua_State *L);
 
-/* standard() → stream over standard input and output. */
-int mw_l_stream_standard(lua_State *L);
-
 #endif

@@ -1,5 +1,6 @@
 #include "script/l_handler.h"
 
+#include "script/l_main.h"
 #include "script/task_internal.h"
 
 /* What runs protected when a connection came. */
@@ -50,9 +51,14 @@ struct mw_task *mw_l_handler_start(const struct mw_l_handler *handler, struct mw
 }
 
 void mw_l_handler_count_left(struct mw_sched *sched) {
-    if (--sched->connections == 0 && sched->main_drains) {
+    if (--sched->connections > 0) {
+        return;
+    }
+    if (sched->main_drains) {
         sched->main_drains = false;
         mw_task_ready(sched->main, 0);
+    } else if (sched->standard) {
+        mw_main_note(sched);
     }
 }
 

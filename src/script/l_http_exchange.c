@@ -166,7 +166,8 @@ static void on_unread(struct mw_l_stream *stream) {
     const struct mw_stream *transport = stream->stream;
     struct mw_task *task = request->task;
     bool sends = mw_stream_pending(transport) > 0 || (task->state == MW_TASK_WAITING && task->wait->sends);
-    if (mw_stream_input_fault(transport) || (mw_stream_at_end(transport) && !sends)) {
+    bool is_gone = mw_stream_at_end(transport) && !sends && !mw_stream_transport(transport)->two_ends;
+    if (mw_stream_input_fault(transport) || is_gone) {
         mw_task_cancel(task);
     }
 }

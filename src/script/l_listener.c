@@ -118,7 +118,7 @@ static void close_resource(struct mw_resource *resource) {
     close_listener(mw_list_owner(resource, struct mw_l_listener, resource));
 }
 
-static struct mw_listener_options read_options(lua_State *L, int index) {
+struct mw_listener_options mw_l_listener_options(lua_State *L, int index) {
     static const char *const known[] = {"backlog", "mode",       "reuse_port",         "v6_only",
                                         "nodelay", "keepalive",  "defer", "tls", "proxies", "proxy_timeout",
                                         MW_L_PROFILE_OPTIONS, NULL};
@@ -136,7 +136,8 @@ static struct mw_listener_options read_options(lua_State *L, int index) {
 
 /* What the listener says of TLS, or without a word, when its address asks for it, what the service's config says of it, or
  * a development certificate. False: it could not be used. */
-static bool read_tls(lua_State *L, int options, bool wanted, struct mw_tls_settings **settings, struct mw_fault *fault) {
+static bool read_tls(lua_State *L, int options, const char *place, bool wanted, struct mw_tls_settings **settings,
+                     struct mw_fault *fault) {
     const struct mw_service *service = mw_sched_of(L)->provider;
     if (!mw_l_tls_option(L, options, true, settings, fault)) {
         return false;
@@ -149,7 +150,7 @@ static bool read_tls(lua_State *L, int options, bool wanted, struct mw_tls_setti
         return true;
     }
     mw_log(MW_LOG_WARN, "service %s: %s has a development certificate, which nobody trusts: say tls = { certificate = … }",
-           mw_sched_of(L)->name, lua_tostring(L, 1));
+           mw_sched_of(L)->name, place);
     lua_pushliteral(L, "auto");
     *settings = mw_l_tls_settings(L, options, -1, true, false, NULL, fault);
     lua_pop(L, 1);
@@ -190,24 +191,34 @@ static void take_tls(lua_State *L, struct mw_l_listener *listener, struct mw_tls
     }
 }
 
+struct mw_l_listener *mw_l_listener_prepare(lua_State *L, int options, const char *place, bool secure) {
+    struct mw_fault fault = {.code = NULL};
+    struct mw_tls_settings *settings;
+    struct mw_l_listener *listener = push_listener(L);
+    mw_l_proxies_push(L, options, &listener->entrance);
+    lua_setiuservalue(L, -2, 1);
+    listener->handler.profile = mw_l_profile_options(L, options, &mw_l_profile_default);
+    if (!read_tls(L, options, place, secure, &settings, &fault)) {
+        return refuse(L, listener, &fault);
+    }
+    take_tls(L, listener, settings, secure);
+    mw_l_listener_prepare_entrance(listener);
+    return listener;
+}
+
 /* Opens the socket and pushes its userdata; or pushes nil, err, code and
  * returns NULL. `options` is the index of the options table. */
 static struct mw_l_listener *open_listener(lua_State *L, int options) {
     struct mw_address address;
     struct mw_fault fault = {.code = NULL};
-    struct mw_tls_settings *settings;
     mw_check_address(L, 1, &address);
     luaL_argcheck(L, address.scheme != MW_SCHEME_UDP, 1, "a udp address has no connections; use net.datagram");
-    struct mw_listener_options chosen = read_options(L, options);
-    struct mw_l_listener *listener = push_listener(L);
-    mw_l_proxies_push(L, options, &listener->entrance);
-    lua_setiuservalue(L, -2, 1);
-    listener->handler.profile = mw_l_profile_options(L, options, &mw_l_profile_default);
-    if (!read_tls(L, options, address.scheme == MW_SCHEME_TLS, &settings, &fault)) {
-        return refuse(L, listener, &fault);
+    struct mw_listener_options chosen = mw_l_listener_options(L, options);
+    bool secure = address.scheme == MW_SCHEME_TLS;
+    struct mw_l_listener *listener = mw_l_listener_prepare(L, options, lua_tostring(L, 1), secure);
+    if (!listener) {
+        return NULL;
     }
-    take_tls(L, listener, settings, address.scheme == MW_SCHEME_TLS);
-    mw_l_listener_prepare_entrance(listener);
     int fd = mw_listener_open(&address, &chosen, &fault);
     if (fd < 0) {
         return refuse(L, listener, &fault);
@@ -230,6 +241,18 @@ int mw_l_listen(lua_State *L) {
     return open_listener(L, 2) ? 1 : 3;
 }
 
+void mw_l_listener_give(lua_State *L, struct mw_l_listener *listener, struct mw_group *group, int function) {
+    listener->handler.group = group;
+    mw_task_disown(&listener->resource);
+    mw_list_append(&group->owned, &listener->resource.node);
+    lua_pushvalue(L, function);
+    listener->handler.function = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, function + 2);
+    listener->handler.context = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, -1);
+    listener->self = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 /* A listener that hands its connections to the function at 2; options at 3, context at 4. NULL: nil, err, code are pushed. */
 static struct mw_l_listener *open_serving(lua_State *L) {
     struct mw_sched *sched = mw_sched_of(L);
@@ -240,18 +263,9 @@ static struct mw_l_listener *open_serving(lua_State *L) {
         return NULL;
     }
     struct mw_l_listener *listener = open_listener(L, 3);
-    if (!listener) {
-        return NULL;
+    if (listener) {
+        mw_l_listener_give(L, listener, group, 2);
     }
-    listener->handler.group = group;
-    mw_task_disown(&listener->resource);
-    mw_list_append(&group->owned, &listener->resource.node);
-    lua_pushvalue(L, 2);
-    listener->handler.function = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushvalue(L, 4);
-    listener->handler.context = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushvalue(L, -1);
-    listener->self = luaL_ref(L, LUA_REGISTRYINDEX);
     return listener;
 }
 
@@ -266,6 +280,14 @@ int mw_l_serve(lua_State *L) {
     return 1;
 }
 
+void mw_l_listener_answer(lua_State *L, struct mw_l_listener *listener, const struct mw_http_rules *rules) {
+    listener->http = mw_http_server_new(&listener->handler, rules);
+    if (!listener->http) {
+        luaL_error(L, "not enough memory");
+    }
+    listener->handler.profile->references++;
+}
+
 int mw_l_serve_http(lua_State *L) {
     struct mw_http_rules rules;
     lua_settop(L, 5);
@@ -275,11 +297,7 @@ int mw_l_serve_http(lua_State *L) {
     if (!listener) {
         return 3;
     }
-    listener->http = mw_http_server_new(&listener->handler, &rules);
-    if (!listener->http) {
-        return luaL_error(L, "not enough memory");
-    }
-    listener->handler.profile->references++;
+    mw_l_listener_answer(L, listener, &rules);
     mw_listener_accept(listener->listener, true);
     return 1;
 }

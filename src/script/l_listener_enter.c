@@ -2,6 +2,7 @@
  * through there is neither task nor userdata. */
 #include "script/l_listener_internal.h"
 
+#include "script/l_standard.h"
 #include "script/task_internal.h"
 
 #include <stdlib.h>
@@ -46,7 +47,9 @@ static void queue(struct newcomer *newcomer, struct mw_stream *stream, const str
 static void on_entered(void *owner, struct mw_stream *stream, const struct mw_addr *peer) {
     struct newcomer *newcomer = owner;
     if (newcomer->listener->handler.group) {
-        mw_l_listener_serve(forget(newcomer), stream, peer);
+        struct mw_l_listener *listener = forget(newcomer);
+        mw_l_listener_serve(listener, stream, peer);
+        mw_l_standard_entered(listener, true);
     } else {
         queue(newcomer, stream, peer);
     }
@@ -55,6 +58,7 @@ static void on_entered(void *owner, struct mw_stream *stream, const struct mw_ad
 static void on_refused(void *owner, const struct mw_addr *peer, const struct mw_fault *fault) {
     struct mw_l_listener *listener = forget(owner);
     mw_tls_refusals_note(&listener->refusals, now_of(listener), listener->handler.sched->name, peer, fault);
+    mw_l_standard_entered(listener, false);
 }
 
 void mw_l_listener_prepare_entrance(struct mw_l_listener *listener) {
@@ -72,6 +76,7 @@ void mw_l_listener_enter(struct mw_l_listener *listener, struct mw_stream *trans
     struct newcomer *newcomer = calloc(1, sizeof *newcomer);
     if (!newcomer) {
         mw_stream_close(transport, 0);
+        mw_l_standard_entered(listener, false);
         return;
     }
     newcomer->listener = listener;

@@ -27,7 +27,22 @@ struct mw_l_listener {
     struct mw_list newcomers;    /* connections on their way in */
     struct mw_list entered;      /* those that are through, and wait for accept */
     struct mw_tls_refusals refusals;
+    bool has_standard; /* it is for the one connection that the process was started for: see l_standard.h */
 };
+
+/* Options of listeners at `index`, which may be nil; raises for what is wrong. */
+struct mw_listener_options mw_l_listener_options(lua_State *L, int index);
+
+/* Pushes a listener without a socket that is ready for connections by the options at `options`, as far as they tell of
+ * these. `secure`: they come by TLS; `place` is for the log. Pushes nil, err, code and returns NULL on failure. */
+struct mw_l_listener *mw_l_listener_prepare(lua_State *L, int options, const char *place, bool secure);
+
+/* The listener on top of the stack belongs to the group, whose tasks run the function at that index with its
+ * connections; options and a context stand behind the function. It is kept for as long as it is open. */
+void mw_l_listener_give(lua_State *L, struct mw_l_listener *listener, struct mw_group *group, int function);
+
+/* The function answers requests of connections instead. Raises when memory is out. */
+void mw_l_listener_answer(lua_State *L, struct mw_l_listener *listener, const struct mw_http_rules *rules);
 
 /* A connection that came, and is through whatever lies before, meets its handler. */
 void mw_l_listener_serve(struct mw_l_listener *listener, struct mw_stream *transport, const struct mw_addr *peer);

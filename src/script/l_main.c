@@ -46,6 +46,14 @@ static int main_is_busy(lua_State *L) {
     return 1;
 }
 
+/* served() → whether connections are open, how many have failed by an error of the script's */
+static int main_served(lua_State *L) {
+    const struct mw_sched *sched = mw_sched_of(L);
+    lua_pushboolean(L, sched->connections > 0);
+    lua_pushinteger(L, (lua_Integer)sched->failures);
+    return 2;
+}
+
 /* exit(status): the status the process ends with when the main task returns */
 static int main_exit(lua_State *L) {
     struct mw_sched *sched = mw_sched_of(L);
@@ -88,6 +96,7 @@ static int main_step_aside(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"wait", main_wait_for_news},
     {"is_busy", main_is_busy},
+    {"served", main_served},
     {"exit", main_exit},
     {"set_strict", main_set_strict},
     {"lend", main_lend},

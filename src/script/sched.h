@@ -36,6 +36,7 @@ struct mw_sched {
     size_t connections; /* tasks that serve one */
     uint64_t failures;  /* of such tasks, so far: those that died of an error, not of what the world did */
     struct mw_service *provider;   /* what the daemon knows it as; NULL: it is run by itself */
+    struct mw_standard *standard;  /* the connection that the process was started for; NULL: none */
     size_t came;        /* connections that moved here; whoever counts them sets it back */
     struct mw_service *successor;  /* takes the connections of a retired state; NULL: none */
     bool retired; /* connections that come to a checkpoint pass to the successor, or end if there is none */

@@ -6,6 +6,7 @@
 #include "loop/loop.h"
 #include "loop/signal.h"
 #include "net/net.h"
+#include "net/standard.h"
 #include "script/guard.h"
 #include "script/l_main.h"
 #include "script/paths.h"
@@ -16,6 +17,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct worker {
     struct mw_loop *loop;
@@ -24,6 +26,7 @@ struct worker {
     struct mw_state *state;
     struct mw_signal *term, *interrupt;
     struct mw_timer drain_limit;
+    struct mw_standard standard;
     rlim_t descriptors; /* see mw_process_prepare */
     char name[64]; /* of the service: the script's, without folder and ending */
     bool stopping, ended;
@@ -107,6 +110,7 @@ static bool open_worker(struct worker *worker, const struct mw_worker_options *o
     mw_state_set_limits(worker->state, &limits);
     mw_guard_add(worker->guard, &worker->state->sched);
     worker->state->sched.store = options->store;
+    worker->state->sched.standard = options->stdio ? &worker->standard : NULL;
     mw_loop_children(worker->loop)->descriptors = worker->descriptors;
     worker->state->sched.on_idle = on_idle;
     worker->state->sched.idle_context = worker;
@@ -115,6 +119,19 @@ static bool open_worker(struct worker *worker, const struct mw_worker_options *o
         worker->interrupt = mw_signal_watch(worker->loop, SIGINT, on_stop_signal, worker);
     }
     return worker->term && (worker->interrupt || options->interactive);
+}
+
+/* The log goes to the journal where it would go to the peer, or goes there anyway; without one nobody hears it. */
+static bool take_standard(struct worker *worker) {
+    struct mw_fault fault;
+    bool taken = mw_standard_take(&worker->standard, &fault);
+    if (mw_log_descriptor() == STDERR_FILENO) {
+        mw_log_open_to(worker->standard.without_log ? "journal" : "auto");
+    }
+    if (!taken) {
+        mw_log(MW_LOG_ERROR, "%s", fault.message);
+    }
+    return taken;
 }
 
 static void close_worker(struct worker *worker) {
@@ -163,8 +180,10 @@ static void push_options(lua_State *L, const struct mw_worker_options *options, 
     lua_setfield(L, -2, "code");
     lua_pushstring(L, options->bus);
     lua_setfield(L, -2, "bus");
-    lua_pushboolean(L, options->stdio);
+    lua_pushstring(L, options->stdio);
     lua_setfield(L, -2, "stdio");
+    lua_pushstring(L, options->tls);
+    lua_setfield(L, -2, "tls");
     lua_pushstring(L, name);
     lua_setfield(L, -2, "name");
     set_list(L, "listen", options->listen, options->listeners);
@@ -198,7 +217,7 @@ int mw_worker_run(const struct mw_worker_options *options) {
     struct worker worker = {.loop = NULL};
     int status = 1;
     worker.descriptors = mw_process_prepare();
-    if (open_worker(&worker, options)) {
+    if ((!options->stdio || take_standard(&worker)) && open_worker(&worker, options)) {
         status = run_service(&worker, options);
     }
     close_worker(&worker);

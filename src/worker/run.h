@@ -15,7 +15,8 @@ struct mw_worker_options {
     const char **listen, **settings; /* addresses; key=value */
     size_t listeners, setting_count;
     char **arguments; /* for the script, NULL-terminated */
-    bool stdio;
+    const char *stdio; /* one connection, to the door of that name, "" the service's own; NULL: none */
+    const char *tls;   /* that connection begins with TLS; "CERTIFICATE,KEY", or "": as the script says. NULL: no */
     bool sandbox; /* the script is from others */
     double cpu_limit;    /* seconds, see struct mw_state_limits */
     size_t memory_limit; /* bytes */

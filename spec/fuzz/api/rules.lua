@@ -10,7 +10,7 @@ local rules = {}
 local SKIPPED_MODULES <const> = { test = true, repl = true, process = true, file = true, init = true }
 local SKIPPED <const> = {
   ["core.main.exit"] = true, ["core.main.wait"] = true, ["core.main.set_strict"] = true,
-  ["core.net.standard"] = true,
+  ["core.net.serve_standard"] = true,
   ["core.data.encode"] = true, -- blames whom it is told to
 }
 
