@@ -67,16 +67,37 @@ def a_process_that_fails_leaves_nothing(box):
     assert "no disk" in said and "status=1/FAILURE" in said, said
 
 
-@scenario
-def a_service_that_is_shipped_runs_so(box):
-    serve(box, path="/usr/share/moonwire/scripts/ftp.lua",
-          options="--set root=%s --set users.bob=SECRET --set tls=optional --set certificate=auto" % ROOT)
+def make_root(box):
     box.run("install", "-d", "-o", "moonwire", "-g", "moonwire", "-m", "750", ROOT)
+    box.run("rm", "-f", ROOT + "/there")
+
+
+def exchange_files(box, port):
+    """A file to an FTP server, and back."""
     box.write("/var/tmp/there", "and back\n")
-    url, user = "ftp://127.0.0.1:%d/there" % PORT, ["--user", "bob:SECRET", "--insecure", "--ssl-reqd", "--silent"]
+    url, user = "ftp://127.0.0.1:%d/there" % port, ["--user", "bob:SECRET", "--insecure", "--ssl-reqd", "--silent"]
     box.run("curl", *user, "--show-error", "--upload-file", "/var/tmp/there", url)
     equal(box.run("curl", *user, "--show-error", url), "and back", "the file")
+
+
+@scenario
+def a_service_that_is_shipped_runs_so(box):
+    make_root(box)
+    serve(box, path="/usr/share/moonwire/scripts/ftp.lua",
+          options="--set root=%s --set users.bob=SECRET --set tls=optional --set certificate=auto" % ROOT)
+    exchange_files(box, PORT)
     end(box)
+
+
+@scenario
+def the_daemon_serves_files_as_confined_as_it_is(box):
+    make_root(box)
+    box.write(service.CONFIG, """service "ftp" {
+      listen = "tcp://127.0.0.1:%d", script = "/usr/share/moonwire/scripts/ftp.lua", tls = "auto",
+      settings = { root = "%s", users = { bob = "SECRET" }, tls = "optional" },
+    }""" % (service.PORT, ROOT))
+    service.start(box)
+    exchange_files(box, service.PORT)
 
 
 @scenario
