@@ -26,6 +26,17 @@ function core.http.override(response, methods) end
 ---@param status integer 400 to 499
 function core.http.blame(request, status) end
 
+--- Whether a request has a field Range, or one that begins with "If-".
+---@param request moonwire.http.request
+---@return boolean
+function core.http.is_conditional(request) end
+
+--- Makes lines the first fields of a head. Nobody checks them; one of them is Content-Type.
+---@param response moonwire.http.response
+---@param lines string each with its line end
+---@return boolean begun false: there are fields already, or the head was sent
+function core.http.begin_fields(response, lines) end
+
 --- A date as HTTP writes it: "Sun, 06 Nov 1994 08:49:37 GMT".
 ---@param seconds number since 1970
 ---@return string

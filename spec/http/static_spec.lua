@@ -436,6 +436,37 @@ describe("http static", function()
     assert.are.equal("mine", ask "/nothing".body)
   end)
 
+  it("tells what a file is now, whoever has asked for it before", function()
+    local before = ask "/long.txt"
+    assert.are.equal(before.headers.etag, ask "/long.txt".headers.etag)
+    place:write("www/long.txt", "short")
+    local after = ask "/long.txt"
+    assert.are.equal("short", after.body)
+    assert.are_not.equal(before.headers.etag, after.headers.etag)
+    assert.are.equal(304, ask("/long.txt", { ["If-None-Match"] = after.headers.etag }).status)
+    for number = 1, 1100 do -- more than it remembers
+      place:write(("www/n%d.txt"):format(number), "x")
+      assert.are.equal(200, ask(("/n%d.txt"):format(number)).status)
+    end
+    assert.are.equal(after.headers.etag, ask "/long.txt".headers.etag)
+  end)
+
+  it("keeps what others have set, and sets the same beside it", function()
+    local plain = ask "/long.txt".headers
+    local handler = assert(static.new(root, { cache_control = "no-cache", disposition = "inline" }))
+    local own <close> = assert(server.serve("tcp://127.0.0.1:0", function(request, response, ctx)
+      response:header("Content-Type", "text/odd"):header("X-Own", "1")
+      return handler(request, response, ctx)
+    end))
+    local other = asking.ask("tcp://" .. own:local_address():gsub("^tcp://", ""), "/long.txt").headers
+    for _, name in ipairs { "content-type", "content-length", "etag", "last-modified", "accept-ranges",
+      "x-content-type-options" } do
+      assert.are.equal(plain[name], other[name], name)
+    end
+    assert.are.same({ "1", "no-cache", 'inline; filename="long.txt"' },
+      { other["x-own"], other["cache-control"], other["content-disposition"] })
+  end)
+
   it("has a page for all that is not there", function()
     serve { fallback = "index.html" }
     for target, body in pairs {

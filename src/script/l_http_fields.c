@@ -142,3 +142,16 @@ int mw_http_response_add_header(lua_State *L) {
     lua_settop(L, 1);
     return 1;
 }
+
+int mw_http_begin_fields(lua_State *L) {
+    struct mw_http_response *response = mw_http_response_check(L);
+    size_t size;
+    const char *lines = luaL_checklstring(L, 2, &size);
+    bool is_first = response->phase == MW_HTTP_FRESH && response->fields.size == 0 && !response->has_type;
+    if (is_first) {
+        mw_text_add(&response->fields, lines, size);
+        response->has_type = response->fields.size == size;
+    }
+    lua_pushboolean(L, is_first && response->has_type);
+    return 1;
+}

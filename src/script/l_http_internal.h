@@ -151,6 +151,10 @@ int mw_http_response_finish(lua_State *L);
 int mw_http_response_send_file(lua_State *L);
 int mw_http_response_upgrade(lua_State *L);
 
+/* begin_fields(response, lines) → whether they are the first fields of a head to come. Ours, not a script's: nobody checks
+ * the lines, and one of them is Content-Type. */
+int mw_http_begin_fields(lua_State *L);
+
 /* Checks name and value for a field line and appends it; raises for what cannot be sent. */
 void mw_http_fields_add(lua_State *L, struct mw_text *fields, int name, int value);
 

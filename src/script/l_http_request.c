@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 const char mw_http_request_type[] = "moonwire.http.request";
@@ -270,6 +271,24 @@ static int blame(lua_State *L) {
     return 0;
 }
 
+static bool is_condition(const struct mw_http1_field *field) {
+    return (field->name_size > 3 && !strncasecmp(field->name, "if-", 3)) ||
+           (field->name_size == 5 && !strncasecmp(field->name, "range", 5));
+}
+
+/* is_conditional(request) → whether it may be content with less than all: it has a field If-… or Range */
+static int is_conditional(lua_State *L) {
+    const struct mw_http_request *request = check(L);
+    uint32_t at = request->head.fields;
+    struct mw_http1_field field;
+    bool found = false;
+    while (!found && mw_http1_next_field(request->bytes, request->head.size, &at, &field)) {
+        found = is_condition(&field);
+    }
+    lua_pushboolean(L, found);
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
     {"header", request_header},
     {"fields", request_fields},
@@ -290,7 +309,7 @@ static void push_field_numbers(lua_State *L) {
     }
 }
 
-/* Adds request_methods and blame to the table on top. */
+/* Adds request_methods, blame and is_conditional to the table on top. */
 void mw_http_request_open(lua_State *L) {
     luaL_newmetatable(L, TYPE);
     luaL_newlib(L, methods);
@@ -314,4 +333,6 @@ void mw_http_request_open(lua_State *L) {
     lua_pop(L, 1);
     lua_pushcfunction(L, blame);
     lua_setfield(L, -2, "blame");
+    lua_pushcfunction(L, is_conditional);
+    lua_setfield(L, -2, "is_conditional");
 }

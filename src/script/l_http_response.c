@@ -285,7 +285,7 @@ static int override(lua_State *L) {
     return 1;
 }
 
-/* Adds response_methods and override to the table on top. */
+/* Adds response_methods, override and begin_fields to the table on top. */
 void mw_http_response_open(lua_State *L) {
     static const luaL_Reg metamethods[] = {{"__tostring", response_tostring}, {NULL, NULL}};
     mw_new_type(L, TYPE, methods, metamethods);
@@ -295,4 +295,6 @@ void mw_http_response_open(lua_State *L) {
     lua_pop(L, 1);
     lua_pushcfunction(L, override);
     lua_setfield(L, -2, "override");
+    lua_pushcfunction(L, mw_http_begin_fields);
+    lua_setfield(L, -2, "begin_fields");
 }

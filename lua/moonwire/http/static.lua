@@ -63,6 +63,7 @@ local TEXTS <const> = {
 ---@field root moonwire.folder
 ---@field settings moonwire.http.static_options
 ---@field index string[]
+---@field kept moonwire.http.kept
 
 local function refuse(site, request, response, status)
   response:status(status)
@@ -98,6 +99,8 @@ end
 ---@field coding? string it is in
 ---@field digest? boolean whether clients may ask for it
 ---@field varies boolean another client may get it in another coding
+---@field facts? moonwire.http.facts
+---@field begun? boolean the fields of all of it are set
 
 -- The file in a coding that the client takes; nil when there is none beside it.
 local function open_coded(site, request, name, found)
@@ -177,8 +180,9 @@ local function list(site, request, response, folder)
 end
 
 local function send(site, request, response, found)
-  local opened <close> = found.file
+  local _ <close> = found.file
   local settings = site.settings
+  sending.begin(request, response, found, site.kept)
   local control = settings.cache_control
   if control then
     response:header("Cache-Control", type(control) == "string" and control or control(found.name))
@@ -186,11 +190,10 @@ local function send(site, request, response, found)
   if found.varies then
     encoding.vary(response, "Accept-Encoding")
   end
-  response:header("X-Content-Type-Options", "nosniff")
   if settings.disposition then
     response:header("Content-Disposition", sending.disposition(settings.disposition, found.name))
   end
-  local ok, err = sending.send(request, response, found, opened, settings.ranges_max or RANGES_DEFAULT)
+  local ok, err = sending.send(request, response, found, settings.ranges_max or RANGES_DEFAULT)
   if not ok and err == "eof" then
     log.warn("a file became shorter while it was sent", { file = found.name })
   end
@@ -244,18 +247,18 @@ local function answer_file(site, request, response, ctx, name)
 end
 
 -- The name below the folder: what a router has left of the path, or all of it.
-local function name_of(request)
+local function name_of(request, path)
   local parameters = request.parameters
-  local path = parameters and parameters.path or request.path
-  return (path:gsub("^/+", ""))
+  return ((parameters and parameters.path or path):gsub("^/+", ""))
 end
 
 local function answer(site, request, response, ctx)
-  local method, name = request.method, name_of(request)
+  local method, path = request.method, request.path
+  local name = name_of(request, path)
   if method ~= "GET" and method ~= "HEAD" then
     response:header("Allow", "GET, HEAD")
     return refuse(site, request, response, 405)
-  elseif request.path == "" then -- it could not be decoded
+  elseif path == "" then -- it could not be decoded
     return refuse(site, request, response, 400)
   elseif is_hidden(site, name) then
     return answer_missing(site, request, response, ctx, name, "not_found", "not_found")
@@ -297,7 +300,8 @@ function static.new(root, options)
   check.options(options, KNOWN, 2, "new")
   options = options or {}
   check_control(options.cache_control)
-  local site = { settings = options, index = read_index(options.index, 2), root = root }
+  local site = { settings = options, index = read_index(options.index, 2), root = root,
+    kept = sending.new_kept() }
   if type(root) == "string" then
     local folder, err, code = file.root(root, { links = options.links })
     if not folder then
