@@ -15,6 +15,7 @@
 --   password = nil           text that all must give: PASS in IRC, a field of the page
 --   room = "#lobby"          where the page begins
 --   history = 50             lines that are kept of each room, and shown to who comes in
+--   history_days = 30        days that they are kept in the store; 0: in memory only, until the daemon ends
 --   flood_rate = 2           lines a second that one may say in the long run
 --   flood_burst = 20         lines that one may say at once
 --   ping = 120               seconds of silence after which a client is asked whether it is there
@@ -32,9 +33,11 @@ local web_door = require "chat.web_door"
 
 local MOVE_SECONDS <const> = 10 -- that a member's connection may be missing after a reload
 local COUNT_SECONDS <const> = 1
+local DAY_SECONDS <const> = 24 * 3600
 
 local DEFAULTS <const> = {
   name = "chat.local", network = "Moonwire", motd = "", password = "", room = "#lobby", history = 50,
+  history_days = 30,
   flood_rate = 2, flood_burst = 20, ping = 120, members_max = 20000, rooms_max = 2000, rooms_each = 20,
 }
 
@@ -49,7 +52,8 @@ local function read_setting(key, value)
     error(("unknown setting '%s'"):format(key), 0)
   elseif type(default) == "number" then
     local number = tonumber(value)
-    if not number or number <= 0 or number ~= number then
+    local least = key == "history_days" and 0 or 1e-9
+    if not number or not (number >= least and number < math.huge) then
       error(("setting '%s': a number above 0 expected"):format(key), 0)
     end
     return math.type(default) == "integer" and key:find "^flood" == nil and math.tointeger(number) or number
@@ -71,10 +75,24 @@ end
 local hall
 local doors = {}
 
-local function open_doors(settings)
+---@type moonwire.chat_history
+local history
+
+local function open_history(settings, name)
+  if settings.history_days == 0 then
+    return chat.history { lines = settings.history }
+  end
+  return chat.history {
+    lines = settings.history, prefix = ("chat/%s/history/"):format(name),
+    expire = settings.history_days * DAY_SECONDS,
+  }
+end
+
+local function open_doors(settings, name)
+  history = open_history(settings, name)
   hall = chat.hall {
     members_max = settings.members_max, rooms_max = settings.rooms_max, rooms_each = settings.rooms_each,
-    history = chat.history { lines = settings.history },
+    history = history,
   }
   local password = settings.password ~= "" and settings.password or nil
   doors.irc = irc.door(hall, {
@@ -103,7 +121,10 @@ local MARKS <const> = { high_mark = 262144, low_mark = 65536, queue_limit = 1048
 local service = { options = MARKS }
 
 function service.start(ctx)
-  open_doors(read_settings(ctx.config))
+  open_doors(read_settings(ctx.config), ctx.name)
+  if history.start then
+    history.start()
+  end
   if ctx.worker > 1 then
     log.warn("rooms are not shared between workers: give the service workers = 1")
   end
@@ -116,6 +137,12 @@ end
 
 function service.resume(conn, state, ctx)
   doors[state.door].resume(conn, state, ctx)
+end
+
+function service.stop()
+  if history.stop then
+    history.stop()
+  end
 end
 
 function service.handoff()

@@ -23,6 +23,8 @@ local chat = {}
 ---@class moonwire.chat_history_options
 ---@field lines? integer of each room; default 50
 ---@field rooms? integer that are kept, those that were spoken in last; default 1000
+---@field prefix? string of keys of moonwire.store, where it is kept, too; default: in memory only
+---@field expire? number|false seconds that lines are kept in the store; default 2592000, which is 30 days
 
 ---@class moonwire.chat_flood_options
 ---@field rate? number acts a second in the long run; default 2
@@ -33,6 +35,12 @@ local HALL_KNOWN <const> = {
   members_max = "integer", rooms_max = "integer", rooms_each = "integer", bans_max = "integer",
   history = "table",
 }
+
+local HISTORY_KNOWN <const> = {
+  lines = "integer", rooms = "integer", prefix = "string", expire = "seconds",
+}
+local EXPIRE_SECONDS <const> = 30 * 24 * 3600
+local PREFIX_MOST <const> = 200 -- bytes: with the name of a room behind it a key of the store
 
 --- A hall: all rooms and members of a chat in this worker.
 ---@param options? moonwire.chat_options
@@ -46,12 +54,21 @@ function chat.hall(options)
   return Hall.new(options or {})
 end
 
---- A keeper of history in memory, for the option `history` of a hall.
+--- A keeper of history, for the option `history` of a hall: in memory, and with `prefix` in the store, too.
 ---@param options? moonwire.chat_history_options
 ---@return moonwire.chat_history
 function chat.history(options)
-  check.options(options, { lines = "integer", rooms = "integer" }, 1, "history")
-  return history.memory(options or {})
+  check.options(options, HISTORY_KNOWN, 1, "history")
+  options = options or {}
+  if not options.prefix then
+    return history.memory(options)
+  elseif #options.prefix > PREFIX_MOST then
+    check.refuse(1, "history", ("option 'prefix': %d bytes at most expected"):format(PREFIX_MOST))
+  end
+  return require "moonwire.chat.stored".new {
+    lines = options.lines or history.LINES, rooms = options.rooms, prefix = options.prefix,
+    expire = options.expire == nil and EXPIRE_SECONDS or options.expire,
+  }
 end
 
 --- How fast one may speak.

@@ -2,15 +2,20 @@
 local history = {}
 
 local EXPORT_MOST <const> = 16 * 1024 * 1024 -- bytes, about: a reload passes no more than 64 MiB on in all
+history.LINES = 50 -- of a room
+
 local LINE_BYTES <const> = 200 -- of a line, besides its text
 
 --- Who keeps what was said: a table of functions. Entries are the plain events that members got.
 ---@class moonwire.chat_history
----@field add fun(room: string, entry: table) keeps an entry; `room` is folded
+--- Keeps an entry; `room` is folded. `is_known`: another process has it, and keeps it where all can read it.
+---@field add fun(room: string, entry: table, is_known?: boolean)
 ---@field recent fun(room: string, count: integer): table[] the last entries, the oldest first
----@field forget fun(room: string)
+---@field forget fun(room: string, is_known?: boolean)
 ---@field export? fun(): table all of it as plain data, for a reload; without it, it is kept elsewhere
 ---@field import? fun(data: table)
+---@field start? fun() of one with a `prefix`: reads what the store has; from then on a task writes. May wait
+---@field stop? fun() of the same: waits until all is written
 
 -- Forgets the room that was quiet for the longest time.
 local function make_room(kept)
@@ -44,7 +49,7 @@ end
 ---@param options { lines?: integer, rooms?: integer }
 ---@return moonwire.chat_history
 function history.memory(options)
-  local most, rooms_most = options.lines or 50, options.rooms or 1000
+  local most, rooms_most = options.lines or history.LINES, options.rooms or 1000
   local kept, count, turn = {}, 0, 0
   local keeper = {}
 
