@@ -14,13 +14,13 @@ local post = {}
 
 local DOORS <const> = {
   "smtp=tcp://127.0.0.1:0", "submission=tcp://127.0.0.1:0", "pop3=tcp://127.0.0.1:0",
-  "submission=tls://127.0.0.1:0",
+  "submission=tls://127.0.0.1:0", "pop3=tls://127.0.0.1:0",
 }
 
 ---@class spec.post
 ---@field place spec.folder
 ---@field server spec.moonwire
----@field addresses { server: string, submission: string, pop3: string, submissions: string }
+---@field addresses table<string, string> server, submission, pop3; and with TLS submissions, pop3s
 local Post = {}
 Post.__index = Post
 
@@ -42,7 +42,7 @@ function post.open(settings, place, more)
   local found = self.server.addresses
   self.addresses = {
     server = found[1], submission = found[2], pop3 = found[3],
-    submissions = found[4]:gsub("^tcp:", "tls:"),
+    submissions = found[4]:gsub("^tcp:", "tls:"), pop3s = found[5]:gsub("^tcp:", "tls:"),
   }
   return self
 end
