@@ -21,6 +21,12 @@ function core.ipset.table(networks) end
 ---@return string? why
 function core.ipset.parse(text) end
 
+---@param address string
+---@param v4_bits integer
+---@param v6_bits integer
+---@return string? network
+function core.ipset.network(address, v4_bits, v6_bits) end
+
 ---@class moonwire.ipset_table
 local ipset_table = {}
 

@@ -10,10 +10,16 @@ local file = require "moonwire.file"
 local ipset = {}
 
 local BYTES_DEFAULT <const> = 16 * 1024 * 1024
+local IPV4_BITS <const>, IPV6_BITS <const> = 32, 128
+local NETWORK_KNOWN <const> = { ipv4_prefix = "number", ipv6_prefix = "number" }
 local LOAD_KNOWN <const> = { max = "integer" }
 
 ---@class moonwire.ipset_load_options
 ---@field max? integer bytes of the file; default 16 MiB
+
+---@class moonwire.ipset_network_options
+---@field ipv4_prefix? integer bits of an IPv4 address; default 32: all
+---@field ipv6_prefix? integer the same of IPv6; default 128
 
 --- What `find` knows is replaced as a whole, never changed.
 ---@class moonwire.ipset
@@ -57,6 +63,22 @@ function ipset.of(networks)
     check.refuse(1, "of", values)
   end
   return setmetatable({ networks = built, values = values }, Ipset)
+end
+
+--- The network that an address is in, as text: "192.0.2.0/24", or the address alone when it is all of it.
+---@param address string with a port or without
+---@param options? moonwire.ipset_network_options
+---@return string? network nil: it is no address of the internet
+function ipset.network(address, options)
+  check.type(address, "string", 1, "network")
+  check.options(options, NETWORK_KNOWN, 2, "network")
+  local v4, v6 = options and options.ipv4_prefix or IPV4_BITS, options and options.ipv6_prefix or IPV6_BITS
+  if math.type(v4) ~= "integer" or v4 < 0 or v4 > IPV4_BITS then
+    check.refuse(2, "network", "option 'ipv4_prefix': an integer from 0 to 32 expected")
+  elseif math.type(v6) ~= "integer" or v6 < 0 or v6 > IPV6_BITS then
+    check.refuse(2, "network", "option 'ipv6_prefix': an integer from 0 to 128 expected")
+  end
+  return core.ipset.network(address, v4, v6)
 end
 
 --- The value of the most specific network that holds an address.

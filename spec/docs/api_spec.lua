@@ -11,6 +11,7 @@ local FOLDERS <const> = {
   "lua/moonwire/sync", "lua/moonwire/http", "lua/moonwire/websocket", "lua/moonwire/sasl",
   "lua/moonwire/smtp", "lua/moonwire/ftp", "lua/moonwire/maildir", "lua/moonwire/mail",
   "lua/moonwire/redis", "lua/moonwire/chat", "lua/moonwire/irc",
+  "lua/moonwire/redis", "lua/moonwire/gate",
 }
 
 local function files(folder, pattern)
@@ -450,9 +451,16 @@ describe("the documentation of the API", function()
       file_list_options = function(options) file.list("/", options) end,
       file_make_folder_options = function(options) file.make_folder("/", options) end,
       file_rename_options = function(options) file.rename("/", "/", options) end,
+      gate_bans_options = function(options) require "moonwire.gate".bans("a", options) end,
+      gate_events_options = function(options) require "moonwire.gate".events("/", options) end,
+      gate_expect_options = function(options) require "moonwire.gate".expect(a, "ssh", options) end,
+      gate_lists_options = function(options) require "moonwire.gate".lists(options) end,
+      gate_relay_options = function(options) require "moonwire.gate".relay(a, b, options) end,
+      gate_tarpit_options = function(options) require "moonwire.gate".tarpit(options) end,
       tally_options = function(options) require "moonwire.tally".places("a", 1, options) end,
       tally_rate_options = function(options) require "moonwire.tally".rate("a", options) end,
       maildir_open_options = function(options) maildir.open("/", options) end,
+      ipset_network_options = function(options) require "moonwire.ipset".network("::1", options) end,
       ipset_load_options = function(options) require "moonwire.ipset".of():load("/", options) end,
       maildir_list_options = function(options) open_maildir():list(options) end,
       maildir_draft_options = function(options) open_maildir():draft(options) end,

@@ -70,6 +70,18 @@ describe("an ipset", function()
     assert.are.equal("me", set:find "::1")
   end)
 
+  it("tells the network of an address", function()
+    local narrow = { ipv4_prefix = 24, ipv6_prefix = 64 }
+    assert.are.equal("192.0.2.7", ipset.network "192.0.2.7:4711")
+    assert.are.equal("192.0.2.0/24", ipset.network("192.0.2.7:4711", narrow))
+    assert.are.equal("2001:db8::/64", ipset.network("[2001:db8::1]:80", narrow))
+    assert.are.equal("2001:db8::1", ipset.network "2001:db8::1")
+    assert.are.equal("0.0.0.0/0", ipset.network("192.0.2.7", { ipv4_prefix = 0 }))
+    assert.is_nil(ipset.network "unix://")
+    local message = refusal(function() ipset.network("::1", { ipv6_prefix = 129 }) end)
+    assert.matches("ipset_spec.lua:%d+: .*'ipv6_prefix': an integer from 0 to 128", message)
+  end)
+
   it("is replaced whole", function()
     local set = ipset.of { "10.0.0.0/8" }
     assert.are.equal(set, set:replace { ["::1"] = "me" })

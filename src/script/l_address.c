@@ -18,7 +18,7 @@ static void cut_port(const char **text, size_t *size) {
 }
 
 bool mw_l_check_address_bytes(lua_State *L, int index, uint8_t bytes[16]) {
-    struct mw_network network;
+    struct mw_network network = {.bits = 0};
     const char *why;
     size_t size;
     const char *text = luaL_checklstring(L, index, &size);

@@ -5,6 +5,7 @@
 #include "script/check.h"
 #include "script/l_address.h"
 
+#include <arpa/inet.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ static int ipset_table(lua_State *L) {
     luaL_argcheck(L, count >= 0 && count <= INT32_MAX, 1, "too many networks");
     struct mw_network_table *table = push_table(L, (size_t)count);
     for (lua_Integer i = 1; i <= count; i++) {
-        struct mw_network network;
+        struct mw_network network = {.bits = 0};
         const char *why = "no text";
         size_t size = 0;
         bool is_text = lua_geti(L, 1, i) == LUA_TSTRING;
@@ -84,6 +85,22 @@ static int ipset_parse(lua_State *L) {
     return 2;
 }
 
+/* network(address, v4_bits, v6_bits) → the network of so many bits that it is in | nil */
+static int ipset_network(lua_State *L) {
+    uint8_t bytes[16], cut[16];
+    char text[INET6_ADDRSTRLEN];
+    int v4_bits = (int)mw_check_count(L, 2, 0, 32), v6_bits = (int)mw_check_count(L, 3, 0, 128);
+    if (!mw_l_check_address_bytes(L, 1, bytes)) {
+        return 0;
+    }
+    bool is_v4 = mw_network_is_v4(bytes);
+    int bits = is_v4 ? v4_bits : v6_bits, all = is_v4 ? 32 : 128;
+    mw_network_cut(cut, bytes, is_v4 ? 96 + bits : bits);
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? cut + 12 : cut, text, sizeof text);
+    lua_pushfstring(L, bits < all ? "%s/%d" : "%s", text, bits);
+    return 1;
+}
+
 /* table:find(address) → number | nil */
 static int table_find(lua_State *L) {
     const struct mw_network_table *table = luaL_checkudata(L, 1, TYPE);
@@ -105,7 +122,7 @@ static int table_count(lua_State *L) {
 void mw_l_ipset_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"find", table_find}, {"count", table_count}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
-    static const luaL_Reg functions[] = {{"table", ipset_table}, {"parse", ipset_parse}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"table", ipset_table}, {"parse", ipset_parse}, {"network", ipset_network}, {NULL, NULL}};
     mw_new_type(L, TYPE, methods, metamethods);
     mw_set_functions(L, "ipset", functions);
 }
