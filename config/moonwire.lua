@@ -177,4 +177,10 @@
 --  settings = {
 --    domain = "example.org", maildir = "/var/mail/moonwire", users = { bob = "SECRET" }, starttls = true,
 --  },
+
+-- In front of another TCP service: who may come in, how often, and what they may say: docs/services/gate.md.
+--service "gate" {
+--  listen = "tcp://127.0.0.1:8443",
+--  script = "scripts/gate.lua",
+--  settings = { upstream = "tcp://127.0.0.1:443", connections = 20, events = "/var/log/gate.events" },
 --}
