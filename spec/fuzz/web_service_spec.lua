@@ -23,7 +23,8 @@ local SESSIONS <const> = {
   "POST /upload" .. HOST .. FORM_FIELDS .. "\r\n\r\n" .. FORM,
   "GET /board" .. HOST .. "Connection: Upgrade\r\nUpgrade: websocket\r\n"
     .. "Sec-WebSocket-Version: 13\r\n"
-    .. 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x93\0\0\0\0{"by":"","text":""}\x88\x80\0\0\0\0',
+    .. "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    .. '\x81\x93\0\0\0\0{"by":"","text":""}\x88\x80\0\0\0\0',
   "HEAD /upload/x?y=%20" .. HOST .. "Authorization: Basic YTpi\r\nRange: bytes=0-1,3-\r\n\r\n",
   "PUT /old" .. HOST .. "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nOPTIONS *" .. HOST .. "\r\n",
 }
