@@ -184,3 +184,10 @@
 --  script = "scripts/gate.lua",
 --  settings = { upstream = "tcp://127.0.0.1:443", connections = 20, events = "/var/log/gate.events" },
 --}
+
+-- Files by HTTP: PUT, GET and DELETE, uploads that go on where they stopped: docs/services/files.md.
+--service "files" {
+--  listen = "tcp://127.0.0.1:8090",
+--  script = "scripts/files.lua",
+--  settings = { root = "/srv/files", users = { bob = "SECRET" } },
+--}
