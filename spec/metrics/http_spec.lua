@@ -14,12 +14,16 @@ local function answer_to(bytes)
   return assert(conn:read_all())
 end
 
+local function request(method, target, fields)
+  return ("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"):format(method, target, fields or "")
+end
+
 local function expect_status(status, bytes)
   local answer = answer_to(bytes)
   assert.are.equal(status, tonumber(answer:match("^HTTP/1%.1 (%d%d%d) ")), ("%q: %s"):format(bytes, answer))
   assert.is_truthy(answer:find("\r\nConnection: close\r\n", 1, true), answer)
   local head, body = answer:match("^(.-\r\n)\r\n(.*)$")
-  if not bytes:find("^HEAD") then
+  if not bytes:find("^HEAD") and status ~= 204 then
     assert.are.equal(#body, tonumber(head:match("\r\nContent%-Length: (%d+)\r\n")))
   end
   return head, body
@@ -44,52 +48,61 @@ describe("scripts/metrics.lua", function()
   end)
 
   it("answers GET and HEAD", function()
-    local head, body = expect_status(200, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    local head, body = expect_status(200, request("GET", "/metrics"))
     assert.is_truthy(head:find("\r\nContent-Type: " .. EXPOSITION, 1, true), head)
-    local other_head, nothing = expect_status(200, "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert.is_truthy(head:find("\r\nCache-Control: no-store\r\n", 1, true), head)
+    local other_head, nothing = expect_status(200, request("HEAD", "/metrics"))
     assert.are.equal("", nothing)
-    assert.are.equal(head, other_head)
+    assert.are.equal((head:gsub("Date: [^\r]+", "")), (other_head:gsub("Date: [^\r]+", "")))
     assert.are.equal(body, select(2, expect_status(200, "GET /metrics HTTP/1.0\r\n\r\n")))
   end)
 
+  it("answers one after the other on a connection", function()
+    local answer = answer_to("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" .. request("GET", "/metrics"))
+    assert.are.equal(2, select(2, answer:gsub("HTTP/1%.1 200 OK", "")))
+  end)
+
   it("takes queries, absolute targets and what clients send along", function()
-    expect_status(200, "GET /metrics?name=x HTTP/1.1\r\nHost: x\r\n\r\n")
-    expect_status(200, "GET http://127.0.0.1:9464/metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-    expect_status(200, "GET /metrics HTTP/1.1\r\nhost:x\r\nAccept: */*;q=0.1 \r\n"
-      .. "Content-Length: 0\r\nEmpty:\r\n\r\n")
+    expect_status(200, request("GET", "/metrics?name=x"))
+    expect_status(200, request("GET", "http://x/metrics"))
+    expect_status(200, request("GET", "/metrics", "Accept: */*;q=0.1 \r\nContent-Length: 0\r\nEmpty:\r\n"))
+    -- A body of GET means nothing (RFC 9110, section 9.3.1).
+    expect_status(200, request("GET", "/metrics", "Content-Length: 5\r\n") .. "hello")
+    expect_status(200, request("GET", "/metrics", "Transfer-Encoding: chunked\r\n") .. "0\r\n\r\n")
   end)
 
   it("has nothing else", function()
-    for _, target in ipairs { "/", "/metrics/", "/metricsx", "/Metrics", "*", "metrics", "http://metrics" } do
-      expect_status(404, ("GET %s HTTP/1.1\r\nHost: x\r\n\r\n"):format(target))
+    for _, target in ipairs { "/", "/metrics/", "/metricsx", "/Metrics", "http://x" } do
+      expect_status(404, request("GET", target))
     end
   end)
 
   it("refuses other methods, and says which it takes", function()
-    for _, method in ipairs { "POST", "PUT", "DELETE", "OPTIONS" } do
-      local head = expect_status(405, method .. " /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-      assert.is_truthy(head:find("\r\nAllow: GET, HEAD\r\n", 1, true), head)
+    for _, method in ipairs { "POST", "PUT", "DELETE", "get" } do
+      local head = expect_status(405, request(method, "/metrics"))
+      assert.is_truthy(head:find("\r\nAllow: GET, HEAD, OPTIONS\r\n", 1, true), head)
     end
+    expect_status(204, request("OPTIONS", "/metrics"))
   end)
 
-  it("refuses what is odd", function()
+  it("refuses what is odd, with the status that says most", function()
     for _, bytes in ipairs {
       "GET /metrics HTTP/1.1\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
       "GET /metrics\r\n\r\n", "GET  /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-      "GET /metrics HTTP/2.0\r\nHost: x\r\n\r\n",
-      "get /metrics HTTP/1.1\r\nHost: x\r\n\r\n", " GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-      "GET /metrics HTTP/1.1 \r\nHost: x\r\n\r\n", "GET /met\1rics HTTP/1.1\r\nHost: x\r\n\r\n",
+      " GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET /metrics HTTP/1.1 \r\nHost: x\r\n\r\n",
+      "GET /met\1rics HTTP/1.1\r\nHost: x\r\n\r\n", "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET http://y/metrics HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost : x\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost: x\0\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: x\ny: z\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost: x\ry: z\r\n\r\n",
       "GET /metrics HTTP/1.1\r\nHost: x\r\nno field\r\n\r\n",
-      "GET /metrics HTTP/1.1\r\nHost: x\r\n: empty\r\n\r\n", "\r\n\r\n",
-      "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-      "GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      "GET /metrics HTTP/1.1\r\nHost: x\r\nLong: " .. ("x"):rep(8192) .. "\r\n\r\n",
+      "GET /metrics HTTP/1.1\r\nHost: x\r\n: empty\r\n\r\n",
+      request("GET", "/metrics", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") .. "0\r\n\r\n",
     } do
       expect_status(400, bytes)
     end
+    expect_status(431, request("GET", "/metrics", "Long: " .. ("x"):rep(8192) .. "\r\n"))
+    expect_status(505, "GET /metrics HTTP/2.0\r\nHost: x\r\n\r\n")
   end)
 
   it("says nothing to who says nothing, or stops in the middle", function()
