@@ -25,18 +25,30 @@ static void close_resource(struct mw_resource *resource) {
     close_file(mw_list_owner(resource, struct mw_l_file, resource));
 }
 
-void mw_l_file_push(lua_State *L, int *fd, const char *name, int flags) {
+struct mw_l_file *mw_l_file_push_closed(lua_State *L) {
     struct mw_l_file *file = lua_newuserdatauv(L, sizeof *file, 0);
-    *file = (struct mw_l_file){.flags = flags, .resource.close = close_resource};
+    *file = (struct mw_l_file){.resource.close = close_resource};
     mw_list_init(&file->resource.node);
     luaL_setmetatable(L, MW_L_FILE_TYPE);
-    file->descriptor = mw_l_descriptor_new(*fd, name);
+    return file;
+}
+
+bool mw_l_file_attach(lua_State *L, struct mw_l_file *file, int fd, const char *name, int flags) {
+    file->descriptor = mw_l_descriptor_new(fd, name);
     if (!file->descriptor) {
+        return false;
+    }
+    file->flags = flags;
+    mw_task_own(L, &file->resource);
+    return true;
+}
+
+void mw_l_file_push(lua_State *L, int *fd, const char *name, int flags) {
+    if (!mw_l_file_attach(L, mw_l_file_push_closed(L), *fd, name, flags)) {
         luaL_error(L, "not enough memory");
         return;
     }
     *fd = -1;
-    mw_task_own(L, &file->resource);
 }
 
 int mw_l_file_readable(lua_State *L, int index) {

@@ -53,6 +53,14 @@ static void attach(lua_State *L, struct mw_l_folder *folder, int fd, const char 
     }
 }
 
+void mw_l_folder_place(const struct mw_l_folder *folder, struct mw_file_place *place) {
+    *place = (struct mw_file_place){
+        .folder = folder->confined ? folder->descriptor->fd : AT_FDCWD,
+        .confined = folder->confined,
+        .no_links = folder->no_links,
+    };
+}
+
 void *mw_l_folder_job(lua_State *L, const struct mw_l_job_kind *kind, size_t size, struct mw_l_folder *folder,
                       int index) {
     size_t length;
@@ -67,11 +75,7 @@ void *mw_l_folder_job(lua_State *L, const struct mw_l_job_kind *kind, size_t siz
         return NULL;
     }
     struct mw_l_file_job *job = mw_l_file_job_push(L, kind, size, folder->descriptor, name);
-    job->place = (struct mw_file_place){
-        .folder = folder->confined ? folder->descriptor->fd : AT_FDCWD,
-        .confined = folder->confined,
-        .no_links = folder->no_links,
-    };
+    mw_l_folder_place(folder, &job->place);
     return job;
 }
 

@@ -20,6 +20,9 @@ void mw_l_folder_open(lua_State *L);
  * `*first` is the index of the first argument behind it. Raises. */
 struct mw_l_folder *mw_l_folder_check(lua_State *L, int *first);
 
+/* Where the names of an open folder begin. */
+void mw_l_folder_place(const struct mw_l_folder *folder, struct mw_file_place *place);
+
 /* Pushes a job of `size` bytes for the name at `index`. NULL: no such job can be,
  * and nil, err, code lie on the stack instead (3 values). Raises. */
 void *mw_l_folder_job(lua_State *L, const struct mw_l_job_kind *kind, size_t size, struct mw_l_folder *folder,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,33 +156,18 @@ struct opening {
     struct stat status;
 };
 
-/* Notes what opening it gave: a descriptor, or -errno. Nothing is cut before it is sure that this is a file. */
-static void note_opened(struct opening *opening, int fd) {
-    opening->fd = fd;
-    opening->base.error = fd < 0 ? -fd : 0;
-    if (fd >= 0 && (opening->flags & O_TRUNC) && ftruncate(fd, 0) != 0) {
-        opening->base.error = errno;
-    }
-}
-
+/* Nothing is cut before it is sure that this is a file. */
 static void open_work(struct mw_l_job *job) {
     struct opening *opening = (struct opening *)job;
     int flags = opening->flags & ~O_TRUNC;
-    note_opened(opening, mw_file_open(&opening->base.place, opening->base.name, flags, (mode_t)opening->mode));
+    opening->fd = mw_file_open(&opening->base.place, opening->base.name, flags, (mode_t)opening->mode);
+    opening->base.error = opening->fd < 0 ? -opening->fd : 0;
+    if (opening->fd >= 0 && (opening->flags & O_TRUNC) && ftruncate(opening->fd, 0) != 0) {
+        opening->base.error = errno;
+    }
     if (opening->fd >= 0 && opening->with_status && fstat(opening->fd, &opening->status) != 0) {
         opening->base.error = errno;
     }
-}
-
-/* Whether it is open, or cannot be, without asking a thread. */
-static bool open_at_once(struct opening *opening) {
-    bool reads = opening->flags == O_RDONLY;
-    int fd = reads ? mw_file_open_known(&opening->base.place, opening->base.name, &opening->status) : -EAGAIN;
-    if (fd == -EAGAIN) {
-        return false;
-    }
-    note_opened(opening, fd);
-    return true;
 }
 
 static int open_push(lua_State *L, struct mw_l_job *job) {
@@ -206,6 +192,32 @@ static void open_release(struct mw_l_job *job) {
 
 static const struct mw_l_job_kind open_kind = {MW_L_JOB_WAIT("open"), open_work, open_push, open_release};
 
+/* Opens a file for reading without asking a thread. How many results lie on the stack; 0: a thread must look, or say what
+ * is wrong with the name or the folder. */
+static int open_at_once(lua_State *L, const struct mw_l_folder *folder, int index, bool with_status) {
+    size_t length;
+    const char *name = lua_tolstring(L, index, &length);
+    struct mw_file_place place;
+    struct stat status;
+    if (!folder->descriptor || strlen(name) != length || length >= PATH_MAX) {
+        return 0;
+    }
+    mw_l_folder_place(folder, &place);
+    struct mw_l_file *file = mw_l_file_push_closed(L);
+    int fd = mw_file_open_known(&place, name, &status);
+    if (fd < 0) {
+        return fd == -EAGAIN ? 0 : mw_l_file_push_errno(L, -fd, open_kind.wait.name, name);
+    }
+    if (!mw_l_file_attach(L, file, fd, name, O_RDONLY)) {
+        close(fd);
+        return luaL_error(L, "not enough memory");
+    }
+    if (with_status) {
+        mw_l_file_push_status(L, &status);
+    }
+    return with_status ? 2 : 1;
+}
+
 int mw_l_folder_open_file(lua_State *L) {
     static const char *const known[] = {"permissions", "status", NULL};
     int first;
@@ -215,6 +227,11 @@ int mw_l_folder_open_file(lua_State *L) {
     mw_check_options(L, first + 2, known);
     int mode = mw_l_file_permissions(L, first + 2);
     bool with_status = mw_option_boolean(L, first + 2, "status", false);
+    mw_task_begin_wait(L, MW_TIMER_NEVER); /* raises where nobody may wait, whether it will have to or not */
+    int count = flags == O_RDONLY ? open_at_once(L, folder, first, with_status) : 0;
+    if (count) {
+        return count;
+    }
     struct opening *opening = mw_l_folder_job(L, &open_kind, sizeof *opening, folder, first);
     if (!opening) {
         return 3;
@@ -223,9 +240,5 @@ int mw_l_folder_open_file(lua_State *L) {
     opening->mode = mode < 0 ? 0666 : mode;
     opening->fd = -1;
     opening->with_status = with_status;
-    mw_task_begin_wait(L, MW_TIMER_NEVER); /* raises where nobody may wait, whether it will have to or not */
-    if (open_at_once(opening)) {
-        return mw_l_job_conclude(L, &opening->base.job);
-    }
     return mw_l_job_run(L, &opening->base.job);
 }

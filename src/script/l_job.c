@@ -77,7 +77,7 @@ void *mw_l_job_push(lua_State *L, const struct mw_l_job_kind *kind, size_t size)
     return job;
 }
 
-int mw_l_job_conclude(lua_State *L, struct mw_l_job *job) {
+static int conclude(lua_State *L, struct mw_l_job *job) {
     int count = job->kind->push(L, job);
     release(job);
     return count;
@@ -89,7 +89,7 @@ static int finished(lua_State *L, int status, lua_KContext index) {
     mw_task_outcome(L);
     struct mw_l_job *job = *owner;
     job->task = NULL;
-    return mw_l_job_conclude(L, job);
+    return conclude(L, job);
 }
 
 int mw_l_job_run(lua_State *L, struct mw_l_job *job) {

@@ -50,9 +50,6 @@ void *mw_l_job_push(lua_State *L, const struct mw_l_job_kind *kind, size_t size)
  * "full" when too many jobs wait. */
 int mw_l_job_run(lua_State *L, struct mw_l_job *job);
 
-/* For a job whose work could be done at once, without waiting: pushes what mw_l_job_run would return, and releases it. */
-int mw_l_job_conclude(lua_State *L, struct mw_l_job *job);
-
 /* Whether nobody waits for it any more; for `work`. */
 static inline bool mw_l_job_is_unwanted(struct mw_l_job *job) {
     return mw_pool_job_is_unwanted(&job->pool);

@@ -40,6 +40,7 @@ end
 ---@field tag string
 ---@field date string
 ---@field modified integer when it changed last, in seconds since 1970, not after now
+---@field kind string its media type
 ---@field status moonwire.file_status that it is made from
 ---@field lines? string fields for all of it; nil: one of them is not to be sent as it is
 
@@ -47,7 +48,7 @@ local function describe(found)
   local status, now = found.status, os.time()
   local modified = math.max(0, math.min(math.floor(status.modified), now))
   local facts = { tag = sending.tag(status, found.coding), date = core.http.date(modified),
-    modified = modified, status = status }
+    modified = modified, status = status, kind = found.kind }
   if field.is_value(found.kind) then
     facts.lines = ("X-Content-Type-Options: nosniff\r\nETag: %s\r\nLast-Modified: %s\r\n"
       .. "Accept-Ranges: bytes\r\nContent-Type: %s\r\n%s"):format(facts.tag, facts.date, found.kind,

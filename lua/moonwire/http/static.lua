@@ -125,8 +125,10 @@ end
 ---@return string? err
 ---@return moonwire.code? code
 local function open(site, request, name)
-  local kind = mime.type_of(name, site.settings.types)
-  local found = { name = name, kind = kind, varies = false, digest = site.settings.digest }
+  local facts = site.kept.facts[name]
+  local kind = facts and facts.kind or mime.type_of(name, site.settings.types)
+  local found = { name = name, kind = kind, varies = false, digest = site.settings.digest, -- and room for what comes
+    file = nil, status = nil, facts = nil, begun = nil }
   if site.settings.precompressed and mime.is_compressible(kind) then
     found.varies = true
     if open_coded(site, request, name, found) then
