@@ -127,7 +127,8 @@ end
 local function open(site, request, name)
   local facts = site.kept.facts[name]
   local kind = facts and facts.kind or mime.type_of(name, site.settings.types)
-  local found = { name = name, kind = kind, varies = false, digest = site.settings.digest, -- and room for what comes
+  local found = { name = name, kind = kind, varies = false, digest = site.settings.digest,
+    -- and room for what comes
     file = nil, status = nil, facts = nil, begun = nil }
   if site.settings.precompressed and mime.is_compressible(kind) then
     found.varies = true
