@@ -1,6 +1,7 @@
 #include "script/guard.h"
 
 #include "base/log.h"
+#include "base/rescue.h"
 #include "loop/alarm_linux.h"
 #include "loop/watchdog_linux.h"
 #include "script/report.h"
@@ -122,31 +123,37 @@ static size_t add_place(char *text, size_t size, const lua_Debug *level) {
     return length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
 }
 
-static void add_stack(char *text, size_t size, lua_State *L) {
+struct places {
+    lua_State *L;
+    size_t used; /* of text */
+    char text[MW_LOG_VALUE_MAX];
+};
+
+static void add_stack(void *context) {
+    struct places *places = context;
     lua_Debug level;
-    size_t used = 0;
-    for (int number = 0; number < PLACES && lua_getstack(L, number, &level); number++) {
-        lua_getinfo(L, "Sln", &level);
-        used += add_place(text + used, size - used, &level);
+    for (int number = 0; number < PLACES && lua_getstack(places->L, number, &level); number++) {
+        lua_getinfo(places->L, "Sln", &level);
+        places->used += add_place(places->text + places->used, sizeof places->text - places->used, &level);
     }
-    text[used ? used - 1 : 0] = '\0';
 }
 
-/* What Lua's stack says of a thread that is amid a C function is true unless the
- * signal came amid a call or return, which is unlikely after a second in one place. */
+/* What Lua's stack says of a thread that is amid a C function is true. A signal that comes amid a call, a return or
+ * the stack's growth finds half of it, and may find what is no memory any more. */
 static void on_stuck(void *context, double seconds) {
     const struct mw_guard *guard = context;
     for (const struct mw_sched *sched = guard->first; sched; sched = sched->next_guarded) {
         struct mw_report_context report;
-        char stack[MW_LOG_VALUE_MAX], message[80];
+        struct places places = {.L = mw_guard_thread(sched)};
+        char message[80];
         if (!sched->running && guard->first->next_guarded) {
             continue; /* one of several, and not the one */
         }
         mw_report_context(&report, sched, sched->running);
-        add_stack(stack, sizeof stack, mw_guard_thread(sched));
-        if (*stack) {
+        mw_rescue(add_stack, &places);
+        if (places.used > 0) {
             report.fields[report.count++] =
-                (struct mw_log_field){.key = "traceback", .value = stack, .length = strlen(stack)};
+                (struct mw_log_field){.key = "traceback", .value = places.text, .length = places.used - 1};
         }
         int length = snprintf(message, sizeof message, "nothing else has run for %.0f s: stuck", seconds);
         mw_log_write(MW_LOG_WARN, message, (size_t)length, report.fields, report.count);
