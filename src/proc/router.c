@@ -32,7 +32,7 @@ void mw_router_pass(struct mw_workers *workers, const struct mw_worker *from, co
     const struct mw_text text = {.bytes = (char *)bytes, .size = size};
     for (int i = 0; i < workers->count; i++) {
         struct mw_worker *worker = &workers->list[i];
-        if (worker == from || worker->state != MW_WORKER_SERVING) {
+        if (worker == from || !worker->process || worker->state == MW_WORKER_DOWN) {
             continue;
         }
         if (mw_offspring_pending(worker->process) > PENDING_MOST) {
