@@ -158,7 +158,6 @@
 --service "chat" {
 --  listen = { "tcp://127.0.0.1:6667", { address = "tcp://127.0.0.1:8080", door = "web" } },
 --  script = "scripts/chat.lua",
---  workers = 1, -- rooms are in the memory of one process
 --}
 
 -- A web site; more of it, as sites by their names, passwords, and pages for visitors: docs/services/web.md.

@@ -4,9 +4,9 @@
 -- In another terminal, or open http://127.0.0.1:8080/ in a browser:
 --   irssi -c 127.0.0.1 -p 6667 -n ann
 --
--- Listeners without a door are for IRC (tcp://, tls://); those of the door "web" serve the page. In the
--- daemon give it one worker: rooms are in the memory of one process. A reload keeps rooms, history and
--- connections.
+-- Listeners without a door are for IRC (tcp://, tls://); those of the door "web" serve the page. All workers
+-- are one chat, and so are all daemons whose services of the same name share a bus and a store. A reload
+-- keeps rooms, history and connections.
 --
 -- Settings, with their defaults:
 --   name = "chat.local"      what the server calls itself in IRC; letters, digits, '.', '_', '-'
@@ -25,7 +25,6 @@
 local chat = require "moonwire.chat"
 local http = require "moonwire.http"
 local irc = require "moonwire.irc"
-local log = require "moonwire.log"
 local metrics = require "moonwire.metrics"
 local page = require "chat.page"
 local timer = require "moonwire.timer"
@@ -41,7 +40,7 @@ local DEFAULTS <const> = {
   flood_rate = 2, flood_burst = 20, ping = 120, members_max = 20000, rooms_max = 2000, rooms_each = 20,
 }
 
-local members = metrics.gauge("chat_members", "Members that are there.")
+local members = metrics.gauge("chat_members", "Members whose connections are here.")
 local rooms = metrics.gauge("chat_rooms", "Rooms that are there.")
 local slow = metrics.counter("chat_slow_readers_total", "Connections that ended since they read too slowly.")
 
@@ -109,7 +108,7 @@ end
 -- Once a second: who lost its connection leaves; figures.
 local function keep_house(counted)
   hall:reap(MOVE_SECONDS)
-  members:set(hall.count)
+  members:set(hall.count_here)
   rooms:set(hall.rooms_count)
   slow:add(hall.dropped - counted.dropped)
   counted.dropped = hall.dropped
@@ -125,9 +124,7 @@ function service.start(ctx)
   if history.start then
     history.start()
   end
-  if ctx.worker > 1 then
-    log.warn("rooms are not shared between workers: give the service workers = 1")
-  end
+  hall:link(ctx.name:gsub("[^%w_-]", "_"):sub(1, 50), ctx.worker)
   service.housekeeping = timer.every(COUNT_SECONDS, keep_house, { dropped = 0 })
 end
 
@@ -140,6 +137,7 @@ function service.resume(conn, state, ctx)
 end
 
 function service.stop()
+  hall:unlink()
   if history.stop then
     history.stop()
   end

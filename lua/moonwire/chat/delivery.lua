@@ -9,7 +9,9 @@ local TOO_SLOW <const> = "reads too slowly"
 
 local function deliver(hall, member, event)
   local reader, pending = member.reader, member.pending
-  if not reader then
+  if member.node then
+    return -- another process has its connection, and is told by the link
+  elseif not reader then
     pending[#pending + 1] = #pending < PENDING_MOST and event or nil
   elseif not member.is_deaf and not reader.deliver(event) then
     member.is_deaf = true
@@ -32,6 +34,25 @@ local function drop_slow(hall)
   hall.is_dropping = false
 end
 
+--- What a member does, as all are told of it.
+---@param member moonwire.member
+---@param kind string
+---@param more table further fields; it becomes the event
+---@return table event
+function delivery.event(member, kind, more)
+  more.kind, more.nick, more.from, more.time = kind, member.nick, member:mask(), os.time()
+  return more
+end
+
+--- To the other processes, before it is told to anybody here.
+---@param hall moonwire.hall
+---@param act table
+function delivery.announce(hall, act)
+  if hall.peers then
+    hall.peers:tell(act)
+  end
+end
+
 --- To one member.
 ---@param hall moonwire.hall
 ---@param member moonwire.member
@@ -42,14 +63,14 @@ function delivery.tell(hall, member, event)
   drop_slow(hall)
 end
 
---- To all who are in a room.
+--- To all who are in a room and have their connections here.
 ---@param hall moonwire.hall
 ---@param room moonwire.room
 ---@param event table
 ---@param except? moonwire.member
 function delivery.tell_room(hall, room, event, except)
   event.cache = {}
-  for member in pairs(room.members) do
+  for member in pairs(room.here) do
     if member ~= except then
       deliver(hall, member, event)
     end
@@ -57,7 +78,7 @@ function delivery.tell_room(hall, room, event, except)
   drop_slow(hall)
 end
 
---- To all who are in one of the rooms, once each.
+--- To all who are in one of the rooms and have their connections here, once each.
 ---@param hall moonwire.hall
 ---@param rooms table<moonwire.room, any>
 ---@param event table
@@ -66,7 +87,7 @@ function delivery.tell_rooms(hall, rooms, event, except)
   event.cache = {}
   local seen = { [except or false] = true }
   for room in pairs(rooms) do
-    for member in pairs(room.members) do
+    for member in pairs(room.here) do
       if not seen[member] then
         seen[member] = true
         deliver(hall, member, event)

@@ -3,6 +3,7 @@ local Member = require "moonwire.chat.member"
 local check = require "moonwire.check"
 local codec = require "moonwire.codec"
 local crypto = require "moonwire.crypto"
+local delivery = require "moonwire.chat.delivery"
 local guard = require "moonwire.chat.guard"
 local move = require "moonwire.chat.move"
 local name = require "moonwire.chat.name"
@@ -15,6 +16,7 @@ local DEFAULTS <const> = {
 }
 local MOVE_SECONDS <const> = 1 -- that lines are held back while a reload moves connections
 local ID_BYTES <const> = 16
+local LINK_MOST <const> = 50 -- bytes
 
 --- The connection of a member.
 ---@class moonwire.chat_reader
@@ -24,11 +26,13 @@ local ID_BYTES <const> = 16
 ---@class moonwire.hall
 ---@field limits table<string, integer>
 ---@field count integer of members
+---@field count_here integer of those whose connections this process has
 ---@field rooms_count integer
 ---@field dropped integer readers that were too slow, so far
 ---@field private members table<string, moonwire.member> by folded nicknames
 ---@field private by_id table<string, moonwire.member>
 ---@field private rooms table<string, moonwire.room> by folded names
+---@field private peers? moonwire.chat_link to other processes
 ---@field private history? moonwire.chat_history
 ---@field private exported? number when
 ---@field private slow moonwire.member[]
@@ -45,11 +49,12 @@ function Hall.new(options)
   end
   return setmetatable({
     limits = limits, history = options.history, count = 0, rooms_count = 0, dropped = 0, members = {},
+    count_here = 0,
     by_id = {}, rooms = {}, slow = {}, is_dropping = false,
   }, Hall)
 end
 
---- Takes somebody in.
+--- Takes somebody in. In a hall that is linked it waits for the store.
 ---@param nick string
 ---@param reader moonwire.chat_reader
 ---@param about? { user?: string, host?: string, real?: string }
@@ -59,16 +64,18 @@ end
 function Hall:enter(nick, reader, about)
   if not name.is_nick(nick, self.limits.nick_max) then
     return nil, "not a nickname", "invalid"
-  elseif self.members[name.fold(nick)] then
+  elseif self.members[name.fold(nick)] or not register.is_free(self, nick) then
     return nil, "the nickname is taken", "exists"
   elseif self.count >= self.limits.members_max then
     return nil, "full", "full"
   end
   about = about or {}
-  return register.add_member(self, Member.new(self, {
+  local member = Member.new(self, {
     nick = nick, id = codec.hex_encode(crypto.random_bytes(ID_BYTES)), reader = reader, user = about.user,
     host = about.host, real = about.real,
-  }))
+  })
+  delivery.announce(self, { act = "enter", id = member.id, member = member:snapshot() })
+  return register.add_member(self, member)
 end
 
 --- Whether it can be a nickname here.
@@ -140,6 +147,8 @@ function Hall:attach(snapshot, reader)
   local member = self.by_id[fields.id]
   if member and member.reader then
     return nil, "busy", "busy"
+  elseif member and member.node then
+    return nil, "another process has it", "exists"
   elseif not member and self.members[name.fold(fields.nick)] then
     return nil, "the nickname is taken", "exists"
   elseif not member and self.count >= self.limits.members_max then
@@ -148,6 +157,27 @@ function Hall:attach(snapshot, reader)
   member = member or move.restore(self, fields, rooms)
   move.attach(self, member, reader)
   return member
+end
+
+--- Makes it one hall with those that are linked under the same name in other processes on the bus.
+--- Call it before somebody enters. Waits until it knows what the others know, for a few seconds at most.
+---@param link_name string letters, digits, '_' and '-'
+---@param worker? integer number of this process among those of a daemon; default 1
+function Hall:link(link_name, worker)
+  if not link_name:find "^[%w_-]+$" or #link_name > LINK_MOST then
+    check.refuse(1, "link", "letters, digits, '_' and '-' expected")
+  elseif self.peers then
+    error("the hall is linked already", 2)
+  end
+  self.peers = require "moonwire.chat.link".new(self, link_name, worker or 1)
+  self.peers:start()
+end
+
+--- Leaves the halls of other processes, for whom its members are gone.
+function Hall:unlink()
+  if self.peers then
+    self.peers:stop()
+  end
 end
 
 --- Those whose connection has not come back leave. Call it now and then.
@@ -188,4 +218,5 @@ return guard.methods(Hall, {
   enter = { "any", "reader", "about?" }, is_nick = { "any" }, member = { "string" },
   find = { "string", "count" }, room = { "string" }, list = {}, recent = { "room", "count" },
   attach = { "table", "reader" }, reap = { "seconds" }, export = {}, import = { "table" }, is_leaving = {},
+  link = { "string", "count?" }, unlink = {},
 })

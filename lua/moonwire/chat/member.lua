@@ -17,6 +17,7 @@ local timer = require "moonwire.timer"
 ---@field spoke integer likewise
 ---@field rooms table<moonwire.room, boolean> that it is in
 ---@field hall moonwire.hall
+---@field private node? string the other process that has its connection
 ---@field private reader? moonwire.chat_reader
 ---@field private pending table[] what came while a reload moves the connection
 ---@field private detached? number when the connection began to move
@@ -50,10 +51,17 @@ local function refuse(err, reason)
   return nil, err, CODES[reason] or reason, reason
 end
 
--- An event of this member's.
-local function event_of(self, kind, more)
-  more.kind, more.nick, more.from, more.time = kind, self.nick, self:mask(), os.time()
-  return more
+-- An event of this member's, which all are told: others first.
+local function announce(self, act, kind, more)
+  local event = delivery.event(self, kind, more)
+  act.act, act.id, act.event = act.act or kind, self.id, event
+  delivery.announce(self.hall, act)
+  return event
+end
+
+-- Another process that has changed the same at the same time has the same version.
+local function count_version(self, room)
+  room.version, room.version_by = room.version + 1, self.hall.peers and self.hall.peers.id
 end
 
 -- The room, when the member is in it.
@@ -113,8 +121,10 @@ function Member:join(room_name, key)
   if not room then
     return refuse(err, reason)
   end
-  register.add_to(room, self, { operator = room.count == 0, voice = false })
-  delivery.tell_room(self.hall, room, event_of(self, "join", { room = room.name, real = self.real }))
+  local is_first = room.count == 0
+  local event = announce(self, { operator = is_first }, "join", { room = room.name, real = self.real })
+  register.add_to(room, self, { operator = is_first, voice = false })
+  delivery.tell_room(self.hall, room, event)
   return room
 end
 
@@ -130,7 +140,7 @@ function Member:part(room_name, text)
   if not room then
     return refuse(err, reason)
   end
-  delivery.tell_room(self.hall, room, event_of(self, "part", { room = room.name, text = text }))
+  delivery.tell_room(self.hall, room, announce(self, {}, "part", { room = room.name, text = text }))
   register.remove_from(self.hall, room, self)
   return true
 end
@@ -139,7 +149,7 @@ local function say_to_room(self, room, text, kind)
   if not room:may_speak(self) then
     return refuse("cannot speak to that room", "muted")
   end
-  local event = event_of(self, kind, { room = room.name, text = text })
+  local event = announce(self, { act = "say" }, kind, { room = room.name, text = text })
   register.keep(self.hall, room, event)
   delivery.tell_room(self.hall, room, event, self)
   return true
@@ -169,7 +179,8 @@ function Member:say(target, text, kind)
   if not other then
     return refuse("nobody of that name", "not_found")
   end
-  delivery.tell(self.hall, other, event_of(self, kind or "message", { to = other.nick, text = text }))
+  local act = { act = "say", to = other.id }
+  delivery.tell(self.hall, other, announce(self, act, kind or "message", { to = other.nick, text = text }))
   return true
 end
 
@@ -191,11 +202,13 @@ function Member:set_topic(room_name, text)
   end
   room.topic = text ~= "" and text or nil
   room.topic_by, room.topic_time = self:mask(), os.time()
-  delivery.tell_room(self.hall, room, event_of(self, "topic", { room = room.name, text = text }))
+  count_version(self, room)
+  local event = announce(self, { version = room.version }, "topic", { room = room.name, text = text })
+  delivery.tell_room(self.hall, room, event)
   return true
 end
 
---- Takes another nickname.
+--- Takes another nickname. In a hall that is linked it waits for the store.
 ---@param nick string
 ---@return boolean? ok
 ---@return string? err
@@ -206,15 +219,12 @@ function Member:rename(nick)
     return refuse("not a nickname", "invalid")
   end
   local other = hall:member(nick)
-  if other and other ~= self then
+  local is_own = other == self or not other and register.is_free(hall, nick)
+  if not is_own then
     return refuse("the nickname is taken", "exists")
-  elseif nick ~= self.nick then
-    local event = event_of(self, "nick", { new = nick })
-    register.change_nick(hall, self, nick)
-    delivery.tell_rooms(hall, self.rooms, event)
-    if not next(self.rooms) then
-      delivery.tell(hall, self, event)
-    end
+  elseif nick ~= self.nick and hall.by_id[self.id] == self then
+    register.let_go(hall, self.nick)
+    register.rename(hall, self, announce(self, {}, "nick", { new = nick }))
   end
   return true
 end
@@ -236,7 +246,9 @@ function Member:kick(room_name, nick, text)
   if not other or not room:has(other) then
     return refuse("nobody of that name in the room", "not_there")
   end
-  local event = event_of(self, "kick", { room = room.name, whom = other.nick, text = text or self.nick })
+  local event = announce(self, { whom = other.id }, "kick", {
+    room = room.name, whom = other.nick, text = text or self.nick,
+  })
   delivery.tell_room(self.hall, room, event)
   register.remove_from(self.hall, room, other)
   return true
@@ -262,7 +274,8 @@ function Member:invite(nick, room_name)
     return refuse("is in the room already", "exists")
   end
   room.invited[other.id] = true
-  delivery.tell(self.hall, other, event_of(self, "invite", { room = room.name, whom = other.nick }))
+  local event = announce(self, { whom = other.id }, "invite", { room = room.name, whom = other.nick })
+  delivery.tell(self.hall, other, event)
   return other
 end
 
@@ -285,7 +298,9 @@ function Member:set_mode(room_name, letter, is_on, word)
   if not changed then
     return refuse(problem, problem_reason)
   elseif changed.is_new then
-    delivery.tell_room(self.hall, room, event_of(self, "mode", {
+    count_version(self, room)
+    local act = { version = room.version, whom = changed.whom }
+    delivery.tell_room(self.hall, room, announce(self, act, "mode", {
       room = room.name, mode = letter, on = is_on, word = changed.word,
     }))
   end
@@ -296,12 +311,16 @@ end
 ---@param text? string
 function Member:set_away(text)
   self.away = text
+  delivery.announce(self.hall, { act = "away", id = self.id, text = text })
 end
 
 --- Leaves the hall. May be called again.
 ---@param text? string the last words
 function Member:leave(text)
-  register.remove(self.hall, self, event_of(self, "quit", { text = text or "" }))
+  if self.hall.by_id[self.id] == self then
+    register.let_go(self.hall, self.nick)
+    register.remove(self.hall, self, announce(self, {}, "quit", { text = text or "" }))
+  end
 end
 
 --- Is somewhere between two connections, as at a reload: what comes is kept for the next one, some of it.

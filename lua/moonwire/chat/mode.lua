@@ -75,7 +75,7 @@ local function set_status(field)
     end
     local before = status[field]
     status[field] = is_on
-    return { is_new = before ~= is_on, word = other.nick }
+    return { is_new = before ~= is_on, word = other.nick, whom = other.id }
   end
 end
 
@@ -87,7 +87,7 @@ setters.o, setters.v = set_status "operator", set_status "voice"
 ---@param letter string
 ---@param is_on boolean
 ---@param word? string
----@return { is_new: boolean, word?: string }? changed
+---@return { is_new: boolean, word?: string, whom?: string }? changed `whom` is the id of a member
 ---@return string? err
 ---@return string? code
 function mode.set(hall, room, letter, is_on, word)

@@ -4,16 +4,18 @@ local Room = require "moonwire.chat.room"
 local delivery = require "moonwire.chat.delivery"
 local name = require "moonwire.chat.name"
 local register = require "moonwire.chat.register"
+local remote = require "moonwire.chat.remote"
 
 local move = {}
 
 local MEMBER_FIELDS <const> = {
   id = "string", nick = "string", user = "string", host = "string", real = "string", away = "string",
-  joined = "number", spoke = "number",
+  joined = "number", spoke = "number", node = "string",
 }
 local NEEDED <const> = { "id", "nick", "user", "host", "real", "joined", "spoke" }
 local ROOM_FIELDS <const> = {
   "name", "topic", "topic_by", "topic_time", "created", "flags", "key", "limit", "bans", "invited",
+  "version", "version_by",
 }
 
 -- The fields of a member, as a table of their own. Raises for what is none.
@@ -72,6 +74,7 @@ end
 function move.restore(hall, fields, rooms)
   local member = register.add_member(hall, Member.new(hall, fields))
   member:detach()
+  delivery.announce(hall, { act = "enter", id = member.id, member = member:snapshot() })
   for _, room_name in ipairs(rooms) do
     member:join(room_name)
   end
@@ -81,7 +84,7 @@ end
 
 local function export_member(member)
   local data = member:snapshot()
-  data.rooms, data.pending = nil, {}
+  data.rooms, data.pending, data.node = nil, {}, member.node
   for i, event in ipairs(member.pending) do
     event.cache = nil
     data.pending[i] = event
@@ -106,6 +109,7 @@ end
 function move.export(hall)
   local history = hall.history
   local data = { members = {}, rooms = {}, history = history and history.export and history.export() }
+  data.peers = hall.peers and hall.peers:export()
   for id, member in pairs(hall.by_id) do
     data.members[id] = export_member(member)
   end
@@ -130,6 +134,7 @@ local function read_room(saved, by_id)
   for _, field in ipairs(ROOM_FIELDS) do
     room[field] = saved[field]
   end
+  assert(math.type(room.version) == "integer", "version")
   for _, field in ipairs { "flags", "bans", "invited" } do
     assert(type(room[field]) == "table", field)
   end
@@ -150,10 +155,17 @@ local function read_all(hall, data)
     rooms[#rooms + 1] = read_room(saved, by_id)
   end
   assert(data.history == nil or type(data.history) == "table", "history")
-  return { members = by_id, rooms = rooms, history = data.history }
+  assert(data.peers == nil or type(data.peers) == "table", "peers")
+  return { members = by_id, rooms = rooms, history = data.history, peers = data.peers }
 end
 
---- Takes all of another hall over. Nothing has changed when it is no such data.
+-- What the hall has heard of others since it was made; the data knows that, too.
+local function clear(hall)
+  hall.members, hall.by_id, hall.rooms = {}, {}, {}
+  hall.count, hall.count_here, hall.rooms_count = 0, 0, 0
+end
+
+--- Takes all of another hall over, in place of what it has. Nothing has changed when it is no such data.
 ---@param hall moonwire.hall
 ---@param data table
 ---@return boolean ok
@@ -162,9 +174,12 @@ function move.import(hall, data)
   if not ok then
     return false
   end
+  clear(hall)
   for _, member in pairs(read.members) do
     register.add_member(hall, member)
-    member:detach()
+    if not member.node then
+      member:detach()
+    end
   end
   for _, room in ipairs(read.rooms) do
     hall.rooms[name.fold(room.name)] = room
@@ -172,6 +187,12 @@ function move.import(hall, data)
   end
   if read.history and hall.history and hall.history.import then
     hall.history.import(read.history)
+  end
+  if hall.peers then
+    hall.peers:import(read.peers or hall.peers:export())
+  end
+  for node in pairs(not hall.peers and read.peers and read.peers.nodes or {}) do
+    remote.remove_all(hall, node, "server gone")
   end
   return true
 end

@@ -13,17 +13,45 @@ function register.add_member(hall, member)
   hall.members[name.fold(member.nick)] = member
   hall.by_id[member.id] = member
   hall.count = hall.count + 1
+  hall.count_here = hall.count_here + (member.node and 0 or 1)
   return member
 end
 
---- Gives a member another nickname, which must be free.
+--- Gives a member another nickname, which must be free, and tells of it.
 ---@param hall moonwire.hall
 ---@param member moonwire.member
+---@param event table
+function register.rename(hall, member, event)
+  local folded = name.fold(member.nick)
+  if hall.members[folded] == member then
+    hall.members[folded] = nil
+  end
+  member.nick = event.new
+  hall.members[name.fold(event.new)] = member
+  if next(member.rooms) then
+    delivery.tell_rooms(hall, member.rooms, event)
+  else
+    delivery.tell(hall, member, event)
+  end
+end
+
+--- Whether a nickname that nobody is known to have can be taken: no other process gives it away just now.
+--- May wait in a hall that is linked.
+---@param hall moonwire.hall
 ---@param nick string
-function register.change_nick(hall, member, nick)
-  hall.members[name.fold(member.nick)] = nil
-  member.nick = nick
-  hall.members[name.fold(nick)] = member
+---@return boolean
+function register.is_free(hall, nick)
+  local folded = name.fold(nick)
+  return not hall.peers or hall.peers:claim(folded) and not hall.members[folded]
+end
+
+--- A nickname is nobody's from now on.
+---@param hall moonwire.hall
+---@param nick string
+function register.let_go(hall, nick)
+  if hall.peers then
+    hall.peers:release(name.fold(nick))
+  end
 end
 
 --- Makes a room.
@@ -43,6 +71,7 @@ end
 ---@param status moonwire.chat_status
 function register.add_to(room, member, status)
   room.members[member] = status
+  room.here[member] = not member.node or nil
   room.count = room.count + 1
   room.invited[member.id] = nil
   member.rooms[room] = true
@@ -52,17 +81,18 @@ end
 ---@param hall moonwire.hall
 ---@param room moonwire.room
 ---@param member moonwire.member
-function register.remove_from(hall, room, member)
+---@param is_known? boolean another process has told
+function register.remove_from(hall, room, member, is_known)
   if not room.members[member] then
     return
   end
-  member.rooms[room], room.members[member] = nil, nil
+  member.rooms[room], room.members[member], room.here[member] = nil, nil, nil
   room.count = room.count - 1
   if room.count == 0 then
     hall.rooms[name.fold(room.name)] = nil
     hall.rooms_count = hall.rooms_count - 1
     if hall.history and (room.flags.i or room.flags.s or room.key) then
-      hall.history.forget(name.fold(room.name)) -- whoever makes it anew was not let in before
+      hall.history.forget(name.fold(room.name), is_known) -- whoever makes it anew was not let in before
     end
   end
 end
@@ -77,11 +107,12 @@ function register.remove(hall, member, event)
   end
   hall.by_id[member.id], hall.members[name.fold(member.nick)] = nil, nil
   hall.count = hall.count - 1
+  hall.count_here = hall.count_here - (member.node and 0 or 1)
   member.is_deaf = true
   local rooms = member.rooms
   member.rooms = {}
   for room in pairs(rooms) do
-    register.remove_from(hall, room, member)
+    register.remove_from(hall, room, member, member.node ~= nil)
   end
   delivery.tell_rooms(hall, rooms, event, member)
 end
@@ -90,12 +121,13 @@ end
 ---@param hall moonwire.hall
 ---@param room moonwire.room
 ---@param event table
-function register.keep(hall, room, event)
+---@param is_known? boolean another process keeps it
+function register.keep(hall, room, event, is_known)
   if hall.history then
     hall.history.add(name.fold(room.name), {
       kind = event.kind, nick = event.nick, from = event.from, time = event.time, room = event.room,
       text = event.text,
-    })
+    }, is_known)
   end
 end
 

@@ -23,6 +23,9 @@ local SORTED_MOST <const> = 500
 ---@field limit? integer members at most
 ---@field bans string[] masks of nick!user@host
 ---@field members table<moonwire.member, moonwire.chat_status>
+---@field private here table<moonwire.member, boolean> those whose connections this process has
+---@field private version integer counts changes of topic and modes
+---@field private version_by? string the process that made the last one
 ---@field private invited table<string, boolean> ids of members
 local Room = { __name = "moonwire.room" }
 Room.__index = Room
@@ -32,7 +35,7 @@ Room.__index = Room
 function Room.new(text)
   return setmetatable({
     name = text, created = os.time(), count = 0, flags = { n = true, t = true }, bans = {}, members = {},
-    invited = {},
+    here = {}, version = 0, invited = {},
   }, Room)
 end
 
