@@ -169,6 +169,15 @@ function Connection:tls()
   return self.conn:tls()
 end
 
+--- What the server can do besides: the parameters of an extension that it has offered.
+---@param name string in capital letters: "DSN"
+---@return string? parameters "" when there are none; nil: it has not
+function Connection:extension(name)
+  check.object(self, Connection, "extension")
+  check.type(name, "string", 1, "extension")
+  return self.extensions[name]
+end
+
 --- Takes leave. May be called again.
 function Connection:close()
   check.object(self, Connection, "close")
