@@ -45,7 +45,8 @@ describe("mail that is handed on", function()
     local place <close> = office.open()
     local results = assert(sender()(place.address, envelope("bob", "nobody", "full"), source(TEXT)))
     assert.same({
-      { ok = true, permanent = false, reason = "250 2.0.0 accepted as " .. place.messages[1].id },
+      { ok = true, permanent = false, passed = true,
+        reason = "250 2.0.0 accepted as " .. place.messages[1].id },
       { ok = false, permanent = true, reason = "550 5.1.1 no such mailbox here" },
       { ok = false, permanent = false, reason = "452 4.3.1 no room: try again later" },
     }, results)

@@ -5,12 +5,12 @@
 local handing = require "moonwire.mail.handing"
 local log = require "moonwire.log"
 local maildir = require "moonwire.maildir"
+local notices = require "moonwire.mail.notices"
 local report = require "moonwire.mail.report"
 
 local delivery = {}
 
 local CHUNK <const> = 64 * 1024
-local HEADER_MOST <const> = 64 * 1024
 local LOST_SECONDS <const> = 36 * 3600 -- after which others may have cleaned "tmp" of a Maildir
 local BUSY_SECONDS <const> = 5
 local DAY <const> = 86400
@@ -22,7 +22,9 @@ local DAY <const> = 86400
 ---@field forwarded? string the address of ours, whose alias has led there
 ---@field state "waiting"|"done"|"failed"
 ---@field reason? string of the last attempt
----@field reported? boolean whether the sender has been told of the failure
+---@field reported? boolean whether the sender has been told of the end
+---@field warned? boolean whether the sender has been told that it takes long
+---@field passed? boolean whether the server that has taken it will tell the sender
 ---@field notify? string[]
 ---@field orcpt? string
 
@@ -120,7 +122,7 @@ local function prepare_copies(envelope, body)
     if move then
       move.maildir, move.number = recipient.maildir, number
       table.insert(envelope.moves, move)
-      recipient.state = "done"
+      recipient.state, recipient.reason = "done", nil
     elseif is_due then
       recipient.reason = report.plain(err)
       log.warn("delivery failed", { id = envelope.id, recipient = recipient.address, err = err })
@@ -128,7 +130,7 @@ local function prepare_copies(envelope, body)
   end
 end
 
--- --- failures
+-- --- what goes wrong
 
 local function expire(self, envelope)
   if os.time() - envelope.taken < self.expire then
@@ -143,12 +145,6 @@ local function expire(self, envelope)
   end
 end
 
-local function read_header(body)
-  body:seek(0)
-  local text = body:read(HEADER_MOST) or ""
-  return text:match "^(.-\n)\r?\n" or text
-end
-
 -- A message that was delivered to an address before, which the field tells that every copy gets, goes in
 -- circles.
 local function stop_loops(envelope, body)
@@ -156,7 +152,7 @@ local function stop_loops(envelope, body)
   for _, recipient in ipairs(envelope.recipients) do
     local address = recipient.forwarded or recipient.maildir and recipient.address
     if address and recipient.state == "waiting" then
-      header = header or "\n" .. read_header(body):lower():gsub("\r\n", "\n")
+      header = header or "\n" .. notices.read_header(body):lower():gsub("\r\n", "\n")
       if header:find("\ndelivered-to: " .. address:lower() .. "\n", 1, true) then
         recipient.state, recipient.reason = "failed", "554 5.4.6 the mail for this address goes in circles"
       end
@@ -164,40 +160,11 @@ local function stop_loops(envelope, body)
   end
 end
 
--- Promises a report on all that has failed; there is none about a report, nor to somebody unknown.
-local function prepare_report(self, envelope, body)
-  local failures = {}
-  for _, recipient in ipairs(envelope.recipients) do
-    if recipient.state == "failed" and not recipient.reported then
-      recipient.reported = true
-      failures[#failures + 1] = recipient
-    end
-  end
-  if #failures == 0 then
-    return true
-  end
-  self.count("failed", #failures)
-  local id = self.spool.new_id()
-  local child = envelope.sender ~= ""
-    and self.new_envelope(id, { sender = "", recipients = { envelope.sender }, body = "8bitmime" })
-  if not child or child.recipients[1].state == "failed" then
-    log.error("undeliverable, and nobody to tell", { id = envelope.id, sender = envelope.sender })
-    return true
-  end
-  child.parent = envelope.id
-  local text = report.write(id, self.hostname, envelope, failures, read_header(body))
-  local ok, err, code = self.spool:prepare_report(child, text)
-  if ok then
-    table.insert(envelope.moves, { report = id })
-  end
-  return ok, err, code
-end
-
 -- --- the whole
 
 local function is_complete(envelope)
   for _, recipient in ipairs(envelope.recipients) do
-    if recipient.state == "waiting" or recipient.state == "failed" and not recipient.reported then
+    if recipient.state == "waiting" or notices.is_owed(recipient) then
       return false
     end
   end
@@ -260,7 +227,7 @@ local function try_all(self, envelope, body)
   handing.all(self, envelope, body)
   expire(self, envelope)
   postpone(self, envelope)
-  ok, err, code = prepare_report(self, envelope, body)
+  ok, err, code = notices.prepare(self, envelope, body)
   if ok and not (is_complete(envelope) and #envelope.moves == 0) then
     ok, err, code = commit(self, envelope)
   end
@@ -280,7 +247,7 @@ end
 
 --- Does what is to be done with a message now.
 ---@param self table the queue's settings: spool, send, count, on_new, new_envelope, hostname, expire,
----retry_first, retry_last
+---delay_notice, retry_first, retry_last
 ---@param id string
 ---@return number? due seconds since 1970 of the next attempt; nil: it is done
 function delivery.attempt(self, id)

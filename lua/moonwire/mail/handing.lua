@@ -12,7 +12,7 @@ local CHUNK <const> = 64 * 1024
 local function note(self, envelope, recipient, result)
   recipient.reason = result.reason and report.plain(result.reason)
   if result.ok then
-    recipient.state = "done"
+    recipient.state, recipient.passed = "done", result.passed
   elseif result.permanent then
     recipient.state = "failed"
   end

@@ -22,9 +22,11 @@ local ADDRESS_MOST <const> = 320
 local CLOSED <const> = "closed"
 local KNOWN <const> = {
   hostname = "string", route = "function", send = "function", workers = "integer", expire = "number",
-  retry_first = "number", retry_last = "number",
+  delay_notice = "seconds", retry_first = "number", retry_last = "number",
 }
-local DEFAULTS <const> = { workers = 8, expire = 5 * 86400, retry_first = 300, retry_last = 4 * 3600 }
+local DEFAULTS <const> = {
+  workers = 8, expire = 5 * 86400, delay_notice = 4 * 3600, retry_first = 300, retry_last = 4 * 3600,
+}
 local ENVELOPE_KNOWN <const> = {
   sender = "string", recipients = "table", body = "string", smtputf8 = "boolean", ret = "string",
   envid = "string",
@@ -39,6 +41,7 @@ local CARRIED <const> = { "sender", "body", "smtputf8", "ret", "envid" }
 ---@class moonwire.mail_result
 ---@field ok? boolean whether the other server has taken it
 ---@field permanent? boolean whether it never will
+---@field passed? boolean whether it will tell the sender what becomes of it (RFC 3461)
 ---@field reason? string its answer: "550 5.1.1 no such user"
 
 ---@class moonwire.mail_queue_options
@@ -51,6 +54,7 @@ local CARRIED <const> = { "sender", "body", "smtputf8", "ret", "envid" }
 ---@field send? fun(relay: string, envelope: table, read: fun(): string?): moonwire.mail_result[]?, string?
 ---@field workers? integer messages that are delivered at a time; default 8
 ---@field expire? number seconds until a message that waits is given up; default 432000, 5 days
+---@field delay_notice? number|false seconds until the sender is told that it takes long; default 14400
 ---@field retry_first? number seconds until the second attempt, doubled each time; default 300
 ---@field retry_last? number and at most; default 14400
 
@@ -144,8 +148,11 @@ local function new_settings(self, options)
     on_new = function(id) now(self, id) end,
     new_envelope = function(id, given) return new_envelope(options.route, id, given) end,
   }
-  for name in pairs(DEFAULTS) do
-    settings[name] = options[name] or DEFAULTS[name]
+  for name, default in pairs(DEFAULTS) do
+    settings[name] = options[name]
+    if settings[name] == nil then
+      settings[name] = default
+    end
   end
   return settings
 end

@@ -153,11 +153,12 @@ local function for_all(envelope, reason)
   return results
 end
 
-local function read_results(results)
+local function read_results(connection, results)
   local read = {}
   for i, result in ipairs(results) do
     read[i] = {
       ok = result.is_delivered, permanent = result.is_permanent,
+      passed = result.is_delivered and connection:extension "DSN" ~= nil or nil,
       reason = ("%d %s %s"):format(result.code, result.enhanced or "", result.text),
     }
   end
@@ -195,7 +196,7 @@ local function send(self, where, envelope, read)
   end
   local results, err, code = connection:send(envelope, guarded(read))
   if results then
-    return read_results(results)
+    return read_results(connection, results)
   elseif code == "invalid" then
     return for_all(envelope, "554 5.6.0 " .. err)
   end
