@@ -28,6 +28,7 @@
 --   messages_per_hour  number, 1000        of a user, or of an address of others
 --   deliveries         number, 32          at a time, in each worker
 --   expire             seconds, 432000     until a message is given up
+--   delay_notice       seconds, 14400      until its sender is told that it takes long; false: never
 --   retry_first, retry_last  seconds, 300 and 14400  between attempts, doubled each time
 local check = require "moonwire.check"
 local log = require "moonwire.log"
@@ -48,8 +49,8 @@ local KNOWN <const> = {
   aliases = "table", catch_all = "string", networks = "table", any_sender = "boolean", smarthost = "string",
   smarthost_options = "table", starttls = "boolean", certificate = "string", key = "string",
   auth_in_clear = "boolean", quota = "number", size_max = "integer", recipients_max = "integer",
-  messages_per_hour = "integer", deliveries = "integer", expire = "number", retry_first = "number",
-  retry_last = "number",
+  messages_per_hour = "integer", deliveries = "integer", expire = "number", delay_notice = "seconds",
+  retry_first = "number", retry_last = "number",
 }
 local HOUR <const>, MESSAGES_PER_HOUR <const>, HOPS_MOST <const> = 3600, 1000, 50
 
@@ -205,7 +206,7 @@ local function open_queue(hostname)
   local servers = config.smarthost and { [config.smarthost] = config.smarthost_options or {} }
   queue = assert(mail_queue.open(config.queue or config.maildir .. "/.queue", {
     hostname = hostname, route = route, workers = config.deliveries or 32, expire = config.expire,
-    retry_first = config.retry_first, retry_last = config.retry_last,
+    delay_notice = config.delay_notice, retry_first = config.retry_first, retry_last = config.retry_last,
     send = mail_relay.sender { hostname = hostname, servers = servers },
   }))
   task.spawn(queue.run, queue)

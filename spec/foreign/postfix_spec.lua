@@ -133,6 +133,24 @@ describe("scripts/mail.lua and postfix", function()
     is_report(await(carls, "abroad"), "5.1.1", "mx.example.org")
   end)
 
+  it("tell each other's senders what has arrived", function()
+    local wish = { "success" }
+    send(org, { subject = "told", sender = "bob@example.org", envid = "id+1", recipients = {
+      { address = "dave@example.com", notify = wish }, { address = "carl@example.net", notify = wish },
+    } }, "x\r\n")
+    local found
+    condition.wait_until(function()
+      found = find(post.texts(org.place, "bob"), "told")
+      return #found == 2
+    end, SECONDS, function() return #found .. " reports; postfix says\n" .. there:log() end)
+    local both = table.concat(found)
+    assert.equal(2, select(2, both:gsub("\nOriginal%-Envelope%-Id: id%+1\n", "")))
+    assert.matches("\nReporting%-MTA: dns;mx.example.com\n", both)
+    assert.matches("\nReporting%-MTA: dns; mx.example.net\n", both)
+    assert.matches("Final%-Recipient: rfc822;dave@example.com\nAction: delivered\n", both)
+    assert.matches("rfc822; ?carl@example.net\n[^\n]*\n?Action: delivered\n", both)
+  end)
+
   it("exchange many messages at once, each once", function()
     local before = #post.texts(org.place, "bob")
     local status, output, errors = process.run {
