@@ -176,6 +176,7 @@
 --  settings = {
 --    domain = "example.org", maildir = "/var/mail/moonwire", users = { bob = "SECRET" }, starttls = true,
 --  },
+--}
 
 -- In front of another TCP service: who may come in, how often, and what they may say: docs/services/gate.md.
 --service "gate" {
