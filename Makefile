@@ -31,7 +31,7 @@ sees_proc := base loop proto net proc
 sees_script := base loop proto net script
 sees_worker := base loop proto net script worker
 foreign_loop := ev.h
-foreign_proto := zlib.h brotli/
+foreign_proto := zlib.h brotli/ pcre2.h
 foreign_net := ev.h ares.h openssl/ lmdb.h
 foreign_proc := ev.h seccomp.h
 foreign_script := ev.h ares.h openssl/ histedit.h lua.h lauxlib.h lualib.h luaconf.h
@@ -86,7 +86,7 @@ lua_whole := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive \
   $(foreach name,lua_* luaL_* luaopen_*,'-Wl,--export-dynamic-symbol=$(name)')
 # The line editor of the prompt, in the binary: a server needs none of it.
 editline := -l:libedit.a -l:libtinfo.a -l:libbsd.a -l:libmd.a
-libraries := -l:libev.a $(lua_whole) $(editline) -lcares -lssl -lcrypto -lz -lbrotlienc -lbrotlidec -llmdb -lseccomp -lm -ldl
+libraries := -l:libev.a $(lua_whole) $(editline) -lcares -lssl -lcrypto -lz -lbrotlienc -lbrotlidec -lpcre2-8 -llmdb -lseccomp -lm -ldl
 
 # --- Saying what is done: V=1 shows whole commands ----------------------------------------------------------------
 
@@ -172,7 +172,7 @@ notes := $(if $(units),$(shell awk '/^\/\* *(layers|wrap):/ { file = FILENAME; g
 noted = $(patsubst $1/$2:%,%,$(filter $1/$2:%,$(notes)))
 
 test_libraries_loop := -l:libev.a -lm
-test_libraries_proto := -lz -lbrotlienc -lbrotlidec
+test_libraries_proto := -lz -lbrotlienc -lbrotlidec -lpcre2-8
 test_libraries_net := -l:libcares.a -lssl -lcrypto -llmdb
 test_libraries_proc := -lseccomp
 test_libraries_script := $(lua_whole) $(editline) -lm -ldl
