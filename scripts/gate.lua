@@ -20,7 +20,7 @@
 --   first_timeout    seconds, 10           until that is seen
 --   connect_timeout  seconds, 5
 --   idle             seconds or false, 300 without a byte either way
---   rules            list, none            { name, bytes or event, times, seconds, action, … }: gate.rules
+--   rules            list, none            { name, bytes, pcre or event, times, seconds, action, … }
 --   refuse           "drop" or "tarpit"    what becomes of those who are refused; default "drop"
 --   tarpit           table                 most = 100, seconds = 60, interval = 5, drip = text
 --   ban_seconds      seconds, 600

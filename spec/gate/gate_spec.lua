@@ -195,12 +195,14 @@ describe("a tarpit", function()
     local held = task.spawn(function() return tarpit:hold(near) end)
     assert.are.equal(".", far:read(1))
     assert.are.equal(1, tarpit:count())
-    local other, _ = net.pair()
+    local other, another = net.pair()
     assert.is_false(tarpit:hold(other))
     other:close()
+    another:close()
     far:close()
     assert.is_true(held:join(20))
     assert.are.equal(0, tarpit:count())
+    near:close()
   end)
 
   it("lets go when the time is over", function()
@@ -209,6 +211,8 @@ describe("a tarpit", function()
     far:write(("x"):rep(1000))
     assert.is_true(tarpit:hold(near))
     assert.are.equal(0, tarpit:count())
+    near:close()
+    far:close()
   end)
 end)
 
@@ -224,7 +228,10 @@ describe("what is expected", function()
     end)
     local result, _, code = gate.expect(near, protocol, { timeout = 20 })
     writer:join()
-    return result or code, near:read_all()
+    local text = near:read_all()
+    near:close()
+    far:close()
+    return result or code, text
   end
 
   it("of SSH is the line of a version", function()
@@ -261,6 +268,8 @@ describe("what is expected", function()
     assert.are.equal("protocol", select(3, gate.expect_beginning(near, "221")))
     assert.are.equal("220 ready", near:read_line())
     assert.are.equal("timeout", select(3, gate.expect_beginning(near, "220 ", { timeout = 0.01 })))
+    near:close()
+    far:close()
   end)
 
   it("of TLS is the first message", function()
@@ -324,7 +333,9 @@ describe("rules", function()
   it("are checked", function()
     for pattern, rule in pairs {
       ["gate_spec.lua:%d+: .*rule 1: 'name': string"] = { bytes = "x" },
-      ["rule 1: .*'event' expected"] = { name = "x" },
+      ["rule 1: one of 'bytes', 'pcre' and 'event' expected"] = { name = "x" },
+      ["rule 1: one of"] = { name = "x", bytes = "x", pcre = "x" },
+      ["rule 'x': 'pcre': at byte 3: missing closing parenthesis"] = { name = "x", pcre = "(x" },
       ["rule 1: 'action': log, drop"] = { name = "x", bytes = "x", action = "kill" },
       ["rule 1: 'direction': client"] = { name = "x", bytes = "x", direction = "up" },
       ["rule 1: unknown key 'regex'"] = { name = "x", regex = "x" },
@@ -379,6 +390,35 @@ describe("a relay with rules", function()
     local _, _, code = flow.task:join(20)
     assert.are.equal("denied", code)
     assert.are.same({ "x client" }, flow.found)
+  end)
+
+  it("finds what expressions match, across pieces and at the end", function()
+    local flow = start {
+      { name = "jndi", pcre = [[(?i)\$\{jndi:(ldap|rmi)]], action = "log" },
+      { name = "first", pcre = "^GET /[0-9]+$", direction = "server", action = "log" },
+    }
+    flow.client:write "x=${JN"
+    assert.are.equal("x=${JN", flow.server:read(6))
+    flow.client:write "DI:ldap://"
+    assert.are.equal("DI:ldap://", flow.server:read(10))
+    flow.server:write "GET /12"
+    assert.are.equal("GET /12", flow.client:read(7))
+    flow.server:shutdown_write()
+    flow.client:read_all()
+    assert.are.same({ "jndi client", "first server" }, flow.found)
+    flow.client:close()
+    flow.task:join(20)
+  end)
+
+  it("gives an expression up that takes too long", function()
+    local flow = start { { name = "slow", pcre = "(a+)+$" }, { name = "quick", bytes = "b", action = "log" } }
+    local text = ("a"):rep(200) .. "b"
+    flow.client:write(text)
+    assert.are.equal(text, flow.server:read(#text))
+    assert.are.same({ "quick client" }, flow.found)
+    flow.client:close()
+    flow.server:close()
+    flow.task:join(20)
   end)
 
   it("looks at the direction and as far as it is told", function()

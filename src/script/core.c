@@ -26,6 +26,7 @@
 #include "script/l_resolver.h"
 #include "script/l_scratch.h"
 #include "script/l_signal.h"
+#include "script/l_signature.h"
 #include "script/l_standard.h"
 #include "script/l_store.h"
 #include "script/l_stream.h"
@@ -146,6 +147,7 @@ static int open_core(lua_State *L) {
     mw_l_store_open(L);
     mw_l_ipset_open(L);
     mw_l_tally_open(L);
+    mw_l_signature_open(L);
     mw_l_http_open(L);
     mw_l_crypto_open(L);
     mw_l_folder_open(L);

@@ -38,12 +38,12 @@ local function stop_looking(flow, direction)
 end
 
 -- False when a rule ends the connection.
-local function look(flow, direction, chunk)
+local function look(flow, direction, chunk, last)
   local scanner = flow.scanners[direction]
   if not scanner then
     return true
   end
-  for _, rule in ipairs(scanner:scan(chunk)) do
+  for _, rule in ipairs(scanner:scan(chunk, last)) do
     if not flow.on_match(rule, direction) then
       finish(flow, nil, "denied by a rule", "denied")
       return false
@@ -84,7 +84,7 @@ local function pump(flow, direction, from, to)
         stop_looking(flow, direction)
       end
     elseif code == "eof" then
-      return end_direction(flow, direction, to)
+      return look(flow, direction, "", true) and end_direction(flow, direction, to)
     elseif code ~= "timeout" or is_idle(flow) then
       return finish(flow, nil, err, code)
     end

@@ -1,19 +1,23 @@
 --- Rules: what is looked for, in the bytes of a connection or in what happens, and what follows.
 local check = require "moonwire.check"
+local core = require "moonwire.core"
+local scanner = require "moonwire.gate.scanner"
 local tally = require "moonwire.tally"
 
 local ACTIONS <const> = { log = true, drop = true, tarpit = true, ban = true }
 local DIRECTIONS <const> = { client = true, server = true, both = true }
 local KNOWN <const> = {
-  name = "string", bytes = "string", event = "string", direction = "string", within = "number",
+  name = "string", bytes = "string", pcre = "string", event = "string", direction = "string",
+  within = "number",
   times = "number", seconds = "number", action = "string",
 }
 local WITHIN_DEFAULT <const>, WITHIN_MOST <const> = 4096, 1 << 30
-local BYTES_MOST <const> = 1024
+local BYTES_MOST <const>, SIGNATURES_MOST <const> = 1024, 1024
 
 ---@class moonwire.gate_rule
 ---@field name string as events call it
----@field bytes? string what must occur, any bytes; or `event`
+---@field bytes? string what must occur, any bytes; or `pcre`, or `event`
+---@field pcre? string an expression of PCRE2 that must match
 ---@field event? string what must happen, as rules:happen calls it
 ---@field direction? "client"|"server"|"both" who sends the bytes; default "client"
 ---@field within? integer the first bytes of a connection that are looked at; default 4096
@@ -24,6 +28,7 @@ local BYTES_MOST <const> = 1024
 ---@class moonwire.gate_rules
 ---@field private list moonwire.gate_rule[]
 ---@field private of_event table<string, moonwire.gate_rule[]>
+---@field private signatures table<string, moonwire.gate.signatures> by direction; nil: there are none
 ---@field private rates table<moonwire.gate_rule, moonwire.tally_rate>
 local Rules = { __name = "moonwire.gate_rules" }
 Rules.__index = Rules
@@ -52,8 +57,8 @@ local function problem_of(rule)
     return problem
   elseif not rule.name then
     return "'name': string expected"
-  elseif not rule.bytes == not rule.event then
-    return "either 'bytes' or 'event' expected"
+  elseif (rule.bytes and 1 or 0) + (rule.pcre and 1 or 0) + (rule.event and 1 or 0) ~= 1 then
+    return "one of 'bytes', 'pcre' and 'event' expected"
   elseif rule.bytes and (rule.bytes == "" or #rule.bytes > BYTES_MOST) then
     return ("'bytes': 1 to %d bytes expected"):format(BYTES_MOST)
   elseif not DIRECTIONS[rule.direction or "client"] then
@@ -71,8 +76,9 @@ end
 
 local function add(self, rule)
   local copy = {
-    name = rule.name, bytes = rule.bytes, event = rule.event, direction = rule.direction or "client",
-    within = rule.within or WITHIN_DEFAULT, action = rule.action or "drop",
+    name = rule.name, bytes = rule.bytes, pcre = rule.pcre, event = rule.event,
+    direction = rule.direction or "client", within = rule.within or WITHIN_DEFAULT,
+    action = rule.action or "drop",
   }
   self.list[#self.list + 1] = copy
   if copy.event then
@@ -85,17 +91,46 @@ local function add(self, rule)
   end
 end
 
+-- What the rules look for in a direction. False and what is wrong with one.
+local function compile(self, direction)
+  local rules, list = {}, {}
+  for _, rule in ipairs(self.list) do
+    if not rule.event and (rule.direction == direction or rule.direction == "both") then
+      rules[#rules + 1] = rule
+      list[#list + 1] = { rule.pcre or rule.bytes, rule.pcre ~= nil, rule.within }
+    end
+  end
+  if not rules[1] then
+    return true
+  elseif #list > SIGNATURES_MOST then
+    return false, ("%d rules for bytes at most expected"):format(SIGNATURES_MOST)
+  end
+  local set, place, why = core.signature.set(list)
+  if not set then
+    local rule = rules[place]
+    return false, ("rule '%s': '%s': %s"):format(rule.name, rule.pcre and "pcre" or "bytes", why)
+  end
+  self.signatures[direction] = { rules = rules, set = set }
+  return true
+end
+
 ---@param list moonwire.gate_rule[]
 ---@return moonwire.gate_rules? rules
 ---@return string? problem
 local function new(list)
-  local self = setmetatable({ list = {}, of_event = {}, rates = {} }, Rules)
+  local self = setmetatable({ list = {}, of_event = {}, rates = {}, signatures = {} }, Rules)
   for i, rule in ipairs(list) do
     local problem = problem_of(rule)
     if problem then
       return nil, ("rule %d: %s"):format(i, problem)
     end
     add(self, rule)
+  end
+  for _, direction in ipairs { "client", "server" } do
+    local ok, problem = compile(self, direction)
+    if not ok then
+      return nil, problem
+    end
   end
   return self
 end
@@ -132,64 +167,14 @@ function Rules:is_broken(rule, client)
   return counts(self, rule, client)
 end
 
--- --- bytes
-
--- What of a stream is looked at, and what of it a match could still begin in.
----@class moonwire.gate_scanner
----@field private rules moonwire.gate_rule[]
----@field private seen integer bytes so far
----@field private most integer bytes that any rule looks at
----@field private longest integer bytes of any rule
----@field private tail string
-local Scanner = { __name = "moonwire.gate_scanner" }
-Scanner.__index = Scanner
-
---- What looks at the bytes of one direction; nil when no rule does.
+--- What looks at the bytes of one direction of a connection; nil when no rule does.
 ---@param direction "client"|"server"
 ---@return moonwire.gate_scanner?
 function Rules:scanner(direction)
   check.object(self, Rules, "scanner")
   check.type(direction, "string", 1, "scanner")
-  local scanner = setmetatable({ rules = {}, seen = 0, most = 0, longest = 0, tail = "" }, Scanner)
-  for _, rule in ipairs(self.list) do
-    if rule.bytes and (rule.direction == direction or rule.direction == "both") then
-      scanner.rules[#scanner.rules + 1] = rule
-      scanner.most = math.max(scanner.most, rule.within)
-      scanner.longest = math.max(scanner.longest, #rule.bytes)
-    end
-  end
-  return scanner.rules[1] and scanner or nil
-end
-
--- Whether it occurs, and ends in the part that is new and within its bounds.
-local function occurs(rule, text, before, seen)
-  local from = math.max(1, #before - #rule.bytes + 2)
-  local _, last = text:find(rule.bytes, from, true)
-  return last and seen - #before + last <= rule.within
-end
-
---- The rules that the next bytes meet; each can meet once.
----@param chunk string
----@return moonwire.gate_rule[] found
-function Scanner:scan(chunk)
-  check.object(self, Scanner, "scan")
-  check.type(chunk, "string", 1, "scan")
-  local text, found, left = self.tail .. chunk, {}, {}
-  for _, rule in ipairs(self.rules) do
-    local list = occurs(rule, text, self.tail, self.seen) and found or left
-    list[#list + 1] = rule
-  end
-  self.rules = left
-  self.seen = self.seen + #chunk
-  self.tail = self.longest > 1 and text:sub(-(self.longest - 1)) or ""
-  return found
-end
-
---- Whether no more bytes can meet a rule.
----@return boolean
-function Scanner:is_done()
-  check.object(self, Scanner, "is_done")
-  return self.seen >= self.most or not self.rules[1]
+  local signatures = self.signatures[direction]
+  return signatures and scanner.new(signatures)
 end
 
 local function are(value)
