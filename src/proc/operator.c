@@ -108,8 +108,9 @@ static void put_store(struct mw_text *text, const struct mw_store_folder *store)
         return;
     }
     mw_store_folder_where(store, where, sizeof where);
-    mw_text_format(text, ",\"store\":{\"backend\":\"%s\",\"kept\":%s",
-                   mw_store_folder_is_here(store) ? "lmdb" : "redis", mw_store_folder_is_kept(store) ? "true" : "false");
+    const char *backend = mw_store_folder_is_here(store) ? "lmdb" : "redis";
+    const char *kept = mw_store_folder_is_kept(store) ? "true" : "false";
+    mw_text_format(text, ",\"store\":{\"backend\":\"%s\",\"kept\":%s", backend, kept);
     put_string(text, "place", where);
     mw_text_puts(text, "}");
 }

@@ -81,10 +81,11 @@ static double open_descriptors(void) {
 
 static void update_store(struct mw_core_metrics *core, const struct mw_worker_numbers *worker) {
     if (worker->store_most > 0) {
-        mw_metric_set(gauge(core->metrics, "moonwire_store_used_bytes", "What the store holds, as a worker sees it.",
-                            core->worker), (double)worker->store_used);
-        mw_metric_set(gauge(core->metrics, "moonwire_store_limit_bytes", "What the store may hold, as a worker sees it.",
-                            core->worker), (double)worker->store_most);
+        struct mw_metrics *metrics = core->metrics;
+        mw_metric_set(gauge(metrics, "moonwire_store_used_bytes", "What a worker sees the store hold.", core->worker),
+                      (double)worker->store_used);
+        mw_metric_set(gauge(metrics, "moonwire_store_limit_bytes", "What the store may hold.", core->worker),
+                      (double)worker->store_most);
     }
 }
 
