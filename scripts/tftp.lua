@@ -10,8 +10,8 @@
 --   overwrite      whether files that are there may be replaced; default false
 --   permissions    of files that are written, three octal digits; default "640"
 --   max            bytes of a file that is written; default 67108864
---   transfers      at a time, in each worker; default 100
---   per_address    at a time from one address; default 10
+--   transfers      at a time, in all workers; default 100
+--   per_address    of these from one address; default 10
 --   timeout        seconds until what was not answered is sent again, and then doubled up to 8; default 1
 --   retries        how often it is sent again; default 5
 --   interval_most  seconds between repetitions that a client may ask for; default 30

@@ -5,6 +5,7 @@ local files = require "moonwire.tftp.folder"
 local link = require "moonwire.tftp.link"
 local server = require "moonwire.tftp.server"
 local sync = require "moonwire.sync"
+local tally = require "moonwire.tally"
 
 local tftp = {}
 
@@ -36,8 +37,8 @@ local WINDOW_MOST <const>, INTERVAL_MOST <const> = 65535, 255
 ---@field ended? fun(transfer: moonwire.tftp_transfer) is told of every request when it is over
 
 ---@class moonwire.tftp_server_options
----@field transfers? integer at a time; default 100
----@field per_address? integer at a time from one address; default 10
+---@field transfers? integer at a time, in all workers and all servers of the service; default 100
+---@field per_address? integer of these from one address; default 10
 ---@field timeout? number seconds until the first repetition, which double up to 8; default 1
 ---@field retries? integer repetitions without an answer, after which it ends; default 5
 ---@field duration? number|false seconds that a transfer may take; default 3600
@@ -88,8 +89,9 @@ end
 ---@field private policy moonwire.tftp_policy
 ---@field private limits table
 ---@field private running table<string, boolean> requests that are served, by what came and from whom
----@field private hosts table<string, integer> how many for each
----@field private count integer
+---@field private all moonwire.tally_places with one client, "all"
+---@field private hosts moonwire.tally_places
+---@field private count integer in this worker
 ---@field private idle moonwire.event
 local Server = { __name = "moonwire.tftp_server" }
 Server.__index = Server
@@ -110,13 +112,19 @@ function tftp.server(policy, options)
   local idle = sync.event()
   idle:set()
   return setmetatable({
-    policy = policy, limits = limits, running = {}, hosts = {}, count = 0, idle = idle,
+    policy = policy, limits = limits, running = {}, count = 0, idle = idle,
+    all = tally.places("tftp transfers", limits.transfers), hosts = tally.places("tftp", limits.per_address),
   }, Server)
 end
 
--- Takes a place, and returns what gives it up, once or at the end of its block.
+-- Takes a place, and returns what gives it up, once or at the end of its block; nil: there is none.
 local function take_place(self, key, host)
-  self.running[key], self.count, self.hosts[host] = true, self.count + 1, (self.hosts[host] or 0) + 1
+  local of_host = self.hosts:enter(host)
+  local of_all = of_host and self.all:enter "all"
+  if not of_all then
+    return of_host and of_host:close()
+  end
+  self.running[key], self.count = true, self.count + 1
   self.idle:clear()
   local is_given_up = false
   local function release()
@@ -125,7 +133,8 @@ local function take_place(self, key, host)
     end
     is_given_up = true
     self.running[key], self.count = nil, self.count - 1
-    self.hosts[host] = self.hosts[host] > 1 and self.hosts[host] - 1 or nil
+    of_host:close()
+    of_all:close()
     if self.count == 0 then
       self.idle:set()
     end
@@ -151,14 +160,14 @@ function Server:answer(socket, data, peer)
     return -- doubled: it is being served
   end
   local transfer = server.transfer(request, peer)
-  if self.count >= self.limits.transfers or (self.hosts[host] or 0) >= self.limits.per_address then
+  local place <close> = take_place(self, key, host)
+  if not place then
     return server.turn_down(socket, transfer, self.policy, "busy", "too many transfers, try again later")
   end
-  local place <close> = take_place(self, key, host)
   server.serve(socket, request, transfer, self.policy, self.limits, place.release)
 end
 
---- How many transfers run.
+--- How many transfers of this server run, in this worker.
 ---@return integer
 function Server:transfers()
   check.object(self, Server, "transfers")
