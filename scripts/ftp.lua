@@ -14,8 +14,8 @@
 --     users.N.write    true or false       instead of `write`
 --   anonymous          path, none          what "anonymous" and "ftp" may read, with any password
 --   write              true or false       whether users may change anything; default true
---   quota              bytes, none         that may lie below a user's folder, counted in each worker
---   sessions_per_user  number, 50          at a time, in each worker
+--   quota              bytes, none         that may lie below a user's folder
+--   sessions_per_user  number, 50          at a time
 --   greeting           text, "Ready"
 --   tls                "off", "optional" or "required"; default "off". The certificate is that of the service
 --                      in the config; for `moonwire run`:
@@ -31,6 +31,7 @@ local file = require "moonwire.file"
 local ftp = require "moonwire.ftp"
 local log = require "moonwire.log"
 local metrics = require "moonwire.metrics"
+local tally = require "moonwire.tally"
 
 local KNOWN <const> = {
   root = "string", users = "table", anonymous = "string", write = "boolean", quota = "number",
@@ -94,28 +95,33 @@ local function prepare_passwords()
   passwords = ftp.users(secrets)
 end
 
--- The first session of a user counts what there is; the others share it.
-local function quota_of(user)
+local seats, prefix -- places of users, in all workers; what the keys of their quotas begin with
+
+-- The first session of a user counts what there is; those of all workers share it, over the store.
+local function quota_of(user, name)
   if user.limit and user.sessions == 0 then
-    user.counted = assert(ftp.quota(user.folder, user.limit))
+    local options = { shared = prefix .. name, recount = seats:count(name) == 1 }
+    user.counted = assert(ftp.quota(user.folder, user.limit, options))
   end
   return user.counted
 end
 
-local function account_of(name, most)
+local function account_of(name)
   local user = people[name]
-  if not user then
-    return nil
-  elseif user.sessions >= most then
-    return nil, "Too many sessions of yours"
+  local seat = user and seats:enter(name)
+  if not seat then
+    return nil, user and "Too many sessions of yours"
   end
-  local quota = quota_of(user)
+  local quota = quota_of(user, name)
   user.sessions = user.sessions + 1
   sessions:add(1)
-  return { name = name, root = user.folder, may_write = user.may_write, quota = quota, user = user }
+  return {
+    name = name, root = user.folder, may_write = user.may_write, quota = quota,
+    user = user, seat = seat:keep(),
+  }
 end
 
-local function login(name, password, conn, most)
+local function login(name, password, conn)
   local user = people[name]
   local is_right, err = user and user.is_guest, nil
   if not is_right then
@@ -126,10 +132,11 @@ local function login(name, password, conn, most)
   if not is_right then
     return nil, err
   end
-  return account_of(name, most)
+  return account_of(name)
 end
 
 local function logout(account)
+  account.seat:close()
   account.user.sessions = account.user.sessions - 1
   sessions:add(-1)
 end
@@ -157,11 +164,10 @@ function service.start(ctx)
   open_folders(config)
   prepare_passwords()
   service.options = { tls = certificate_of(config) }
-  local most = config.sessions_per_user or 50
+  seats = tally.places("sessions", config.sessions_per_user or 50)
+  prefix = ctx.name .. "/quota/"
   local options = {
-    login = function(name, password, conn) return login(name, password, conn, most) end,
-    resume = function(name) return account_of(name, most) end,
-    on_logout = logout, on_transfer = count_transfer,
+    login = login, resume = account_of, on_logout = logout, on_transfer = count_transfer,
   }
   for _, key in ipairs(PASSED_ON) do
     options[key] = config[key]

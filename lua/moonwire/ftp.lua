@@ -82,13 +82,14 @@ end
 --- it counts what sessions with this quota write and remove.
 ---@param root moonwire.folder
 ---@param limit integer bytes
+---@param options? moonwire.quota_options
 ---@return moonwire.quota? quota
 ---@return string? err
 ---@return moonwire.code? code "too_large" (a million names, 64 folders in each other), "not_found", "denied"
-function ftp.quota(root, limit)
+function ftp.quota(root, limit, options)
   check.folder(root, 1, "quota")
   check.count(limit, 2, "quota")
-  return quota.new(root, limit)
+  return quota.new(root, limit, options)
 end
 
 --- A function that tells whether a password is the user's: of a table with the password of each name, or a

@@ -1,6 +1,12 @@
 --- How many bytes the files of an account may have together. All sessions of the account share one quota.
 --- Part of moonwire.ftp and moonwire.http.receiver. Not for scripts.
+local check = require "moonwire.check"
+local shared = require "moonwire.quota.shared"
+
 local quota = {}
+
+local KNOWN <const> = { shared = "string", recount = "boolean" }
+local KEY_MOST <const> = 500 -- bytes
 
 local NAMES_MOST <const> = 1000000 -- that are counted
 local DEPTH_MOST <const> = 64
@@ -43,17 +49,37 @@ end
 ---@param value any
 ---@return boolean
 function quota.is_one(value)
-  return getmetatable(value) == Quota
+  return getmetatable(value) == Quota or shared.is_one(value)
 end
 
---- Counts what is below a folder. Waits.
+---@class moonwire.quota_options
+--- A key of moonwire.store under which the bytes are counted, by all who name it: in all workers.
+---@field shared? string
+--- Whether the files are counted although the store has a number from before; default true. False where
+--- others may be writing.
+---@field recount? boolean
+
+--- Counts what is below a folder. Waits. Public functions call this as the last thing that they do: what is
+--- wrong with their third argument blames their callers.
 ---@param root moonwire.folder
 ---@param limit integer bytes
+---@param options? moonwire.quota_options
 ---@return moonwire.quota? quota
 ---@return string? err
 ---@return moonwire.code? code "too_large": above a million names, or 64 folders in each other
-function quota.new(root, limit)
-  local used, err, code = count(root, ".", 0, { names = NAMES_MOST })
+function quota.new(root, limit, options)
+  check.options(options, KNOWN, 3, "quota")
+  local key = options and options.shared
+  if key and not (#key > 0 and #key <= KEY_MOST) then
+    check.refuse(3, "quota", ("option 'shared': a key of 1 to %d bytes expected"):format(KEY_MOST))
+  end
+  local function count_all()
+    return count(root, ".", 0, { names = NAMES_MOST })
+  end
+  if key then
+    return shared.new(key, limit, count_all, options.recount ~= false)
+  end
+  local used, err, code = count_all()
   if not used then
     return nil, err, code
   end

@@ -1,4 +1,5 @@
 -- scripts/ftp.lua, started as a user would.
+local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
@@ -14,6 +15,13 @@ service "ftp" {
   settings = {
     root = "%s", tls = "optional", users = { bob = "SECRET", ann = { password = "%s", quota = 10 } },
   },
+}
+]]
+
+local SMALL <const> = [[
+service "ftp" {
+  listen = "tcp://127.0.0.1:0", script = "%s",
+  settings = { root = "%s", users = { ann = "SECRET" }, quota = 20, sessions_per_user = 12 },
 }
 ]]
 
@@ -76,6 +84,32 @@ describe("scripts/ftp.lua", function()
     assert.matches("users.NAME = a password expected", fault_of(place))
     assert.matches("users.bob: a password expected", fault_of(place, "users.bob=123"))
     assert.matches("option 'tls': one of off, optional, required", fault_of(place, "users.bob=x", "tls=yes"))
+  end)
+
+  it("counts quotas and sessions over all workers", function()
+    local script = lfs.currentdir() .. "/scripts/ftp.lua"
+    assert(os.execute("chmod -R a+rwX " .. place.path))
+    local d <close> = daemon.start { config = SMALL:format(script, place.path), workers = 2 }
+    local clients, written = {}, 0
+    for i = 1, 12 do
+      clients[i] = talking.open(d:address "ftp", "ann", "SECRET")
+    end
+    for i, client in ipairs(clients) do
+      local reply = client:put("STOR " .. i, "12345")
+      assert.matches(written < 4 and "^226" or "^552", reply)
+      written = written + (reply:find "^226" and 1 or 0)
+    end
+    local function try()
+      local more <close> = talking.open(d:address "ftp")
+      more:expect("331", "USER ann")
+      return more:say "PASS SECRET"
+    end
+    assert.are.equal("421 Too many sessions of yours", try())
+    clients[1]:expect("221", "QUIT")
+    condition.wait_until(function() return try():find "^230" end, 30)
+    for i = 1, 12 do
+      clients[i]:close()
+    end
   end)
 
   it("moves to new code in the middle of a dialogue, with TLS on", function()

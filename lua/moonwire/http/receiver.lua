@@ -178,13 +178,14 @@ end
 --- count that have it as their option.
 ---@param folder moonwire.folder
 ---@param limit integer bytes
+---@param options? moonwire.quota_options
 ---@return moonwire.quota? quota
 ---@return string? err
 ---@return moonwire.code? code "too_large" (a million names, 64 folders in each other), "not_found", "denied"
-function receiver.quota(folder, limit)
+function receiver.quota(folder, limit, options)
   check.folder(folder, 1, "quota")
   check.count(limit, 2, "quota")
-  return file_quota.new(folder, limit)
+  return file_quota.new(folder, limit, options)
 end
 
 --- Removes what came of files whose senders have not gone on for long. Waits.
