@@ -4,6 +4,7 @@ local daemon = require "spec.support.daemon"
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local moonwire = require "spec.support.moonwire"
+local net = require "moonwire.net"
 local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 local tftp = require "moonwire.tftp"
@@ -77,6 +78,21 @@ describe("scripts/tftp.lua", function()
     local status, errors = moonwire.run { script = SCRIPT, listen = { "udp://127.0.0.1:0" } }
     assert.are_not.equal(0, status)
     assert.is_not_nil(errors:find("setting 'root' is missing", 1, true), errors)
+  end)
+
+  it("counts the transfers of an address over all workers", function()
+    here:write("file", ("x"):rep(10000))
+    local config = CONFIG:format(SCRIPT, here.path, "per_address = 6, timeout = 60"):gsub("workers = 1, ", "")
+    local server <close> = daemon.start { config = config, workers = 2 }
+    local address, given = server:address("tftp", "udp"), 0
+    for _ = 1, 16 do
+      local socket = assert(net.datagram "udp://127.0.0.1:0")
+      assert(socket:send("\0\1file\0octet\0", address))
+      local answer = assert(socket:receive(30))
+      assert.are.equal(given < 6 and "\0\3" or "\0\5", answer:sub(1, 2))
+      given = given + (answer:sub(2, 2) == "\3" and 1 or 0)
+    end
+    assert.are.equal(6, given)
   end)
 
   it("lets transfers end while a reload brings new settings", function()
