@@ -45,7 +45,7 @@ static int take_passed(void) {
     static const char *const names[] = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"};
     long count = number_in("LISTEN_PID") == (long)getpid() ? number_in("LISTEN_FDS") : 0;
     int found = -1;
-    for (int fd = FIRST_PASSED; fd < FIRST_PASSED + MOST_PASSED && fd < FIRST_PASSED + count; fd++) {
+    for (int fd = FIRST_PASSED; fd < FIRST_PASSED + MOST_PASSED && fd - FIRST_PASSED < count; fd++) {
         if (found < 0 && is_connection(fd)) {
             found = fd;
         }
