@@ -168,14 +168,17 @@ local function next_message(session, held)
   while session.hall:is_leaving() and #held > 0 do
     pause(session, held, 0.02)
   end
-  return table.remove(held, 1) or receive(session, held)
+  if #held > 0 then
+    return table.remove(held, 1)
+  end
+  return receive(session, held)
 end
 
 local function converse(session, held)
   while not session.quit do
     local text, _, code = next_message(session, held)
     if not text then
-      session.quit = session.quit or code == "eof" and "closed" or code
+      session.quit = session.quit or (code == "eof" or code == "closed") and "Connection closed" or code
     elseif session.hall:is_leaving() and #held < HELD_MOST then
       held[#held + 1] = text
     else

@@ -98,6 +98,8 @@ describe("scripts/chat.lua", function()
       text = text .. line:match " PRIVMSG #lobby :?(.*)$"
     end
     assert.are.equal(("ä"):rep(600), text)
+    ann:close()
+    await(bob, "^:ann!web@127.0.0.1 QUIT :Quit: Connection closed$")
   end)
 
   it("tells browsers what they may not do", function()
