@@ -167,9 +167,8 @@ local function receive(door, session, envelope)
 end
 
 -- The mailbox of a user who wants to read.
-local function on_login(_, user, password)
-  local ok, err = credentials:verify(user, password)
-  return ok and mailbox_path(mailbox_of(user)), err
+local function on_user(_, user)
+  return mailbox_path(mailbox_of(user))
 end
 
 -- --- the service
@@ -254,8 +253,8 @@ function service.start(ctx)
   open_queue(hostname)
   serve_smtp("smtp", hostname, starttls)
   serve_smtp("submission", hostname, starttls)
-  servers.pop3 = pop3.service({ on_login = on_login },
-    { starttls = starttls, clear_passwords = config.auth_in_clear })
+  servers.pop3 = pop3.service({ on_user = on_user },
+    { credentials = credentials, starttls = starttls, clear_passwords = config.auth_in_clear })
 end
 
 function service.resume(conn, state)

@@ -19,9 +19,13 @@ local pop3 = {}
 --- The path of the user's Maildir, which is made when there is none; nil or false: there is no such user, or
 --- the password is wrong; `nil, err`: it cannot be told now. May wait. Names come from strangers: they are no
 --- parts of paths before they are known.
----@field on_login fun(session: moonwire.pop3.session, name: string, password: string): string|false?, string?
+---@field on_login? fun(session: moonwire.pop3.session, name: string, password: string): string|false?, any
+--- The same for a user who has proven to be it, by `credentials`.
+---@field on_user? fun(session: moonwire.pop3.session, user: string): string|false?, string?
 
 ---@class moonwire.pop3.options
+---@field credentials? moonwire.sasl_credentials for AUTH, and for PASS when there is no on_login
+---@field mechanisms? string[] of AUTH; default { "SCRAM-SHA-256", "PLAIN" }
 ---@field starttls? boolean whether STLS is offered, with the certificates of the listener; default false
 ---@field clear_passwords? boolean whether passwords are taken without TLS; default false
 ---@field greeting? string default "POP3 ready"
@@ -33,13 +37,16 @@ local pop3 = {}
 ---@field idle_timeout? number|false seconds to wait for a command after it; default 600
 
 local KNOWN <const> = {
-  starttls = "boolean", clear_passwords = "boolean", greeting = "string", messages_max = "integer",
+  credentials = "table", mechanisms = "table", starttls = "boolean", clear_passwords = "boolean",
+  greeting = "string", messages_max = "integer",
   errors_max = "integer", failures_max = "integer", failure_delay = "number", login_timeout = "seconds",
   idle_timeout = "seconds",
 }
-local CALLBACKS <const> = { on_login = "function" }
+local CALLBACKS <const> = { on_login = "function", on_user = "function" }
+local MECHANISMS <const> = { ["SCRAM-SHA-256"] = true, PLAIN = true, LOGIN = true }
 local DEFAULTS <const> = {
-  starttls = false, clear_passwords = false, greeting = "POP3 ready", messages_max = 10000, errors_max = 20,
+  mechanisms = { "SCRAM-SHA-256", "PLAIN" }, starttls = false, clear_passwords = false,
+  greeting = "POP3 ready", messages_max = 10000, errors_max = 20,
   failures_max = 3, failure_delay = 2, login_timeout = 60, idle_timeout = 600,
 }
 
@@ -62,6 +69,23 @@ local function with_defaults(options)
   return settings
 end
 
+-- What is wrong with how users say who they are, and the argument.
+local function problem_of(policy, options)
+  local credentials = options and options.credentials
+  if not policy.on_login and not credentials then
+    return "a policy has a function 'on_login', or 'on_user' with the option 'credentials'", 1
+  elseif (policy.on_user ~= nil) ~= (credentials ~= nil) then
+    return "the function 'on_user' and the option 'credentials' belong together", 2
+  elseif credentials and type(credentials.has_scram) ~= "function" then
+    return "option 'credentials': what sasl.credentials returns expected", 2
+  end
+  for _, name in ipairs(options and options.mechanisms or {}) do
+    if not MECHANISMS[name] then
+      return ("option 'mechanisms': no mechanism '%s'"):format(tostring(name)), 2
+    end
+  end
+end
+
 --- A service: what a script returns that serves POP3. Its `connect` and `resume` may be called by a script
 --- that serves other protocols, too.
 ---@param policy moonwire.pop3.policy
@@ -71,8 +95,9 @@ function pop3.service(policy, options)
   check.type(policy, "table", 1, "service")
   check.options(policy, CALLBACKS, 1, "service")
   check.options(options, KNOWN, 2, "service")
-  if not policy.on_login then
-    check.refuse(1, "service", "a policy has a function 'on_login'")
+  local problem, position = problem_of(policy, options)
+  if problem then
+    check.refuse(position, "service", problem)
   end
   local settings = with_defaults(options)
   if settings.greeting:find "[%c\127-\255]" then

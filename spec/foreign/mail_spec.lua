@@ -32,6 +32,7 @@ host localhost
 port %s
 user bob
 password SECRET
+auth %s
 tls on
 tls_starttls %s
 tls_trust_file %s
@@ -178,12 +179,14 @@ describe("scripts/mail.lua meets", function()
     end
   end
 
-  it("mpop: with STLS and TLS", function()
-    fetch("mpop", function(port, starttls, path)
-      return MPOP:format(port, starttls, ca.file, path, path)
-    end, function(config)
-      return { "mpop", "--file=" .. config, "--keep=off" }
-    end)
+  it("mpop: with STLS and TLS, by each mechanism", function()
+    for _, mechanism in ipairs { "user", "plain", "scram-sha-256" } do
+      fetch("mpop", function(port, starttls, path)
+        return MPOP:format(port, mechanism, starttls, ca.file, path, path)
+      end, function(config)
+        return { "mpop", "--file=" .. config, "--keep=off" }
+      end)
+    end
   end)
 
   it("fetchmail: with STLS and TLS", function()

@@ -213,7 +213,14 @@ describe("a server of POP3", function()
     local policy = { on_login = print }
     for problem, call in pairs {
       ["bad argument #1 to 'service' (table expected, got nil)"] = function() pop3.service(nil) end,
-      ["bad argument #1 to 'service' (a policy has a function 'on_login')"] = function() pop3.service {} end,
+      ["bad argument #1 to 'service' (a policy has a function 'on_login', or"] =
+        function() pop3.service {} end,
+      ["bad argument #2 to 'service' (the function 'on_user' and the option 'credentials' belong"] =
+        function() pop3.service { on_login = print, on_user = print } end,
+      ["bad argument #2 to 'service' (option 'credentials': what sasl.credentials returns expected)"] =
+        function() pop3.service({ on_user = print }, { credentials = {} }) end,
+      ["bad argument #2 to 'service' (option 'mechanisms': no mechanism 'CRAM-MD5')"] =
+        function() pop3.service(policy, { mechanisms = { "CRAM-MD5" } }) end,
       ["bad argument #1 to 'service' (unknown option 'on_logon'"] =
         function() pop3.service { on_logon = print } end,
       ["bad argument #2 to 'service' (unknown option 'tls'"] =

@@ -1,35 +1,14 @@
 --- The commands of POP3 (RFC 1939, RFC 2449, RFC 2595). Each gets the session and what stands behind its
 --- word, and answers. Not for scripts.
-local Maildrop = require "moonwire.pop3.maildrop"
+local answer = require "moonwire.pop3.answer"
 local log = require "moonwire.log"
-local task = require "moonwire.task"
+local login = require "moonwire.pop3.login"
 local text = require "moonwire.pop3.text"
 
-local commands = { before = {}, after = {} }
+local commands = { before = { USER = login.user, PASS = login.pass, AUTH = login.auth }, after = {} }
 
 local before, after = commands.before, commands.after
-
--- A client that does not read ends the session.
-local function say(self, ...)
-  local is_sent = self.conn:write(...)
-  self.is_over = self.is_over or not is_sent
-  return is_sent
-end
-
-local function ok(self, words)
-  return say(self, "+OK", words and " " or "", words or "", "\r\n")
-end
-
-local function refuse(self, words)
-  self.errors = self.errors + 1
-  say(self, "-ERR ", words, "\r\n")
-end
-
-commands.ok, commands.refuse = ok, refuse
-
-local function may_tell_password(self)
-  return self.session.tls ~= nil or self.settings.clear_passwords
-end
+local say, ok, refuse, fail = answer.say, answer.ok, answer.refuse, answer.fail
 
 local function may_start_tls(self)
   return self.settings.starttls and self.session.tls == nil
@@ -37,8 +16,8 @@ end
 
 local function capabilities(self)
   local lines = { "TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER" }
-  if not self.drop and may_tell_password(self) then
-    lines[#lines + 1] = "USER"
+  if not self.drop then
+    login.add_capabilities(self, lines)
   end
   if not self.drop and may_start_tls(self) then
     lines[#lines + 1] = "STLS"
@@ -65,12 +44,6 @@ local function message_of(self, word)
   refuse(self, number and "no such message" or "the number of a message is expected")
 end
 
--- Answers for what the disk has refused. Returns nothing.
-local function fail(self, what, err)
-  log.warn(what .. " failed", { user = self.session.user, peer = self.session.peer, err = err })
-  refuse(self, "[SYS/TEMP] " .. what .. " failed, try again later")
-end
-
 -- --- before the login
 
 before.CAPA = capa
@@ -78,57 +51,6 @@ before.CAPA = capa
 function before.QUIT(self)
   self.is_over = true
   ok(self, "bye")
-end
-
-function before.USER(self, argument)
-  if not may_tell_password(self) then
-    return refuse(self, "[AUTH] no passwords without TLS")
-  elseif not argument then
-    return refuse(self, "a name is expected")
-  end
-  self.name = argument
-  ok(self, "and the password")
-end
-
-local function refuse_login(self, result, words)
-  self.metrics.logins:add(1, result)
-  self.failures = self.failures + 1
-  log.warn("login failed", { user = self.name, peer = self.session.peer, result = result })
-  self.name = nil
-  task.sleep(self.settings.failure_delay)
-  self.is_over = self.failures >= self.settings.failures_max
-  refuse(self, words)
-end
-
-local function open_maildrop(self, user, path)
-  local drop, err, code = Maildrop.open(path, self.settings.messages_max)
-  if code == "busy" then
-    return refuse_login(self, "busy", "[IN-USE] another session reads this mailbox")
-  elseif not drop then
-    self.metrics.logins:add(1, "failed")
-    return fail(self, "opening the mailbox", err)
-  end
-  self.drop, self.session.user, self.name = drop, user, nil
-  self.metrics.logins:add(1, "ok")
-  log.info("login", { user = user, peer = self.session.peer, messages = drop:count() })
-  self.conn:configure { read_timeout = self.settings.idle_timeout }
-  ok(self, ("%d messages"):format(drop:count()))
-end
-
-function before.PASS(self, argument)
-  local name = self.name
-  if not name then
-    return refuse(self, "the name comes first")
-  end
-  local path, err = self.policy.on_login(self.session, name, argument or "")
-  if path then
-    return open_maildrop(self, name, path)
-  elseif err then
-    self.name = nil
-    self.metrics.logins:add(1, "failed")
-    return fail(self, "the login", err)
-  end
-  refuse_login(self, "refused", "[AUTH] name or password is wrong")
 end
 
 -- What was pipelined behind it came in clear, and nobody knows from whom: start_tls refuses, and it is over.

@@ -1,5 +1,6 @@
 --- The dialogue with one client of POP3: a command, an answer, and so on. Not for scripts.
 local Maildrop = require "moonwire.pop3.maildrop"
+local answer = require "moonwire.pop3.answer"
 local commands = require "moonwire.pop3.commands"
 local log = require "moonwire.log"
 
@@ -38,9 +39,9 @@ local function obey(self, line)
   local known = self.drop and commands.after or commands.before
   local command = word and known[word:upper()]
   if not command then
-    commands.refuse(self, "no such command now")
+    answer.refuse(self, "no such command now")
   elseif argument:find "%z" then
-    commands.refuse(self, "not understood")
+    answer.refuse(self, "not understood")
   else
     command(self, argument ~= "" and argument or nil)
   end
@@ -54,13 +55,13 @@ local function converse(self)
     if line then
       obey(self, line)
     elseif code == "too_large" then
-      commands.refuse(self, "the line is too long")
+      answer.refuse(self, "the line is too long")
       self.is_over = true
     else -- who leaves without QUIT, or says nothing for too long, deletes nothing
       self.is_over = true
     end
     if self.errors >= self.settings.errors_max and not self.is_over then
-      commands.refuse(self, "too many mistakes")
+      answer.refuse(self, "too many mistakes")
       self.is_over = true
     end
   until self.is_over
