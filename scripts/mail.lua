@@ -89,9 +89,9 @@ local function refuse(reason, text, code)
   return nil, text, code
 end
 
--- Users have their name, with a domain of ours behind it or without.
+-- Users have their name in any letters, with a domain of ours behind it or without.
 local function mailbox_of(user)
-  return directory:name(user) or user
+  return directory:name(user) or user:lower()
 end
 
 local function is_trusted(session)

@@ -64,7 +64,7 @@ describe("scripts/mail.lua", function()
     assert.equal("553 5.7.1", place:send("bob@example.net", { "bob@example.org" }, TEXT, where, BOB))
     place:await("bob", 2)
     place:await("ann", 3)
-    local by_address = { user = "bob@example.org", password = "SECRET" }
+    local by_address = { user = "Bob@Example.org", password = "SECRET" }
     assert.equal("250 2.0.0", place:send("bob@example.org", { "bob@example.org" }, TEXT, where, by_address))
     place:await("bob", 3)
   end)
