@@ -8,9 +8,11 @@ local task = require "moonwire.task"
 local TEXT <const> = "Subject: hello\r\n\r\n.text \u{FC}\r\n"
 
 describe("a queue of mail tells senders", function()
-  local place, running
+  local place, running, sent
 
-  before_each(function() place = folder.new() end)
+  before_each(function()
+    place, sent = folder.new(), {}
+  end)
 
   after_each(function()
     running:cancel()
@@ -18,7 +20,7 @@ describe("a queue of mail tells senders", function()
   end)
 
   local function route(address)
-    local name, domain = address:match "^(%w+)@(%w+)$"
+    local name, domain = address:match "^(.+)@(%w+)$"
     if domain == "there" then
       return { { relay = "there" } }
     end
@@ -28,10 +30,11 @@ describe("a queue of mail tells senders", function()
   -- Takes a message for recipients and delivers it as far as that goes.
   local function run(envelope, answers, options)
     local all = {
-      hostname = "mx.here", route = route, retry_first = 1, send = function(_, given)
+      hostname = "mx.here", route = route, retry_first = 1, send = function(_, given, read)
         local results = {}
         for i, recipient in ipairs(given.recipients) do
-          results[i] = answers[recipient.address]
+          results[i] = answers[recipient.address] or { ok = true }
+          sent[recipient.address] = { read(), given.smtputf8 }
         end
         return results
       end,
@@ -120,6 +123,18 @@ describe("a queue of mail tells senders", function()
     expect(reports[1], "Subject: Delayed mail", "Action: delayed\nStatus: 4.2.1\n", "\nWill-Retry-Until: ")
     assert.is_nil(reports[1]:find "quiet")
     assert.equal(1, queue:count())
+  end)
+
+  it("of addresses beyond ASCII", function()
+    local no = { permanent = true, reason = "550 5.1.1 no" }
+    local queue = run({ sender = "j\u{F6}@there", smtputf8 = true, recipients = { "h\u{E4}@there" } },
+      { ["h\u{E4}@there"] = no })
+    await_empty(queue)
+    local text, smtputf8 = table.unpack(sent["j\u{F6}@there"])
+    assert.is_true(smtputf8)
+    expect((text:gsub("\r", "")), "To: <j\u{F6}@there>\n", "report-type=global-delivery-status;",
+      "Content-Type: message/global-delivery-status\n", "Final-Recipient: utf-8;h\u{E4}@there\n",
+      "Content-Type: message/global-headers\n")
   end)
 
   it("nothing of reports", function()

@@ -113,8 +113,10 @@ function notices.prepare(self, envelope, body)
     return true
   end
   local id = self.spool.new_id()
-  local child = envelope.sender ~= ""
-    and self.new_envelope(id, { sender = "", recipients = { envelope.sender }, body = "8bitmime" })
+  local child = envelope.sender ~= "" and self.new_envelope(id, {
+    sender = "", recipients = { envelope.sender }, body = "8bitmime",
+    smtputf8 = report.needs_utf8(envelope, found) or nil,
+  })
   if not child or child.recipients[1].state == "failed" then
     if found.has_failures then
       log.error("undeliverable, and nobody to tell", { id = envelope.id, sender = envelope.sender })

@@ -38,6 +38,23 @@ end
 
 local plain = report.plain
 
+-- An address, which may have more than ASCII in it.
+local function plain_address(text)
+  return (text:gsub("[%c\127]+", " "))
+end
+
+--- Whether there are addresses in a report with more than ASCII in them (RFC 6533).
+---@param envelope moonwire.mail.envelope
+---@param found moonwire.mail.notice[]
+---@return boolean
+function report.needs_utf8(envelope, found)
+  local is_needed = envelope.sender:find "[\128-\255]" ~= nil
+  for _, notice in ipairs(found) do
+    is_needed = is_needed or notice.recipient.address:find "[\128-\255]" ~= nil
+  end
+  return is_needed
+end
+
 local function date(seconds)
   return os.date("!%a, %d %b %Y %H:%M:%S +0000", seconds)
 end
@@ -56,8 +73,9 @@ local function describe(reporter, envelope, notice)
   local function add(name, value)
     lines[#lines + 1] = value and ("%s: %s"):format(name, value) or nil
   end
-  add("Original-Recipient", recipient.orcpt and plain(recipient.orcpt))
-  add("Final-Recipient", "rfc822;" .. plain(recipient.address))
+  local kind = recipient.address:find "[\128-\255]" and "utf-8;" or "rfc822;"
+  add("Original-Recipient", recipient.orcpt and plain_address(recipient.orcpt))
+  add("Final-Recipient", kind .. plain_address(recipient.address))
   add("Action", notice.action)
   add("Status", status_of(notice))
   add("Diagnostic-Code", recipient.reason and "smtp; " .. plain(recipient.reason))
@@ -74,7 +92,7 @@ local function explain(found)
       if notice.action == action then
         lines[#lines + 1] = is_first and KINDS[action].text .. "\n" or nil
         local reason = notice.recipient.reason and ": " .. plain(notice.recipient.reason) or ""
-        lines[#lines + 1] = ("<%s>%s"):format(plain(notice.recipient.address), reason)
+        lines[#lines + 1] = ("<%s>%s"):format(plain_address(notice.recipient.address), reason)
         is_first = false
       end
     end
@@ -101,14 +119,15 @@ Subject: @subject
 Message-ID: <@id@@hostname>
 Auto-Submitted: auto-replied
 MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="report-@id"
+Content-Type: multipart/report; report-type=@status; boundary="report-@id"
 
 --report-@id
-Content-Type: text/plain; charset=us-ascii
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
 
 @text
 --report-@id
-Content-Type: message/delivery-status
+Content-Type: message/@status
 
 @envid]] .. [[
 Reporting-MTA: dns;@hostname
@@ -134,11 +153,16 @@ function report.write(reporter, envelope, found, message, is_whole)
   for i, notice in ipairs(found) do
     blocks[i] = describe(reporter, envelope, notice)
   end
+  local is_utf8 = report.needs_utf8(envelope, found)
+  local types = is_utf8 and { "message/global", "message/global-headers" }
+    or { "message/rfc822", "text/rfc822-headers" }
   local values = {
-    date = date(os.time()), hostname = reporter.hostname, sender = plain(envelope.sender), id = reporter.id,
-    subject = subject_of(found), text = explain(found), arrival = date(envelope.taken),
+    date = date(os.time()), hostname = reporter.hostname, id = reporter.id,
+    sender = plain_address(envelope.sender), subject = subject_of(found), text = explain(found),
+    arrival = date(envelope.taken),
     envid = envelope.envid and ("Original-Envelope-Id: %s\n"):format(plain(envelope.envid)) or "",
-    recipients = table.concat(blocks), type = is_whole and "message/rfc822" or "text/rfc822-headers",
+    recipients = table.concat(blocks), type = is_whole and types[1] or types[2],
+    status = is_utf8 and "global-delivery-status" or "delivery-status",
     message = message:gsub("\r", ""):gsub("\n+$", ""),
   }
   return (FORM:gsub("@(%l+)", values):gsub("\n", "\r\n"))
