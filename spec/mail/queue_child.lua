@@ -53,7 +53,9 @@ end
 
 local function take(queue, subject)
   local sink = assert(queue:take {
-    sender = "sue@here", recipients = { "ann@here", "friend@here", "far@there", "nobody@here" },
+    sender = "sue@here", recipients = {
+      { address = "ann@here", notify = { "success" } }, "friend@here", "far@there", "nobody@here",
+    },
   })
   assert(sink:write("Subject: " .. subject .. "\r\n\r\ntext\r\n"))
   assert(sink:commit())

@@ -29,7 +29,8 @@ service "mail" {
 local function send(address, subject)
   local envelope = {
     sender = "sue@" .. HOME, recipients = {
-      "bob@" .. HOME, "staff@" .. HOME, "carl@example.net", "nobody@example.net",
+      { address = "bob@" .. HOME, notify = { "success" } }, "staff@" .. HOME, "carl@example.net",
+      "nobody@example.net",
     },
   }
   local results = mailer.send(address, envelope, ("Subject: %s\r\n\r\ntext\r\n"):format(subject),
