@@ -137,14 +137,22 @@ local function on_recipient(session, recipient)
   return true
 end
 
+-- What is wrong with our disk is no fault of the client's: it shall try again later.
+local function unable(err, code)
+  return nil, err, code == "full" and code or "system"
+end
+
 -- A message on its way into the queue, which answers for it when it is committed.
 local function receive(door, session, envelope)
   local sink, err, code = queue:take {
     sender = envelope.sender, recipients = envelope.recipients, body = envelope.body,
     smtputf8 = envelope.smtputf8, ret = envelope.ret, envid = envelope.envid,
   }
+  if not sink then
+    return unable(err, code)
+  end
   local bytes = 0
-  return sink and {
+  return {
     write = function(_, chunk)
       bytes = bytes + #chunk
       return sink:write(chunk)
@@ -152,7 +160,7 @@ local function receive(door, session, envelope)
     commit = function()
       local ok, problem, why = sink:commit()
       if not ok then
-        return nil, problem, why
+        return unable(problem, why)
       end
       taken:add(1, door)
       taken_bytes:add(bytes)
@@ -163,7 +171,7 @@ local function receive(door, session, envelope)
       return true, "taken as " .. sink:id()
     end,
     abort = function() sink:abort() end,
-  }, err, code
+  }
 end
 
 -- The mailbox of a user who wants to read.

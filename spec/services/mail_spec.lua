@@ -119,6 +119,13 @@ describe("scripts/mail.lua", function()
     assert.same({ "452 4.3.1", "250 2.0.0" }, { large, small })
   end)
 
+  it("has others wait when its queue is not to be had", function()
+    local place <close> = post.open { "users.bob=SECRET" }
+    assert(os.rename(place.place.path .. "/.queue", place.place.path .. "/.away"))
+    assert.equal(0, (process.run { "sh", "-c", "rm -r " .. place.place.path .. "/.away/tmp" }))
+    assert.equal("451 4.3.0", place:send("", { "bob@example.org" }, TEXT))
+  end)
+
   it("does not start with settings that are none", function()
     assert.matches("unknown option 'domains'", fault_of "domains=a")
     assert.matches("domain = a name and maildir = a folder expected", fault_of "users.bob=x")
