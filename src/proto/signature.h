@@ -45,7 +45,7 @@ enum mw_scan_result {
 
 typedef void mw_scan_report(void *context, size_t number, enum mw_scan_result result);
 
-/* Looks at the next bytes of the stream. Each signature is reported once at most. `last`: nothing comes behind them. An
+/* Looks at the next bytes of the stream (no NULL, even of none). Each signature is reported once at most. `last`: nothing comes behind them. An
  * expression that could match more than it has, as "ab+" at the end of a piece, is found when the next bytes come, or the
  * last. */
 void mw_scan_feed(struct mw_scan *scan, const void *bytes, size_t size, bool last, mw_scan_report *report, void *context);

@@ -143,9 +143,7 @@ static void look_for_regexes(struct mw_scan *scan, const uint8_t *bytes, size_t 
     struct mw_signatures *set = scan->set;
     struct view view = {.first = scan->seen - scan->kept, .end = scan->seen + size, .last = last};
     memcpy(set->scratch, scan->window, scan->kept);
-    if (size) {
-        memcpy(set->scratch + scan->kept, bytes, size);
-    }
+    memcpy(set->scratch + scan->kept, bytes, size);
     for (size_t i = 0; i < set->regex_count; i++) {
         const struct mw_signature_regex *regex = &set->regexes[i];
         /* What has fallen out of the window nobody can see again; a byte before it must be left. */
@@ -178,7 +176,7 @@ void mw_scan_feed(struct mw_scan *scan, const void *bytes, size_t size, bool las
             return;
         }
         look(scan, at, piece, last && piece == size, &hearer);
-        at = at ? at + piece : at;
+        at += piece;
         size -= piece;
     } while (size);
     if (last) {
