@@ -71,6 +71,7 @@ local function read_all(self)
   local begun, prefix, known, last = core.now(), key_of(self, ""), {}, nil
   repeat
     local count = 0
+    task.yield() -- a store that never waits may have many
     for key, value in store.scan(prefix, { max = SCAN_MOST, after = last }) do
       count, last = count + 1, key
       if is_ban(value) and value.ends > os.time() then
@@ -88,7 +89,9 @@ end
 
 local function read_again(self)
   local ok, fault = pcall(read_all, self)
-  if not ok then
+  if not ok and core.is_fault(fault) == "cancelled" then
+    error(fault, 0)
+  elseif not ok then
     log.warn("bans cannot be read", { name = self.name, reason = tostring(fault) })
   end
 end
