@@ -11,7 +11,7 @@ local run = {}
 
 local STOP_SECONDS <const> = 5 -- what a service's stop function may take
 local JOIN_SECONDS <const> = 2 -- that the start waits for a bus that is shared
-local LEAVE_SECONDS <const> = 1 -- that the end waits for what was published on it
+local LEAVE_SECONDS <const> = 5 -- that the end waits for what was published on it
 
 -- Under --stdio standard error may be the connection, and the log elsewhere.
 local has_stderr = true

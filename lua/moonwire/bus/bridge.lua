@@ -279,17 +279,21 @@ function Bridge:adopt(data)
   end
 end
 
--- Whether something is still to leave.
-local function is_busy(self)
-  return is_connected(self) and (self.subscription:counters().queued > 0 or not self.window:is_empty())
+-- How many messages are still to leave, or have not come back.
+local function count_left(self)
+  return serves(self) and self.subscription:counters().queued + self.window:count() or 0
 end
 
 --- Ends it. One that serves sends what was published, for so many seconds at most.
 ---@param seconds number
 function Bridge:close(seconds)
   local due = core.now() + seconds
-  while serves(self) and is_busy(self) and core.now() < due do
+  while is_connected(self) and count_left(self) > 0 and core.now() < due do
     self.news:wait(math.max(math.min(due - core.now(), 0.1), 0))
+  end
+  local left = count_left(self)
+  if left > 0 then
+    log.warn("bus: the last messages may not have arrived", { count = left })
   end
   self.closed = true
   for _, one in ipairs(self.tasks) do

@@ -51,9 +51,9 @@ function Window:take()
   end
 end
 
----@return boolean
-function Window:is_empty()
-  return self.first > self.last
+---@return integer
+function Window:count()
+  return self.last - self.first + 1
 end
 
 --- The frames that are in it now.
