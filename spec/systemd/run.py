@@ -16,6 +16,7 @@ import traceback
 import container
 import scenarios
 import accepting  # pylint: disable=unused-import
+import storing  # pylint: disable=unused-import
 
 
 def parse():
