@@ -54,6 +54,13 @@ function core.http.pass_body(stream, request) end
 ---@return "from"|"to"? side that has failed
 function core.http.pass_answer(response, reply, rules) end
 
+--- Sends an interim answer on, before the one that counts.
+---@param response moonwire.http.response
+---@param reply moonwire.http.reply
+---@param rules userdata
+---@return boolean is_sent false: the client knows no such answers, or has left
+function core.http.pass_interim(response, reply, rules) end
+
 --- Sets the fields of an answer 101, for response:upgrade.
 ---@param response moonwire.http.response
 ---@param reply moonwire.http.reply

@@ -31,6 +31,10 @@ function request:fields() end
 ---@return boolean
 function request:is_open() end
 
+--- What the PROXY header has said with which its connection began, as stream:proxy() tells it.
+---@return table? proxy nil: there was none, or the client has left
+function request:proxy() end
+
 --- Waits for bytes of the body and returns what is there.
 ---@param max? integer bytes at most; default 65536
 ---@return string? data

@@ -67,7 +67,7 @@ local net = {}
 
 ---@class moonwire.connect_options: moonwire.stream_options
 --- Sent before all else; of a stream: that it is passed on.
----@field proxy_header? moonwire.proxy_header|moonwire.stream
+---@field proxy_header? moonwire.proxy_header|moonwire.stream|moonwire.http.request
 ---@field tls? moonwire.tls_client_options of a tls:// address
 ---@field timeout? number|false seconds for name and connection; default 10
 ---@field local_address? string numeric address to connect from: "127.0.0.2:0"

@@ -204,5 +204,6 @@ void mw_l_http_open(lua_State *L) {
     mw_l_http_link_open(L);
     mw_l_http_pass_open(L);
     mw_l_http_pump_open(L);
+    mw_l_http_interim_open(L);
     lua_pop(L, 1);
 }

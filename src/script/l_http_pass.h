@@ -37,4 +37,7 @@ bool mw_http_is_of_hop(const struct mw_http1_field *field);
 /* Adds `pass_body`, `pass_answer` to the table on top. */
 void mw_l_http_pump_open(lua_State *L);
 
+/* Adds `pass_interim` to the table on top. */
+void mw_l_http_interim_open(lua_State *L);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "script/fault.h"
+#include "script/l_proxy.h"
 #include "script/sched.h"
 
 #include <inttypes.h>
@@ -289,10 +290,17 @@ static int is_conditional(lua_State *L) {
     return 1;
 }
 
+/* What the PROXY header of its connection has said. */
+static int request_proxy(lua_State *L) {
+    mw_l_proxy_push(L, &check(L)->stream);
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
     {"header", request_header},
     {"fields", request_fields},
     {"is_open", request_is_open},
+    {"proxy", request_proxy},
     {"read_some", mw_l_http_body_read_some},
     {"read_all", mw_l_http_body_read_all},
     {"chunks", mw_l_http_body_chunks},

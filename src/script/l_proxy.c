@@ -2,6 +2,7 @@
 
 #include "net/proxied.h"
 #include "script/check.h"
+#include "script/l_http_internal.h"
 #include "script/l_stream.h"
 
 #include <string.h>
@@ -98,14 +99,13 @@ static void set_tls(lua_State *L, const struct mw_proxyhdr_tlv *tls) {
     lua_setfield(L, -2, "tls");
 }
 
-int mw_l_stream_proxy(lua_State *L) {
-    const struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+void mw_l_proxy_push(lua_State *L, const struct mw_l_stream *stream) {
     const struct mw_proxied *proxied = stream->stream ? mw_stream_proxied(stream->stream) : NULL;
     struct mw_proxyhdr_tlv tlv;
     uint16_t at = 0;
     if (!proxied) {
         lua_pushnil(L);
-        return 1;
+        return;
     }
     lua_createtable(L, 0, 8);
     set_address(L, "address", &proxied->proxy);
@@ -122,6 +122,10 @@ int mw_l_stream_proxy(lua_State *L) {
             set_tls(L, &tlv);
         }
     }
+}
+
+int mw_l_stream_proxy(lua_State *L) {
+    mw_l_proxy_push(L, mw_l_stream_check(L, 1));
     return 1;
 }
 
@@ -182,6 +186,16 @@ static bool write_of(const struct mw_l_stream *stream, struct mw_l_proxy_header 
     return true;
 }
 
+/* The connection that is on top of the stack, or whose request is. */
+static const struct mw_l_stream *check_source(lua_State *L, int index) {
+    if (luaL_testudata(L, -1, "moonwire.stream")) {
+        return lua_touserdata(L, -1);
+    }
+    const struct mw_http_request *request = luaL_testudata(L, -1, mw_http_request_type);
+    luaL_argcheck(L, request, index, "option 'proxy_header': a table, a stream or a request expected");
+    return &request->stream;
+}
+
 bool mw_l_proxy_header_option(lua_State *L, int index, struct mw_l_proxy_header *header) {
     bool known = true;
     header->size = 0;
@@ -195,12 +209,10 @@ bool mw_l_proxy_header_option(lua_State *L, int index, struct mw_l_proxy_header 
         write_said(L, index, header);
         break;
     case LUA_TUSERDATA:
-        luaL_argcheck(L, luaL_testudata(L, -1, "moonwire.stream"), index,
-                      "option 'proxy_header': a table or a stream expected");
-        known = write_of(lua_touserdata(L, -1), header);
+        known = write_of(check_source(L, index), header);
         break;
     default:
-        luaL_argerror(L, index, "option 'proxy_header': a table or a stream expected");
+        luaL_argerror(L, index, "option 'proxy_header': a table, a stream or a request expected");
     }
     lua_pop(L, 1);
     return known;

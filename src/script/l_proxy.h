@@ -22,4 +22,8 @@ bool mw_l_proxy_header_option(lua_State *L, int index, struct mw_l_proxy_header 
 /* proxy() → nil | { address, version, destination, is_local, authority, protocol, unique_id, tls } */
 int mw_l_stream_proxy(lua_State *L);
 
+/* Pushes what it returns. */
+struct mw_l_stream;
+void mw_l_proxy_push(lua_State *L, const struct mw_l_stream *stream);
+
 #endif

@@ -7,6 +7,7 @@ local field = require "moonwire.http.field"
 local health = require "moonwire.http.health"
 local log = require "moonwire.log"
 local net = require "moonwire.net"
+local settings = require "moonwire.http.settings"
 local task = require "moonwire.task"
 local upstream = require "moonwire.http.upstream"
 
@@ -14,6 +15,7 @@ local proxy = {}
 
 local IDEMPOTENT <const> = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
   TRACE = true }
+local INTERIM_MOST <const> = 16 -- of one request
 local CONTINUE_SECONDS <const> = 1 -- until a body leaves although the server has not asked for it
 
 local BALANCES <const> = { round_robin = true, least_connections = true, hash = true }
@@ -25,7 +27,7 @@ local KNOWN <const> = {
   read_timeout = "number", upgrade_timeout = "number", connections = "integer", keep_alive = "number",
   host = "string", trust = "table", forwarded = FORWARDED, via = "string", set_headers = "table",
   drop_headers = "table", set_answer_headers = "table", drop_answer_headers = "table", body_max = "integer",
-  tls = "table", connection = "table",
+  tls = "table", connection = "table", proxy_header = "boolean",
 }
 
 local DEFAULTS <const> = {
@@ -48,15 +50,28 @@ local guarding = { __close = function(guard)
   end
 end }
 
-local function connect(self, one)
-  local link, stream = self.pool:take(one.key, one.way.timeout)
+-- How to get to a server, and what its connections are called in the pool: with a PROXY header each client
+-- has its own.
+local function way_to(self, one, request)
+  if not self.proxy_header then
+    return one.way, one.key
+  end
+  local connection = settings.merge(one.way.connection, { proxy_header = request })
+  local way = setmetatable({ connection = connection }, { __index = one.way })
+  return way, one.key .. " " .. request.peer
+end
+
+local function connect(self, one, guard, request)
+  local way
+  way, guard.key = way_to(self, one, request)
+  local link, stream = self.pool:take(guard.key, way.timeout)
   if not link then
     return nil, stream, "busy"
   elseif stream then
     return link, stream, nil, true
   end
   local err, code
-  stream, err, code = dial.open(one.way)
+  stream, err, code = dial.open(way)
   if not stream then
     link:close()
     return nil, err, code
@@ -102,8 +117,9 @@ local function send(self, one, guard, stream, request)
   return body, err, code
 end
 
--- The answer that counts.
-local function read_reply(guard, stream, request)
+-- The answer that counts; others go to the client, but for 100, which is said when its body is read.
+local function read_reply(self, guard, stream, request, response)
+  local passed = 0
   while true do
     local reply, err, code = core.http.reply(stream, request.method)
     if not reply then
@@ -115,6 +131,10 @@ local function read_reply(guard, stream, request)
       local status = reply:status()
       if status >= 200 or status == 101 then
         return reply, status
+      end
+      if status ~= 100 and passed < INTERIM_MOST then
+        core.http.pass_interim(response, reply, self.interim_rules)
+        passed = passed + 1
       end
       reply:leave()
       if guard.upload then
@@ -163,13 +183,13 @@ local function switch(self, guard, request, response, reply)
 end
 
 -- The connection is used again when both directions have come to their end.
-local function settle(self, one, guard, reply)
+local function settle(self, guard, reply)
   local whole, keeps = reply:is_whole()
   reply:leave()
   if whole and keeps and (not guard.upload or guard.upload.done) then
     local link = guard.link
     guard.link = nil
-    self.pool:give(one.key, link)
+    self.pool:give(guard.key, link)
   end
 end
 
@@ -180,7 +200,7 @@ local function give(self, one, guard, request, response, reply, status)
   end
   local ok, err, _, side = core.http.pass_answer(response, reply, self.answer_rules)
   if ok then
-    settle(self, one, guard, reply)
+    settle(self, guard, reply)
   elseif side == "from" and not response:is_started() then
     return answer(response, 502)
   elseif side == "from" then
@@ -226,7 +246,7 @@ end
 local function attempt(self, one, request, response)
   one.active = one.active + 1
   local guard <close> = setmetatable({ one = one, link = false, upload = false }, guarding)
-  local link, stream, code, reused = connect(self, one)
+  local link, stream, code, reused = connect(self, one, guard, request)
   if not link then
     return false, true, refused(self, one, stream, code)
   end
@@ -235,7 +255,7 @@ local function attempt(self, one, request, response)
   body, err, code = send(self, one, guard, stream, request)
   if body then
     local reply, status
-    reply, status, code = read_reply(guard, stream, request)
+    reply, status, code = read_reply(self, guard, stream, request, response)
     if reply then
       return give(self, one, guard, request, response, reply, status)
     end
@@ -318,6 +338,7 @@ end
 ---@field keep_alive? number seconds that a connection may rest; default 60
 ---@field host? string "client" (default): as it came; "upstream": of the URL; else what is sent
 ---@field trust? string[] networks of proxies before this one, whose word about clients is believed
+---@field proxy_header? boolean whether connections begin with a PROXY header about the client; default false
 ---@field forwarded? "x"|"standard"|"both"|"none" X-Forwarded-For, -Proto and -Host, or Forwarded; default "x"
 ---@field via? string the name of this proxy in a field Via; default: there is none
 ---@field set_headers? table<string, string> fields of requests, in the place of those that came
@@ -360,7 +381,8 @@ function proxy.new(options)
     check.refuse(1, "proxy", wrong)
   end
   local self = { group = group, rules = rules, answer_rules = answer_rules, retries = chosen.retries,
-    body_max = chosen.body_max, upgrade_timeout = chosen.upgrade_timeout,
+    interim_rules = core.http.pass_rules { drop = lower_all(chosen.drop_answer_headers) },
+    proxy_header = chosen.proxy_header, body_max = chosen.body_max, upgrade_timeout = chosen.upgrade_timeout,
     pool = Pool.new(chosen.connections * #group.list, chosen.connections, chosen.keep_alive) }
   if chosen.check then
     health.start(group, chosen.check)

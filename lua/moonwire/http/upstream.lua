@@ -1,6 +1,7 @@
 --- The servers behind a reverse proxy: which of them is next, and which rest. Not for scripts.
 local core = require "moonwire.core"
 local dial = require "moonwire.http.dial"
+local merge = require "moonwire.http.settings".merge
 local url = require "moonwire.http.url"
 
 local upstream = {}
@@ -42,7 +43,11 @@ local function read_one(text, settings)
   if not parts then
     return nil, err
   end
-  local way = { to = parts, address = address, tls = settings.tls, connection = settings.connection,
+  local connection = settings.connection
+  if settings.proxy_header then -- without an address, unless a request says one
+    connection = merge(connection, { proxy_header = {} })
+  end
+  local way = { to = parts, address = address, tls = settings.tls, connection = connection,
     timeout = settings.connect_timeout, read_timeout = settings.read_timeout }
   local host = settings.host == "upstream" and url.authority(parts) or settings.host
   return {
