@@ -17,7 +17,7 @@
 --     users.N.write    boolean              instead of `write`
 --   anonymous          path, none           what those without a name may read
 --   write              boolean, true        whether users may change anything
---   quota              bytes, none          that may lie below a user's folder, counted in each worker
+--   quota              bytes, none          that may lie below a user's folder
 --   max                bytes, none          of a file
 --   sync               boolean, true        a file is on the disk when it is answered for
 --   keep               seconds, 86400       that what came of a file waits for the rest
@@ -59,14 +59,22 @@ local function note(request, change)
   log.info("file", { user = request.user, kind = kind, name = change.name, size = change.size })
 end
 
-local function add_account(name, user, config)
+-- Counted once, and then over the store by all workers.
+local function quota_of(name, folder, limit, ctx)
+  return assert(http.receiver.quota(folder, limit, {
+    shared = ("%s/quota/%s"):format(ctx.name, name), recount = ctx.worker == 1 and ctx.generation == 1,
+  }))
+end
+
+local function add_account(name, user, ctx)
+  local config = ctx.config
   local folder = assert(file.root(user.root or config.root)):keep()
   local limit = user.quota or config.quota
   local may_write = user.write
   if may_write == nil then
     may_write = config.write ~= false
   end
-  local quota = may_write and limit and assert(http.receiver.quota(folder, limit)) or nil
+  local quota = may_write and limit and quota_of(name, folder, limit, ctx) or nil
   people[name] = {
     folder = folder, quota = quota, token = user.token,
     files = assert(http.static(folder, { index = false, digest = true, cache_control = "no-cache" })),
@@ -76,7 +84,8 @@ local function add_account(name, user, config)
   }
 end
 
-local function read_settings(config)
+local function read_settings(ctx)
+  local config = ctx.config
   check.options(config, KNOWN, 1, "settings")
   assert(config.root, "settings: root = a folder expected")
   local hashes = {}
@@ -88,10 +97,10 @@ local function read_settings(config)
     if password then
       hashes[name] = password:find "^%$scrypt%$" and password or assert(http.auth.hash_password(password))
     end
-    add_account(name, user, config)
+    add_account(name, user, ctx)
   end
   if config.anonymous then
-    add_account("anonymous", { root = config.anonymous, write = false }, config)
+    add_account("anonymous", { root = config.anonymous, write = false }, ctx)
   end
   assert(next(people), "settings: users.NAME = a password expected")
   return hashes
@@ -191,7 +200,7 @@ local function sweep(keep)
 end
 
 function service.start(ctx)
-  local hashes = read_settings(ctx.config)
+  local hashes = read_settings(ctx)
   app:use(cors.protect()):use(identify(hashes))
   app:get("/*path", for_account(answer_read))
   app:put("/*path", for_account(answer_write))

@@ -147,6 +147,21 @@ describe("scripts/files.lua", function()
     assert.equal(403, (as_bob("/x", "-T", source, "-H", "Sec-Fetch-Site: cross-site")))
   end)
 
+  it("counts a quota over all workers", function()
+    assert(os.execute("chmod -R a+rwX " .. place.path))
+    local d <close> = daemon.start { workers = 2, config = ([[
+      service "files" { listen = "tcp://127.0.0.1:0", script = "%s/scripts/files.lua",
+        settings = { root = "%s/root", quota = 100, users = { bob = { token = "TOKEN" } } } }
+    ]]):format(lfs.currentdir(), place.path) }
+    server = { port = d:address "files":match "%d+$", stop = function() end }
+    local source, statuses = place:write("x", "1234567890"), {}
+    for i = 1, 15 do
+      local status = curl("/f" .. i, "-T", source, "-H", "Authorization: Bearer TOKEN")
+      statuses[status] = (statuses[status] or 0) + 1
+    end
+    assert.same({ [201] = 10, [507] = 5 }, statuses)
+  end)
+
   it("does not start with settings that are none", function()
     local function fault_of(...)
       local status, errors = moonwire.run {
