@@ -20,6 +20,8 @@
 --   tls                "off", "optional" or "required"; default "off". The certificate is that of the service
 --                      in the config; for `moonwire run`:
 --   certificate, key   paths, none         or certificate=auto to try it out
+--   require_session_reuse  true or false   whether TLS of data connections must go on from the session of the
+--                      control connection; default false
 --   active             true or false       whether PORT and EPRT are allowed; default true
 --   public_address     IPv4, none          that PASV tells, behind address translation
 --   passive_ports      two numbers, any    first and last port of passive connections
@@ -37,11 +39,11 @@ local KNOWN <const> = {
   root = "string", users = "table", anonymous = "string", write = "boolean", quota = "number",
   sessions_per_user = "integer", greeting = "string", tls = "string", certificate = "string", key = "string",
   active = "boolean", public_address = "string", passive_ports = "table", idle_timeout = "seconds",
-  stall_timeout = "seconds", connect_timeout = "number",
+  stall_timeout = "seconds", connect_timeout = "number", require_session_reuse = "boolean",
 }
 local KNOWN_USER <const> = { password = "string", root = "string", quota = "number", write = "boolean" }
 local PASSED_ON <const> = { "greeting", "tls", "active", "public_address", "passive_ports", "idle_timeout",
-  "stall_timeout", "connect_timeout" }
+  "stall_timeout", "connect_timeout", "require_session_reuse" }
 
 local logins = metrics.counter("ftp_logins_total", "Logins by how they went.", { labels = { "result" } })
 local transfers = metrics.counter("ftp_transfers_total", "Transfers by kind and reply.",

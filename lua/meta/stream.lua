@@ -173,10 +173,11 @@ function stream:keep() end
 --- sent before the handshake is refused, "protocol": it came in clear. Another stream in the
 --- place of options: this end is the server, with the certificates that it would have on that one.
 ---@param options? moonwire.start_tls_options|moonwire.tls_client_options|"auto"|moonwire.stream
+---@param other? moonwire.stream to the same server on another port: a client resumes the session of that one
 ---@return moonwire.stream? stream itself
 ---@return string? err
 ---@return moonwire.code? code "certificate", "protocol", "tls", "timeout", "reset", "closed", "busy"
-function stream:start_tls(options) end
+function stream:start_tls(options, other) end
 
 ---@class moonwire.certificate
 ---@field subject string "CN=www.example.org,O=Example" (RFC 4514)
@@ -195,6 +196,7 @@ function stream:start_tls(options) end
 ---@field protocol? string that ALPN has agreed on
 ---@field server_name? string that the client has asked for
 ---@field resumed boolean the handshake went on from an earlier session
+---@field lineage? string of a server: 16 bytes that connections whose sessions went on from each other share
 ---@field verified boolean the peer's certificate was checked, and is good
 ---@field certificate? moonwire.certificate of the peer
 

@@ -107,13 +107,13 @@ describe("the client of FTP and", function()
     end
   end)
 
-  it("vsftpd, in clear and over TLS", function()
+  it("vsftpd, in clear and over TLS, whose data connections must resume the session", function()
     local ca = authority.new(here)
     local pair = ca:issue { "127.0.0.1" }
     local config = VSFTPD:format(port, place.path) .. ([[
 ssl_enable=YES
 allow_anon_ssl=YES
-require_ssl_reuse=NO
+require_ssl_reuse=YES
 rsa_cert_file=%s
 rsa_private_key_file=%s
 ]]):format(pair.certificate, pair.key)

@@ -76,6 +76,18 @@ describe("scripts/ftp.lua and", function()
     assert.equal(text, place:read "y")
   end)
 
+  it("curl and lftp: data connections have the TLS session of the control connection", function()
+    local here <close> = folder.new()
+    serve("tls=required", "certificate=auto", "require_session_reuse=true")
+    local url = ("ftp://127.0.0.1:%d/"):format(server.port)
+    run { "curl", "-sS", "--insecure", "--ssl-reqd", "--user", "bob:SECRET", "-T", "README.md", url }
+    assert.equal(place:read "README.md",
+      run { "curl", "-sS", "--insecure", "--ssl-reqd", "--user", "bob:SECRET", url .. "README.md" })
+    lftp(server, 60, ("set ssl:verify-certificate no; set ftp:ssl-force true; get README.md -o %s/x"):format(
+      here.path))
+    assert.equal(place:read "README.md", here:read "x")
+  end)
+
   it("ncftp: puts and gets a folder", function()
     local source <close> = folder.new()
     local back <close> = folder.new()

@@ -11,7 +11,7 @@ describe("an FTP client", function()
     local account = { name = "bob", root = root, may_write = true }
     local service = ftp.service {
       login = function(name, password) return name == "bob" and password == "SECRET" and account or nil end,
-      failure_delay = 0, tls = options and "required" or "off",
+      failure_delay = 0, tls = options and "required" or "off", require_session_reuse = true,
     }
     listener = assert(net.serve("tcp://127.0.0.1:0", service.connect, options))
     address = "tcp://" .. listener:local_address()
@@ -98,7 +98,7 @@ describe("an FTP client", function()
     end
   end)
 
-  it("does so over TLS, with a server that proves its name", function()
+  it("does so over TLS, with a server that proves its name and wants one session", function()
     local pair = ca:issue { "127.0.0.1" }
     serve { tls = { certificate = pair.certificate, key = pair.key } }
     for _, active in ipairs { false, true } do

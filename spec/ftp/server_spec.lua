@@ -298,6 +298,44 @@ describe("an FTP server", function()
     assert.is_nil(injecting.conn:read_line())
   end)
 
+  it("may want the session of the control connection on data connections", function()
+    serve { tls = "required", require_session_reuse = true }
+    place:write("root/x", "content")
+    local function begin()
+      local client = talking.open(listener)
+      client:expect("234", "AUTH TLS")
+      assert(client.conn:start_tls { verify = "none", name = "one" })
+      client:expect("331", "USER bob")
+      client:expect("230", "PASS SECRET")
+      client:expect("200", "PBSZ 0")
+      client:expect("200", "PROT P")
+      return client
+    end
+    local function transfer(client, options, other)
+      local data <close> = client:data()
+      client:expect("150", "RETR x")
+      local _ = data:start_tls(options, other) and data:read_all()
+      return client:reply()
+    end
+    local client, stranger = begin(), begin()
+    for _ = 1, 2 do
+      assert.matches("^226", transfer(client, { verify = "none", name = "one" }, client.conn))
+    end
+    -- Another session, and the one of somebody else.
+    assert.matches("^522", transfer(client, { verify = "none", name = "one", least_version = 1.3 }))
+    local third = talking.open(listener)
+    third:expect("234", "AUTH TLS")
+    assert(third.conn:start_tls { verify = "none", name = "three" })
+    third:expect("331", "USER bob")
+    third:expect("230", "PASS SECRET")
+    third:expect("200", "PBSZ 0")
+    third:expect("200", "PROT P")
+    assert.matches("^522", transfer(third, { verify = "none", name = "one" }, client.conn))
+    for _, one in ipairs { client, stranger, third } do
+      one:close()
+    end
+  end)
+
   it("carries fifty transfers at once", function()
     place:write("root/x", ("0123456789"):rep(100000))
     local group <close> = task.group()

@@ -78,6 +78,32 @@ describe("start_tls", function()
     assert.same({ "closed" }, log)
   end)
 
+  it("resumes the session of a connection to another port of the same server", function()
+    local seen = {}
+    local function note(conn)
+      seen[#seen + 1] = conn:tls()
+      conn:write("hello\n")
+    end
+    local first <close> = assert(net.serve("tls://127.0.0.1:0", note, { tls = pair_of(www) }))
+    local second <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      assert(conn:start_tls(pair_of(www)))
+      note(conn)
+    end, { tls = pair_of(www) }))
+    local tls = { name = "localhost", authorities = ca.file }
+    local one <close> = assert(net.connect("tls://" .. first:local_address(), { tls = tls }))
+    assert.equal("hello", one:read_line())
+    for i, other in ipairs { false, one } do
+      local two <close> = assert(net.connect("tcp://" .. second:local_address()))
+      assert(two:start_tls(tls, other or nil))
+      assert.equal("hello", two:read_line())
+      assert.equal(i == 2, two:tls().resumed)
+      assert.is_nil(two:tls().lineage)
+    end
+    assert.equal(16, #seen[1].lineage)
+    assert.equal(seen[1].lineage, seen[3].lineage)
+    assert.not_equal(seen[1].lineage, seen[2].lineage)
+  end)
+
   it("refuses what came in clear before the handshake", function()
     local result
     local listener <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)

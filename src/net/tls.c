@@ -2,6 +2,7 @@
 #include "net/tls.h"
 
 #include "net/tls_internal.h"
+#include "net/tls_tickets.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -252,5 +253,8 @@ bool mw_tls_describe(const struct mw_stream *stream, struct mw_tls_facts *facts)
         .certificate = certificate,
         .reason = tls->reason,
     };
+    if (!tls->context->server || !mw_tls_tickets_lineage(tls->ssl, &facts->lineage, &facts->lineage_size)) {
+        facts->lineage = NULL;
+    }
     return true;
 }

@@ -89,6 +89,8 @@ struct mw_tls_facts {
     size_t protocol_size;
     const char *server_name; /* what the client asked for; NULL: none */
     bool resumed, verified;
+    const unsigned char *lineage; /* of a server: the same for connections whose sessions went on from each other; NULL */
+    size_t lineage_size;
     void *certificate;       /* of the peer, X509, borrowed; NULL: none. See tls_certificate.h */
     const char *reason;      /* of EPROTO: what was wrong, or what the peer said was; NULL */
 };

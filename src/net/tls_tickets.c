@@ -155,8 +155,35 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return sealing ? seal(tickets, name, iv, cipher, mac) : unseal(tickets, ssl, name, iv, cipher, mac);
 }
 
+/* --- which sessions go on from each other --- */
+
+bool mw_tls_tickets_lineage(const SSL *ssl, const unsigned char **name, size_t *size) {
+    SSL_SESSION *session = SSL_get_session(ssl);
+    void *bytes = NULL;
+    *size = 0;
+    if (!session || !SSL_SESSION_get0_ticket_appdata(session, &bytes, size)) {
+        return false;
+    }
+    *name = bytes;
+    return *size == MW_TLS_LINEAGE;
+}
+
+/* Before a ticket is sealed: a session that went on from none gets a name. It travels within the ticket. */
+static int on_session(SSL *ssl, void *context) {
+    unsigned char name[MW_TLS_LINEAGE];
+    const unsigned char *known;
+    size_t size;
+    (void)context;
+    if (mw_tls_tickets_lineage(ssl, &known, &size)) {
+        return 1;
+    }
+    return RAND_bytes(name, sizeof name) == 1 &&
+           SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), name, sizeof name);
+}
+
 void mw_tls_tickets_serve(struct mw_tls_tickets *tickets, SSL_CTX *ctx) {
     SSL_CTX_set_app_data(ctx, tickets);
     SSL_CTX_set_timeout(ctx, tickets->interval < 1 ? 1 : (long)tickets->interval);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
+    SSL_CTX_set_session_ticket_cb(ctx, on_session, NULL, NULL);
 }

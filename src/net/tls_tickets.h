@@ -5,9 +5,11 @@
 #define MW_NET_TLS_TICKETS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct mw_tls_tickets;
-struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct ssl_st; /* OpenSSL's SSL and SSL_CTX */
+struct ssl_ctx_st;
 
 enum { MW_TLS_TICKET_NAME = 16, MW_TLS_TICKET_SECRET = 32 };
 #define MW_TLS_TICKETS_INTERVAL 3600.0 /* seconds */
@@ -18,6 +20,11 @@ void mw_tls_tickets_free(struct mw_tls_tickets *tickets); /* in this process; NU
 
 /* Servers of this context give and take tickets. `tickets` must outlive it. */
 void mw_tls_tickets_serve(struct mw_tls_tickets *tickets, struct ssl_ctx_st *ctx);
+
+/* The name that a server's connection has in common with those that its session went on from, and those that go on from it.
+ * False: it has none, for no ticket was given. Borrowed. */
+enum { MW_TLS_LINEAGE = 16 }; /* bytes */
+bool mw_tls_tickets_lineage(const struct ssl_st *ssl, const unsigned char **name, size_t *size);
 
 /* --- for those callbacks, and tests --- */
 

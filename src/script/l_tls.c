@@ -84,15 +84,15 @@ static struct handshake *push_handshake(lua_State *L) {
     return handshake;
 }
 
-/* With the settings in the userdata at `index`. */
-static int begin(lua_State *L, int index, bool server, const char *name) {
+/* With the settings in the userdata at `index`. `port`: of the server whose session a client resumes. */
+static int begin(lua_State *L, int index, bool server, const char *name, uint16_t port) {
     struct handshake *handshake = lua_touserdata(L, index);
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     struct mw_sched *sched = mw_sched_of(L);
     struct mw_task *task = mw_task_begin_wait(L, MW_TIMER_NEVER);
     struct mw_tls_handshake wish = {
         .server_name = server ? NULL : name,
-        .port = server ? 0 : stream->peer.port,
+        .port = server ? 0 : port,
         .timeout = handshake->settings->handshake_timeout,
         .on_done = on_done,
         .owner = handshake,
@@ -110,7 +110,7 @@ static int begin(lua_State *L, int index, bool server, const char *name) {
 
 int mw_l_tls_begin(lua_State *L, struct mw_tls_settings *settings, bool server, const char *name) {
     push_handshake(L)->settings = mw_tls_settings_hold(settings);
-    return begin(L, lua_gettop(L), server, name);
+    return begin(L, lua_gettop(L), server, name, mw_l_stream_check(L, 1)->peer.port);
 }
 
 static int handshake_gc(lua_State *L) {
@@ -184,10 +184,11 @@ static const char *push_server_name(lua_State *L, const struct mw_l_stream *stre
     return lua_tostring(L, -1);
 }
 
-/* start_tls(options) → the stream | nil, err, code */
+/* start_tls(options, other) → the stream | nil, err, code */
 int mw_l_stream_start_tls(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     struct mw_fault fault;
+    uint16_t port = lua_isnoneornil(L, 3) ? stream->peer.port : mw_l_stream_check(L, 3)->peer.port;
     lua_settop(L, 2);
     const struct mw_l_stream *model = model_at(L, 2);
     if (!stream->stream || (model && !model->stream)) {
@@ -201,7 +202,7 @@ int mw_l_stream_start_tls(lua_State *L) {
     struct handshake *handshake = push_handshake(L);
     int index = lua_gettop(L);
     handshake->settings = choose_settings(L, stream, server, &fault);
-    return handshake->settings ? begin(L, index, server, name) : mw_push_fault(L, &fault);
+    return handshake->settings ? begin(L, index, server, name, port) : mw_push_fault(L, &fault);
 }
 
 /* --- what came of it --- */
@@ -213,7 +214,7 @@ static void set_text(lua_State *L, const char *key, const char *text) {
     }
 }
 
-/* tls() → nil | { version, cipher, protocol, server_name, resumed, verified, certificate } */
+/* tls() → nil | { version, cipher, protocol, server_name, resumed, verified, lineage, certificate } */
 int mw_l_stream_tls(lua_State *L) {
     const struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     struct mw_tls_facts facts = {.version = NULL};
@@ -221,7 +222,7 @@ int mw_l_stream_tls(lua_State *L) {
         lua_pushnil(L);
         return 1;
     }
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     set_text(L, "version", facts.version);
     set_text(L, "cipher", facts.cipher);
     set_text(L, "server_name", facts.server_name);
@@ -233,6 +234,10 @@ int mw_l_stream_tls(lua_State *L) {
     lua_setfield(L, -2, "resumed");
     lua_pushboolean(L, facts.verified);
     lua_setfield(L, -2, "verified");
+    if (facts.lineage) {
+        lua_pushlstring(L, (const char *)facts.lineage, facts.lineage_size);
+        lua_setfield(L, -2, "lineage");
+    }
     if (facts.certificate) {
         mw_l_certificate_push(L, facts.certificate);
         lua_setfield(L, -2, "certificate");

@@ -88,7 +88,7 @@ function client_data.open(self, way)
   end
   stream:configure { read_timeout = self.options.timeout, write_timeout = self.options.timeout }
   if self.tls then
-    return stream:start_tls(self.tls)
+    return stream:start_tls(self.tls, self.conn) -- servers want the session of the control connection
   end
   return stream
 end

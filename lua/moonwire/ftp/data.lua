@@ -121,6 +121,21 @@ local function connect(session, active)
   })
 end
 
+-- The certificate is that of the control connection; a session that goes on from that one proves who has it.
+local function protect(session, stream)
+  local ok, err, code = stream:start_tls(session.conn)
+  if not ok or not session.options.require_session_reuse then
+    return ok, err, code
+  end
+  local found = stream:tls()
+  if found.resumed and found.lineage == session.conn:tls().lineage then
+    return stream
+  end
+  log.warn("data connection without the session of the control connection", { resumed = found.resumed })
+  stream:abort()
+  return nil, "the TLS session is not that of the control connection", "protocol"
+end
+
 --- Opens the data connection that was agreed on; it belongs to the running task. Each is for one transfer.
 ---@param session moonwire.ftp.session
 ---@return moonwire.stream? stream
@@ -141,7 +156,7 @@ function data.open(session)
   local patience = session.options.stall_timeout
   stream:configure { read_timeout = patience, write_timeout = patience }
   if session.state.protection == "P" then
-    return stream:start_tls(session.conn)
+    return protect(session, stream)
   end
   return stream
 end

@@ -30,7 +30,7 @@ end
 ---@return string text
 function failure.of_opening(code)
   if code == "protocol" or code == "tls" or code == "certificate" then
-    return 522, "No TLS on the data connection"
+    return 522, "No TLS on the data connection, or not with the session of this one"
   end
   return 425, "No data connection: " .. code
 end
