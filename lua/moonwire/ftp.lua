@@ -36,8 +36,8 @@ local PASSWORD_MOST <const> = 1024 -- bytes
 ---@field passive_ports? integer[] first and last port of passive data connections; default: any
 ---@field idle_timeout? number|false seconds without a command; default 300
 ---@field stall_timeout? number|false seconds without a byte that end a transfer; default 60
----@field require_session_reuse? boolean TLS of data connections resumes the session of the control connection, or
---- is refused; default false
+--- Whether TLS of data connections must resume the session of the control connection; default false.
+---@field require_session_reuse? boolean
 ---@field failure_delay? number seconds that a wrong password costs; default 1
 ---@field connect_timeout? number seconds that a data connection may take; default 30
 ---@field names_most? integer names in a folder that is listed; default 100000
@@ -46,7 +46,8 @@ local KNOWN <const> = {
   login = "function", resume = "function", on_logout = "function", on_transfer = "function",
   greeting = "string", tls = { off = true, optional = true, required = true }, active = "boolean",
   public_address = "string", passive_ports = "table", idle_timeout = "seconds", stall_timeout = "seconds",
-  connect_timeout = "number", require_session_reuse = "boolean", failure_delay = "number", names_most = "integer",
+  connect_timeout = "number", require_session_reuse = "boolean", failure_delay = "number",
+  names_most = "integer",
 }
 
 local function is_port(value)
