@@ -7,21 +7,57 @@ local delivery = {}
 local PENDING_MOST <const> = 200 -- events for one whose connection moves
 local TOO_SLOW <const> = "reads too slowly"
 
-local function deliver(hall, member, event)
-  local reader, pending = member.reader, member.pending
-  if member.node then
-    return -- another process has its connection, and is told by the link
-  elseif not reader then
+local function deaf()
+  return true
+end
+
+-- In rooms it stands beside the member: most of what happens is told to all of a room.
+local function set_ear(member, ear)
+  member.ear = ear
+  for room in pairs(member.rooms) do
+    room.here[member] = ear
+  end
+end
+
+--- What happens is for this reader from now on.
+---@param member moonwire.member
+---@param reader moonwire.chat_reader
+function delivery.listen(member, reader)
+  member.reader, member.detached = reader, nil
+  set_ear(member, reader.deliver)
+end
+
+--- What happens is kept, some of it, until there is a reader again.
+---@param member moonwire.member
+function delivery.hold(member)
+  local pending = member.pending
+  member.reader = nil
+  set_ear(member, function(event)
     pending[#pending + 1] = #pending < PENDING_MOST and event or nil
-  elseif not member.is_deaf and not reader.deliver(event) then
-    member.is_deaf = true
-    hall.slow[#hall.slow + 1] = member
+    return true
+  end)
+end
+
+--- What happens is for nobody any more.
+---@param member moonwire.member
+function delivery.deafen(member)
+  set_ear(member, deaf)
+end
+
+local function note_slow(hall, member)
+  set_ear(member, deaf)
+  hall.slow[#hall.slow + 1] = member
+end
+
+local function deliver(hall, member, event)
+  if not member.node and not member.ear(event) then -- others are told by the link
+    note_slow(hall, member)
   end
 end
 
 -- Who reads too slowly is gone for the others once all have got the event.
 local function drop_slow(hall)
-  if hall.is_dropping then
+  if #hall.slow == 0 or hall.is_dropping then
     return -- further down: those who became slow by the news of others that left
   end
   hall.is_dropping = true
@@ -70,9 +106,9 @@ end
 ---@param except? moonwire.member
 function delivery.tell_room(hall, room, event, except)
   event.cache = {}
-  for member in pairs(room.here) do
-    if member ~= except then
-      deliver(hall, member, event)
+  for member, ear in pairs(room.here) do
+    if member ~= except and not ear(event) then
+      note_slow(hall, member)
     end
   end
   drop_slow(hall)
@@ -87,10 +123,12 @@ function delivery.tell_rooms(hall, rooms, event, except)
   event.cache = {}
   local seen = { [except or false] = true }
   for room in pairs(rooms) do
-    for member in pairs(room.here) do
+    for member, ear in pairs(room.here) do
       if not seen[member] then
         seen[member] = true
-        deliver(hall, member, event)
+        if not ear(event) then
+          note_slow(hall, member)
+        end
       end
     end
   end

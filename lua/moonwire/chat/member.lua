@@ -21,7 +21,7 @@ local timer = require "moonwire.timer"
 ---@field private reader? moonwire.chat_reader
 ---@field private pending table[] what came while a reload moves the connection
 ---@field private detached? number when the connection began to move
----@field private is_deaf? boolean it read too slowly
+---@field private ear fun(event: table): boolean who gets what happens
 local Member = { __name = "moonwire.member" }
 Member.__index = Member
 
@@ -31,7 +31,13 @@ function Member.new(hall, fields)
   fields.user, fields.host, fields.real = fields.user or "user", fields.host or "host", fields.real or ""
   fields.joined = fields.joined or os.time()
   fields.spoke = fields.spoke or fields.joined
-  return setmetatable(fields, Member)
+  setmetatable(fields, Member)
+  if fields.reader then
+    delivery.listen(fields, fields.reader)
+  else
+    delivery.hold(fields)
+  end
+  return fields
 end
 
 --- What masks are compared with: nick!user@host.
@@ -325,7 +331,8 @@ end
 
 --- Is somewhere between two connections, as at a reload: what comes is kept for the next one, some of it.
 function Member:detach()
-  self.reader, self.detached = nil, timer.now()
+  self.detached = timer.now()
+  delivery.hold(self)
 end
 
 --- What is needed to bring it back where nobody knows it: plain data.

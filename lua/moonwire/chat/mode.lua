@@ -75,6 +75,7 @@ local function set_status(field)
     end
     local before = status[field]
     status[field] = is_on
+    room.epoch = room.epoch + 1
     return { is_new = before ~= is_on, word = other.nick, whom = other.id }
   end
 end

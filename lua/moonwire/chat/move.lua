@@ -60,7 +60,8 @@ end
 ---@param reader moonwire.chat_reader
 function move.attach(hall, member, reader)
   local pending = member.pending
-  member.reader, member.detached, member.pending = reader, nil, {}
+  member.pending = {}
+  delivery.listen(member, reader)
   for _, event in ipairs(pending) do
     delivery.tell(hall, member, event)
   end
@@ -78,7 +79,9 @@ function move.restore(hall, fields, rooms)
   for _, room_name in ipairs(rooms) do
     member:join(room_name)
   end
-  member.pending = {}
+  for i = #member.pending, 1, -1 do
+    member.pending[i] = nil -- its own coming back
+  end
   return member
 end
 

@@ -27,6 +27,9 @@ function register.rename(hall, member, event)
     hall.members[folded] = nil
   end
   member.nick = event.new
+  for room in pairs(member.rooms) do
+    room.epoch = room.epoch + 1
+  end
   hall.members[name.fold(event.new)] = member
   if next(member.rooms) then
     delivery.tell_rooms(hall, member.rooms, event)
@@ -71,10 +74,28 @@ end
 ---@param status moonwire.chat_status
 function register.add_to(room, member, status)
   room.members[member] = status
-  room.here[member] = not member.node or nil
+  room.here[member] = not member.node and member.ear or nil
   room.count = room.count + 1
+  if room.order then
+    room.order[room.count] = member
+  end
   room.invited[member.id] = nil
   member.rooms[room] = true
+end
+
+--- The members of a room, those who have come last at the end.
+---@param room moonwire.room
+---@return moonwire.member[] order not to be changed
+function register.order(room)
+  local order = room.order
+  if not order then
+    order = {}
+    for member in pairs(room.members) do
+      order[#order + 1] = member
+    end
+    room.order = order
+  end
+  return order
 end
 
 --- Takes a member out of a room, which is gone when it was the last. May be called again.
@@ -87,6 +108,7 @@ function register.remove_from(hall, room, member, is_known)
     return
   end
   member.rooms[room], room.members[member], room.here[member] = nil, nil, nil
+  room.order, room.epoch = nil, room.epoch + 1
   room.count = room.count - 1
   if room.count == 0 then
     hall.rooms[name.fold(room.name)] = nil
@@ -108,7 +130,7 @@ function register.remove(hall, member, event)
   hall.by_id[member.id], hall.members[name.fold(member.nick)] = nil, nil
   hall.count = hall.count - 1
   hall.count_here = hall.count_here - (member.node and 0 or 1)
-  member.is_deaf = true
+  delivery.deafen(member)
   local rooms = member.rooms
   member.rooms = {}
   for room in pairs(rooms) do

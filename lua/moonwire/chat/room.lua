@@ -23,7 +23,10 @@ local SORTED_MOST <const> = 500
 ---@field limit? integer members at most
 ---@field bans string[] masks of nick!user@host
 ---@field members table<moonwire.member, moonwire.chat_status>
----@field private here table<moonwire.member, boolean> those whose connections this process has
+--- Those whose connections this process has, and who of them gets what happens.
+---@field private here table<moonwire.member, fun(event: table): boolean>
+---@field private order? moonwire.member[] as they have come; nil: not known any more
+---@field private epoch integer counts changes of who is in it and as what, but for who joins
 ---@field private version integer counts changes of topic and modes
 ---@field private version_by? string the process that made the last one
 ---@field private invited table<string, boolean> ids of members
@@ -35,7 +38,7 @@ Room.__index = Room
 function Room.new(text)
   return setmetatable({
     name = text, created = os.time(), count = 0, flags = { n = true, t = true }, bans = {}, members = {},
-    here = {}, version = 0, invited = {},
+    here = {}, epoch = 0, version = 0, invited = {},
   }, Room)
 end
 

@@ -95,7 +95,8 @@ local function merge_member(hall, node, data)
     rooms[name.fold(room_name)] = true
     local event = delivery.event(member, "join", { room = room_name, real = member.real })
     remote.join(hall, member, room_name, status, event)
-    hall:room(room_name).members[member] = status
+    local room = hall:room(room_name)
+    room.members[member], room.epoch = status, room.epoch + 1
   end
   leave_others(hall, member, rooms)
 end

@@ -1,4 +1,6 @@
 --- Commands that only ask. Not for scripts.
+local names = require "moonwire.irc.names"
+
 local query = { commands = {} }
 local commands = query.commands
 
@@ -6,8 +8,7 @@ local ROWS_MOST <const> = 500 -- of one answer
 local NAMES_MOST <const> = 4 -- rooms or nicknames in one command
 
 local function prefix_of(session, status)
-  local marks = (status.operator and "@" or "") .. (status.voice and "+" or "")
-  return session.caps["multi-prefix"] and marks or marks:sub(1, 1)
+  return names.prefix(status, session.caps["multi-prefix"])
 end
 
 --- The topic of a room, and who has set it.
@@ -36,13 +37,8 @@ end
 
 --- Who is in a room.
 function query.tell_names(session, room)
-  local names = {}
-  for _, member in ipairs(room:list()) do
-    names[#names + 1] = prefix_of(session, room.members[member]) .. member.nick
-  end
-  session.rows(names, function(row)
-    session:reply("names", room.flags.s and "@" or "=", room.name, row)
-  end)
+  local rows = names.rows(room, session.caps["multi-prefix"])
+  session:reply_rows("names", rows, room.flags.s and "@" or "=", room.name)
   session:reply("end_of_names", room.name)
 end
 
@@ -124,14 +120,14 @@ function commands.WHO(session, params)
 end
 
 local function whois_rooms(session, member)
-  local names = {}
+  local words = {}
   for room in pairs(member.rooms) do
     if room:is_visible(session.member) then
-      names[#names + 1] = prefix_of(session, room.members[member]) .. room.name
+      words[#words + 1] = prefix_of(session, room.members[member]) .. room.name
     end
   end
-  table.sort(names)
-  session.rows(names, function(row) session:reply("whois_channels", member.nick, row) end)
+  table.sort(words)
+  session.rows(words, function(row) session:reply("whois_channels", member.nick, row) end)
 end
 
 function commands.WHOIS(session, params)

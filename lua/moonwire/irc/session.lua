@@ -21,7 +21,7 @@ local ROW_MOST <const> = 400 -- bytes of names in a line
 ---@field flood moonwire.flood
 ---@field quit? string its last words; it ends
 ---@field deadline number of the registration
----@field private out? string[] what is said during a command
+---@field private out string[]|false what is said during a command
 local Session = {}
 Session.__index = Session
 
@@ -30,7 +30,7 @@ Session.__index = Session
 ---@return moonwire.irc_session
 function Session.new(door, conn)
   return setmetatable({
-    conn = conn, door = door, hall = door.hall, caps = {},
+    conn = conn, door = door, hall = door.hall, caps = {}, out = false,
     flood = chat.flood { rate = door.settings.flood_rate, burst = door.settings.flood_burst },
   }, Session)
 end
@@ -60,7 +60,7 @@ function Session:act(command, params)
   self.out = {}
   command(self, params)
   local bytes = table.concat(self.out)
-  self.out = nil
+  self.out = false
   if bytes ~= "" and not put(self, bytes) then
     self.quit = self.quit or "reads too slowly"
   end
@@ -89,6 +89,22 @@ function Session:reply(name, ...)
   end
   params[#params + 1] = code[2]
   self:say(code[1], table.unpack(params))
+end
+
+--- The same answer with many last words: those before them are composed once.
+---@param name string
+---@param rows string[] that can stand in a line as they are
+---@param ... string
+function Session:reply_rows(name, rows, ...)
+  local params = table.pack(self.member.nick, ...)
+  params[#params + 1] = "x"
+  local line_of_x = assert(message.format {
+    source = self.door.settings.name, command = numeric[name][1], params = params,
+  })
+  local head = line_of_x:sub(1, -2)
+  for _, row in ipairs(rows) do
+    put(self, head .. (row:find(" ", 1, true) and ":" or "") .. row .. "\r\n")
+  end
 end
 
 --- Tells that a command lacks something.
@@ -125,9 +141,19 @@ end
 --- The connection, for the hall.
 ---@return moonwire.chat_reader
 function Session:reader()
+  local conn, caps = self.conn, self.caps
+  local try_write = conn.try_write
   return {
+    -- Most of what the server does for a large room is this.
     deliver = function(event)
-      return put(self, line.of(event, self.caps["server-time"]))
+      local has_time = caps["server-time"]
+      local bytes = event.cache[has_time and "irc_time" or "irc"] or line.of(event, has_time)
+      local out = self.out
+      if out then
+        out[#out + 1] = bytes
+        return true
+      end
+      return try_write(conn, bytes) and true or false
     end,
     drop = function(reason)
       self.quit = self.quit or reason

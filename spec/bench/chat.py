@@ -1,0 +1,212 @@
+"""Compares scripts/chat.lua with ngircd: many clients in one room, one run after the other on the same machine.
+
+    python3 spec/bench/chat.py                       # 1000 clients, 200 lines
+    python3 spec/bench/chat.py --clients 10000 --lines 50 --joins together
+
+It prints for each server what the joins of all clients cost it (each join is told to all who are there), and what
+a line costs that one client says and all others hear: processor time of the server, and the time until half of the
+clients, 99 of 100 and the last one had it. Needs ngircd, and as many open files as there are clients.
+"""
+
+import argparse
+import os
+import select
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+NGIRCD = """[Global]
+Name = bench.local
+Info = bench
+Listen = 127.0.0.1
+Ports = {port}
+PidFile =
+ServerUID = {user}
+ServerGID = {user}
+[Limits]
+MaxConnections = 0
+MaxConnectionsIP = 0
+MaxJoins = 0
+MaxNickLength = 20
+MaxPenaltyTime = 0
+PingTimeout = 600
+PongTimeout = 600
+[Options]
+DNS = no
+Ident = no
+PAM = no
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_moonwire(port, folder):
+    command = [os.environ.get("MOONWIRE", os.path.join(ROOT, "build/moonwire")), "run",
+               os.path.join(ROOT, "scripts/chat.lua"), "--listen", f"tcp://127.0.0.1:{port}", "--memory-limit", "0"]
+    for setting in ("flood_burst=1000000", "flood_rate=1000000", "ping=600"):
+        command += ["--set", setting]
+    return subprocess.Popen(command, stderr=open(os.path.join(folder, "moonwire.log"), "w"))
+
+
+def start_ngircd(port, folder):
+    path = os.path.join(folder, "ngircd.conf")
+    with open(path, "w") as file:
+        file.write(NGIRCD.format(port=port, user=os.getuid()))
+    log = open(os.path.join(folder, "ngircd.log"), "w")
+    return subprocess.Popen(["/usr/sbin/ngircd", "--nodaemon", "--config", path], stdout=log, stderr=log)
+
+
+def processor_time(process):
+    with open(f"/proc/{process.pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def await_address(port):
+    for _ in range(500):
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    raise SystemExit("the server does not listen")
+
+
+class Crowd:
+    """All clients, in one epoll."""
+
+    def __init__(self, port, count):
+        self.epoll = select.epoll()
+        self.sockets, self.index = [], {}
+        self.tails = [b""] * count
+        for i in range(count):
+            client = socket.create_connection(("127.0.0.1", port))
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setblocking(False)
+            self.index[client.fileno()] = i
+            self.sockets.append(client)
+            self.epoll.register(client, select.EPOLLIN)
+            client.send(b"NICK m%d\r\nUSER m%d 0 * :bench\r\n" % (i, i))
+            if i % 100 == 99:
+                self.await_all(b" 001 ", range(i - 99, i + 1))
+        self.await_all(b" 001 ", range(count - count % 100, count))
+        self.quiet(0.5)
+
+    def read(self, seconds):
+        """What has come, as (client, bytes)."""
+        for number, _ in self.epoll.poll(seconds):
+            i = self.index[number]
+            data = self.sockets[i].recv(1 << 20)
+            if not data:
+                raise SystemExit(f"client {i} was disconnected: {self.tails[i][-300:]}")
+            yield i, data
+
+    def await_all(self, pattern, clients, seconds=600):
+        """Waits until the pattern has come to all of the clients: when, for each."""
+        missing, times, due = set(clients), [], time.monotonic() + seconds
+        keep = len(pattern) - 1
+        while missing:
+            for i, data in self.read(1):
+                text = self.tails[i] + data
+                self.tails[i] = text[-keep:]
+                if i in missing and pattern in text:
+                    missing.discard(i)
+                    times.append(time.monotonic())
+            if time.monotonic() > due:
+                raise SystemExit(f"{len(missing)} clients wait for {pattern}")
+        return times
+
+    def quiet(self, seconds):
+        """Reads until nothing comes any more."""
+        last = time.monotonic()
+        while time.monotonic() - last < seconds:
+            for i, data in self.read(seconds):
+                self.tails[i] = data[-64:]
+                last = time.monotonic()
+
+
+def join(crowd, how):
+    count = len(crowd.sockets)
+    if how == "together":
+        for client in crowd.sockets:
+            client.send(b"JOIN #bench\r\n")
+        crowd.await_all(b" 366 ", range(count))
+    else:
+        for i, client in enumerate(crowd.sockets):
+            client.send(b"JOIN #bench\r\n")
+            crowd.await_all(b" 366 ", [i])
+    crowd.quiet(0.5)
+
+
+def speak(crowd, lines):
+    """One client says the lines, one after the other; all latencies, and those of the last to hear."""
+    latencies, last = [], []
+    count = len(crowd.sockets)
+    for number in range(lines):
+        pattern = b"line %d of the bench" % number
+        crowd.tails = [b""] * count
+        begun = time.monotonic()
+        crowd.sockets[0].send(b"PRIVMSG #bench :" + pattern + b"\r\n")
+        times = crowd.await_all(pattern, range(1, count))
+        latencies += [at - begun for at in times]
+        last.append(times[-1] - begun)
+    return latencies, last
+
+
+def measure(start, options, folder):
+    port = free_port()
+    process = start(port, folder)
+    try:
+        await_address(port)
+        crowd = Crowd(port, options.clients)
+        before = processor_time(process)
+        begun = time.monotonic()
+        join(crowd, options.joins)
+        joined, took = processor_time(process), time.monotonic() - begun
+        latencies, last = speak(crowd, options.lines)
+        spoken = processor_time(process)
+    finally:
+        process.terminate()
+        process.wait()
+    latencies.sort()
+    return {
+        "joins": joined - before, "took": took, "line": (spoken - joined) / options.lines,
+        "p50": latencies[len(latencies) // 2], "p99": latencies[len(latencies) * 99 // 100],
+        "last": statistics.median(last),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clients", type=int, default=1000)
+    parser.add_argument("--lines", type=int, default=200)
+    parser.add_argument("--joins", choices=("alone", "together"), default="alone",
+                        help="whether each waits until the one before is in")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--servers", default="moonwire,ngircd")
+    options = parser.parse_args()
+    starts = {"moonwire": start_moonwire, "ngircd": start_ngircd}
+    print(f"{options.clients} clients, {options.lines} lines, joins {options.joins}; medians of {options.rounds} rounds")
+    print("server     joins: cpu s  took s | line: cpu ms   p50 ms   p99 ms  last ms")
+    results = {name: [] for name in options.servers.split(",")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        for _ in range(options.rounds):
+            for name, rounds in results.items():
+                rounds.append(measure(starts[name], options, folder))
+    for name, rounds in results.items():
+        row = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+        print(f"{name:10} {row['joins']:12.2f} {row['took']:7.2f} | {row['line'] * 1000:12.3f}"
+              f" {row['p50'] * 1000:8.2f} {row['p99'] * 1000:8.2f} {row['last'] * 1000:8.2f}")
+    sys.stdout.flush()
+
+
+main()
