@@ -163,8 +163,8 @@
 -- A web site; more of it, as sites by their names, passwords, and pages for visitors: docs/services/web.md.
 --service "web" { script = "scripts/web.lua", listen = "tcp://127.0.0.1:80", settings = { root = "/srv" } }
 
--- A mail server: for other servers at the first address, for users who send and read at the others, all with the
--- certificate in `tls`. Its settings: docs/services/mail.md.
+-- A mail server: for other servers at the first address, for users who send and read at the others, all with
+-- the certificate in `tls`. Its settings: docs/services/mail.md.
 --service "mail" {
 --  listen = {
 --    "tcp://127.0.0.1:2525",
