@@ -174,7 +174,7 @@
 --  script = "scripts/mail.lua",
 --  tls = "auto",
 --  settings = {
---    domain = "example.org", maildir = "/var/mail/moonwire", users = { bob = "SECRET" }, starttls = true,
+--    domain = "example.org", maildir = "/var/lib/moonwire/mail", users = { bob = "SECRET" }, starttls = true,
 --  },
 --}
 
