@@ -26,6 +26,18 @@ user bob
 password SECRET
 ]]
 
+local MUTT <const> = [[
+set from = bob@example.org
+set smtp_url = smtp://bob@localhost:%s/
+set smtp_pass = SECRET
+set ssl_starttls = yes
+set ssl_force_tls = yes
+set ssl_usesystemcerts = no
+set certificate_file = %s
+set copy = no
+set send_charset = utf-8
+]]
+
 local MPOP <const> = [[
 account default
 host localhost
@@ -134,6 +146,19 @@ describe("scripts/mail.lua meets", function()
       end
     end
     assert.matches("\n\n%.\n%.dot\nend\n$", place:await("ann", 4)[4])
+  end)
+
+  it("mutt: STARTTLS, and an attachment", function()
+    local config = here:write("muttrc", MUTT:format(port_of(place.addresses.submission), ca.file))
+    local attached = here:write("bytes", ("\0\xFF.\n"):rep(1000))
+    run {
+      "mutt", "-n", "-F", config, "-s", "by mutt", "-a", attached, "--", "ann@example.org",
+      input = ".\n..\n", env = { HOME = here.path },
+    }
+    local text = place:await("ann", 1)[1]
+    assert.matches("\nSubject: by mutt\n", text)
+    assert.matches("\n\n%.\n%.%.\n", text)
+    assert.matches("\nContent%-Transfer%-Encoding: base64\n", text)
   end)
 
   it("Python's smtplib: SMTPUTF8, 8BITMIME, CHUNKING", function()
