@@ -56,10 +56,13 @@ local lists, trusted, places, rate, bans, rules, routes, tarpit, events
 -- --- what happens
 
 local function tell(event, client, fields)
+  counted:add(1, event)
+  if not events and not log.is_enabled "info" then
+    return
+  end
   fields = fields or {}
   fields.event, fields.client = event, ipset.network(client) or client
   fields.port = math.tointeger(tonumber(client:match ":(%d+)$"))
-  counted:add(1, event)
   if events then
     events:write(fields)
   else
@@ -113,10 +116,11 @@ end
 local function look_at_client(conn)
   local options = { timeout = config.first_timeout }
   local hello, err, code = true, nil, nil
-  conn:checkpoint {}
   if config.expect or routes then
+    conn:checkpoint {}
     hello, err, code = gate.expect(conn, config.expect or "tls", options)
   elseif config.client_begins then
+    conn:checkpoint {}
     hello, err, code = gate.expect_beginning(conn, config.client_begins, options)
   end
   if not hello then
@@ -141,10 +145,8 @@ local function look_at_server(conn, server)
 end
 
 local function connect(conn, address)
-  local header = config.proxy == 2 and conn or nil
-  if config.proxy == 1 then
-    header = { version = 1, source = conn:peer_address(), destination = conn:local_address() }
-  end
+  local header = config.proxy == 2 and conn or config.proxy == 1 and
+    { version = 1, source = conn:peer_address(), destination = conn:local_address() } or nil
   return net.connect(address, { proxy_header = header, timeout = config.connect_timeout or 5 })
 end
 
@@ -209,10 +211,9 @@ end
 -- A client that has said nothing yet: new code meets it as if it came now, but for its rate.
 function service.resume(conn)
   local client = conn:peer_address()
-  if places and not trusted:find(client) then
-    places:enter(client)
-  end
-  serve(conn, client, not trusted:find(client) and rules or nil)
+  local used = not trusted:find(client) and rules or nil
+  local _ = used and places and places:enter(client)
+  serve(conn, client, used)
 end
 
 -- --- the start
