@@ -17,13 +17,12 @@
 --   client_begins    text, none            what they must begin with, instead
 --   server_begins    text, none            what the server must begin with
 --   server_first     true or false         clients that speak before the server are refused
---   first_timeout    seconds, 10           until that is seen
---   connect_timeout  seconds, 5
+--   first_timeout, connect_timeout  seconds, 10, 5   until that is seen; to the server
 --   idle             seconds or false, 300 without a byte either way
 --   rules            list, none            { name, bytes, pcre or event, times, seconds, action, … }
 --   refuse           "drop" or "tarpit"    what becomes of those who are refused; default "drop"
 --   tarpit           table                 most = 100, seconds = 60, interval = 5, drip = text
---   ban_seconds      seconds, 600
+--   ban_seconds      seconds, 600          that a ban lasts
 --   events           path, none            a file with a line of JSON for each event; else the log has them
 local check = require "moonwire.check"
 local core = require "moonwire.core"
@@ -145,8 +144,9 @@ local function look_at_server(conn, server)
 end
 
 local function connect(conn, address)
+  local client = ipset.network(conn:peer_address()) and conn:peer_address() -- else nobody's
   local header = config.proxy == 2 and conn or config.proxy == 1 and
-    { version = 1, source = conn:peer_address(), destination = conn:local_address() } or nil
+    { version = 1, source = client, destination = client and conn:local_address() } or nil
   return net.connect(address, { proxy_header = header, timeout = config.connect_timeout or 5 })
 end
 

@@ -220,6 +220,25 @@ describe("scripts/gate.lua", function()
     end
   end)
 
+  it("has clients without an address, which no network, ban or header can name", function()
+    local _ <close>, address = start_server(function(conn)
+      conn:write(conn:proxy().address == conn:peer_address() and "nobody" or conn:peer_address())
+    end, { proxies = { "127.0.0.1" } })
+    for version = 1, 2 do
+      local gate <close> = moonwire.serve {
+        script = "scripts/gate.lua", listen = { "unix://" .. place.path .. "/gate" .. version },
+        options = {
+          "--set", "upstream=" .. address, "--set", "proxy=" .. version, "--set", "deny.1=0.0.0.0/0",
+          "--set", "rules.1.name=all", "--set", "rules.1.event=open", "--set", "rules.1.times=1",
+          "--set", "rules.1.seconds=1000", "--set", "rules.1.action=ban",
+        },
+      }
+      assert.equal(version == 1 and "nobody" or "unix://", ask(gate.address))
+      assert.equal("", ask(gate.address) or "")
+      gate:wait_for_log "event=ban"
+    end
+  end)
+
   it("holds in a tarpit whom it refuses, if it shall", function()
     local _ <close>, address = start_server()
     local gate <close> = start_gate(place, {
