@@ -96,7 +96,7 @@ static int on_status(SSL *ssl, void *argument) {
 
 /* A client has got a session. */
 static int on_session(SSL *ssl, SSL_SESSION *session) {
-    const struct mw_tls *tls = SSL_get_app_data(ssl);
+    const struct mw_tls *tls = mw_tls_of(ssl);
     if (!tls->session_key) {
         return 0;
     }

@@ -303,7 +303,7 @@ static bool make_ssl(struct mw_tls *tls) {
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
-    return SSL_set_app_data(tls->ssl, tls);
+    return true;
 }
 
 static bool make_phase(struct mw_tls *tls, const struct mw_tls_handshake *handshake) {

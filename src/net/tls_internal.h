@@ -72,6 +72,11 @@ static inline bool mw_tls_is(const struct mw_stream_ops *ops) {
     return ops == &mw_tls_ops || ops == &mw_tls_handshake_ops;
 }
 
+/* Whose connection it is. OpenSSL's own place for that would be two more allocations for each. */
+static inline struct mw_tls *mw_tls_of(const SSL *ssl) {
+    return BIO_get_data(SSL_get_rbio(ssl));
+}
+
 /* The kind of BIO that reads and writes with the transport below. NULL when memory is out. */
 const BIO_METHOD *mw_tls_bio_method(void);
 

@@ -94,7 +94,7 @@ static void explain(const struct mw_tls *tls, X509_STORE_CTX *checking, char *te
 
 int mw_tls_on_verified(int good, X509_STORE_CTX *checking) {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(checking, SSL_get_ex_data_X509_STORE_CTX_idx());
-    const struct mw_tls *tls = SSL_get_app_data(ssl);
+    const struct mw_tls *tls = mw_tls_of(ssl);
     if (!good && tls->phase && X509_STORE_CTX_get_current_cert(checking)) {
         char text[240];
         explain(tls, checking, text, sizeof text);
