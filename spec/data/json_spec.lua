@@ -329,7 +329,8 @@ describe("JSON on a stream", function()
       assert.matches("json_spec.lua:%d+: bad argument " .. problem, raised(misuse))
     end
     local cause = {}
-    local hostile = setmetatable({}, { __index = function() error(cause) end, __pairs = function() error(cause) end })
+    local function refuse() error(cause) end
+    local hostile = setmetatable({}, { __index = refuse, __pairs = refuse })
     local _, seen = pcall(json.write_line, a, 1, hostile)
     assert.equal(cause, seen)
   end)
