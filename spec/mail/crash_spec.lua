@@ -53,7 +53,9 @@ local function check(place, taken)
     assert.are.same({ subject, 1 }, { subject, times })
     assert.is_true((there[subject] or 0) >= 1, subject)
   end
-  assert.are.same({}, assert(file.list(place.path .. "/queue/envelope")))
+  for _, entry in ipairs(assert(file.list(place.path .. "/queue/envelope"))) do
+    assert.matches("^%.", entry.name) -- of a write that was broken off
+  end
 end
 
 describe("a queue of mail", function()

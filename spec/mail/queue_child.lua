@@ -68,7 +68,10 @@ local function deliver(folder, queue)
   local running = task.spawn(queue.run, queue)
   repeat
     task.sleep(0.002)
-    local left = #assert(file.list(folder .. "/queue/envelope"))
+    local left = 0
+    for _, entry in ipairs(assert(file.list(folder .. "/queue/envelope"))) do
+      left = left + (entry.name:find "^%." and 0 or 1) -- what a broken write has left is no promise
+    end
   until left == 0
   running:cancel()
   running:join()
