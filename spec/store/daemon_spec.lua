@@ -19,6 +19,17 @@ return { connect = function(conn, ctx)
 end }
 ]]
 
+-- Has more keys than operators are told of.
+local MANY <const> = [[
+local store, task = require "moonwire.store", require "moonwire.task"
+return { start = function()
+  for i = 1, 20100 do
+    assert(store.set("key/" .. i, i))
+    if i % 100 == 0 then task.yield() end
+  end
+end }
+]]
+
 local function ask(address, line)
   local conn <close> = assert(net.connect(address, { read_timeout = 30 }))
   assert(conn:write(line, "\n"))
@@ -88,6 +99,14 @@ describe("the default store of a daemon", function()
     local text = running:ask({ command = "metrics" }).text
     assert.is_truthy(text:find 'moonwire_store_used_bytes{worker="%d"} 4096\n')
     assert.is_truthy(text:find 'moonwire_store_limit_bytes{worker="%d"} 2097152\n')
+  end)
+
+  it("has its keys counted up to 20,000", function()
+    local running <close> = daemon.start {
+      workers = 1, scripts = { ["many.lua"] = MANY }, config = 'service "many" { script = "many.lua" }',
+    }
+    local _, output = running:run "status"
+    assert.is_truthy(output:find("; 20000+ keys, ", 1, true), output)
   end)
 
   it("is told of without its password", function()
