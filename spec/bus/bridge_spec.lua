@@ -128,7 +128,7 @@ describe("daemons that share a bus", function()
     bob:write "f\n"
     await(ann, "a b c e f")
     assert.are.equal(1, count(one:log(), "cannot be reached"))
-    assert.are.same({ 0, 2 }, { metric(one, "missed_total"), metric(two, "missed_total") })
+    assert.are.same({ 1, 2 }, { metric(one, "missed_total"), metric(two, "missed_total") })
   end)
 
   it("start while Redis is away", function()
@@ -263,6 +263,21 @@ describe("moonwire run --bus", function()
 end)
 
 describe("a bridge", function()
+  it("says once that it may not publish, and goes on alone", function()
+    local server <close> = redis_server.start()
+    local client = assert(redis.connect(server.url))
+    assert(client:call("ACL", "SETUSER", "mute", "on", ">word", "&*", "+subscribe", "+hello", "+auth"))
+    local one <close> = start((server.url:gsub("//", "//mute:word@")))
+    local ann <close> = connect(one, 1)
+    for _, text in ipairs { "a", "a b" } do
+      ann:write(text:sub(-1), "\n")
+      await(ann, text)
+    end
+    assert.are.equal(1, count(one:log(), "cannot be reached.*NOPERM"))
+    assert.are.equal(0, count(one:log(), "can be reached again"))
+    assert.are.equal(2, metric(one, "dropped_total"))
+  end)
+
   it("leaves what is no message of a daemon alone", function()
     local server <close> = redis_server.start()
     local one <close> = start(server.url)

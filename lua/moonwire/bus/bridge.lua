@@ -106,7 +106,7 @@ local function accept(self, bytes)
     log.debug("bus: no message of a daemon", { bytes = #bytes })
   elseif origin == self.origin then
     confirm(self, number)
-  elseif is_new(self, origin, number) and serves(self) and core.bus.inject(message) then
+  elseif is_new(self, origin, number) and message ~= "" and serves(self) and core.bus.inject(message) then
     received:add(1)
   end
 end
@@ -142,7 +142,8 @@ local function note_reach(self, opened)
 end
 
 local function connect(self)
-  local opened, err = channel.open(self.target, function(bytes) accept(self, bytes) end)
+  local probe = frame.pack(self.origin, 0, "")
+  local opened, err = channel.open(self.target, probe, function(bytes) accept(self, bytes) end)
   if opened then
     note_reach(self, opened)
     err = opened:listen()

@@ -20,10 +20,11 @@ local PING_SECONDS <const> = 15 -- of silence after which the server is asked wh
 local Channel = {}
 Channel.__index = Channel
 
--- Until the server has confirmed that it listens.
-local function subscribe(self, is_confirmed)
+-- Until what it says comes back: that it listens alone does not tell whether it may publish.
+local function join(self, probe, is_confirmed)
   local due = core.now() + DEFAULTS.timeout
   self.link:send(command.encode { "SUBSCRIBE", self.name })
+  self:publish(probe)
   while not is_confirmed() and not self.link.fault do
     if not self.link:listen(math.max(due - core.now(), 0)) then
       self.link:break_off("no reply in time", "timeout")
@@ -34,10 +35,11 @@ end
 
 --- Connects and listens.
 ---@param target moonwire.bus.target
+---@param probe string the first that it publishes, which all get
 ---@param on_message fun(bytes: string) must not wait
 ---@return moonwire.bus.channel?
 ---@return string? err
-function channel.open(target, on_message)
+function channel.open(target, probe, on_message)
   local settings, confirmed = setmetatable({}, { __index = DEFAULTS }), false
   for key, value in next, target do
     settings[key] = value
@@ -49,12 +51,12 @@ function channel.open(target, on_message)
   local self, is_open = setmetatable({ link = link, name = target.channel, writing = false }, Channel), nil
   local _ <close> = setmetatable({}, { __close = function() return not is_open and link:close() end })
   link.listener = function(push)
-    confirmed = confirmed or push[1] == "subscribe"
     if push[1] == "message" then
+      confirmed = confirmed or push[3] == probe
       on_message(push[3])
     end
   end
-  is_open = subscribe(self, function() return confirmed end)
+  is_open = join(self, probe, function() return confirmed end)
   if not is_open then
     return nil, link.fault.err
   end
