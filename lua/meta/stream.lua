@@ -204,6 +204,13 @@ function stream:start_tls(options, other) end
 ---@return moonwire.tls_facts?
 function stream:tls() end
 
+--- What names this connection of TLS to both ends, and to nobody between them (RFC 5929, RFC 9266).
+---@param kind "tls-exporter"|"tls-server-end-point"
+---@return string? bytes
+---@return string? err
+---@return moonwire.code? code "closed", "unsupported": in clear, or not with this connection
+function stream:channel_binding(kind) end
+
 ---@class moonwire.proxied
 ---@field address string of the proxy
 ---@field version 1|2 of the header

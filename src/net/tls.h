@@ -95,6 +95,14 @@ struct mw_tls_facts {
     const char *reason;      /* of EPROTO: what was wrong, or what the peer said was; NULL */
 };
 
+/* Kinds of channel binding: what an exporter gives, and the digest of the server's certificate. */
+enum mw_tls_binding { MW_TLS_EXPORTER, MW_TLS_END_POINT };
+enum { MW_TLS_BINDING_MOST = 64 }; /* bytes */
+
+/* What names this connection to both ends. False: it is not TLS, or this kind is not possible with it. */
+bool mw_tls_channel_binding(const struct mw_stream *stream, enum mw_tls_binding kind,
+                            unsigned char bytes[MW_TLS_BINDING_MOST], size_t *size);
+
 /* False when the stream is not TLS. */
 bool mw_tls_describe(const struct mw_stream *stream, struct mw_tls_facts *facts);
 

@@ -263,6 +263,7 @@ static const luaL_Reg methods[] = {
     {"flush", mw_l_stream_flush},
     {"start_tls", mw_l_stream_start_tls},
     {"tls", mw_l_stream_tls},
+    {"channel_binding", mw_l_stream_channel_binding},
     {"send_file", mw_l_stream_send_file},
     {"shutdown_write", mw_l_stream_shutdown_write},
     {"close", stream_close},

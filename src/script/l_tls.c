@@ -245,6 +245,25 @@ int mw_l_stream_tls(lua_State *L) {
     return 1;
 }
 
+/* channel_binding(kind) → bytes | nil, err, code */
+int mw_l_stream_channel_binding(lua_State *L) {
+    static const char *const kinds[] = {"tls-exporter", "tls-server-end-point", NULL};
+    const struct mw_l_stream *stream = mw_l_stream_check(L, 1);
+    unsigned char bytes[MW_TLS_BINDING_MOST];
+    size_t size;
+    enum mw_tls_binding kind = luaL_checkoption(L, 2, NULL, kinds) == 0 ? MW_TLS_EXPORTER : MW_TLS_END_POINT;
+    if (!stream->stream) {
+        return mw_push_word(L, "closed");
+    }
+    if (!mw_tls_channel_binding(stream->stream, kind, bytes, &size)) {
+        struct mw_fault fault;
+        mw_fault_format(&fault, "unsupported", "channel binding: this connection has no %s", kinds[kind]);
+        return mw_push_fault(L, &fault);
+    }
+    lua_pushlstring(L, (const char *)bytes, size);
+    return 1;
+}
+
 void mw_l_tls_open(lua_State *L) {
     static const luaL_Reg methods[] = {{NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", handshake_gc}, {NULL, NULL}};

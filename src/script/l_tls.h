@@ -16,6 +16,7 @@ int mw_l_tls_begin(lua_State *L, struct mw_tls_settings *settings, bool server, 
 /* Methods of streams. */
 int mw_l_stream_start_tls(lua_State *L);
 int mw_l_stream_tls(lua_State *L);
+int mw_l_stream_channel_binding(lua_State *L);
 
 /* Registers the type. Raises when memory is out. */
 void mw_l_tls_open(lua_State *L);
