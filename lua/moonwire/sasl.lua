@@ -1,8 +1,9 @@
---- Who somebody is, proven inside a protocol (RFC 4422): PLAIN, LOGIN and SCRAM-SHA-256, as server and as
---- client. The protocol carries challenges and responses; what they say is made and judged here.
+--- Who somebody is, proven inside a protocol (RFC 4422): PLAIN, LOGIN and SCRAM-SHA-256, bound to the
+--- connection or not, as server and as client. The protocol carries what they say; it is judged here.
 local check = require "moonwire.check"
 local client = require "moonwire.sasl.client"
 local credentials = require "moonwire.sasl.credentials"
+local scram = require "moonwire.sasl.scram"
 local server = require "moonwire.sasl.server"
 
 local sasl = {}
@@ -29,32 +30,53 @@ function sasl.credentials(users)
   return credentials.new(users)
 end
 
+local function check_connection(conn, name)
+  if conn ~= nil then
+    check.stream(conn, 3, name)
+    if not conn.channel_binding then
+      check.refuse(3, name, "the stream of a connection expected")
+    end
+  end
+end
+
+--- Whether SCRAM-SHA-256-PLUS can be offered on a connection: something names it to both ends.
+---@param conn moonwire.stream
+---@return boolean
+function sasl.can_bind(conn)
+  check.stream(conn, 1, "can_bind")
+  return conn.channel_binding ~= nil and scram.best_binding(conn) ~= nil
+end
+
 --- The server's side of a dialogue.
----@param mechanism string "PLAIN", "LOGIN" or "SCRAM-SHA-256"
+---@param mechanism string "PLAIN", "LOGIN", "SCRAM-SHA-256" or "SCRAM-SHA-256-PLUS"
 ---@param users moonwire.sasl_credentials
+---@param conn? moonwire.stream that the proof is bound to, or could be: SCRAM-SHA-256-PLUS is offered there
 ---@return moonwire.sasl_server? dialogue
 ---@return string? err
----@return moonwire.code? code "unsupported"
-function sasl.server(mechanism, users)
+---@return moonwire.code? code "unsupported": no such mechanism, or nothing names the connection
+function sasl.server(mechanism, users, conn)
   check.type(mechanism, "string", 1, "server")
   check.type(users, "table", 2, "server")
-  return server.new(mechanism, users)
+  check_connection(conn, "server")
+  return server.new(mechanism, users, conn)
 end
 
 --- The client's side of a dialogue.
----@param mechanism string "PLAIN", "LOGIN" or "SCRAM-SHA-256"
+---@param mechanism string "PLAIN", "LOGIN", "SCRAM-SHA-256" or "SCRAM-SHA-256-PLUS"
 ---@param options moonwire.sasl.client_options
+---@param conn? moonwire.stream that the proof is bound to, or would be if the server had offered that
 ---@return moonwire.sasl_client? dialogue
 ---@return string? err
----@return moonwire.code? code "unsupported"
-function sasl.client(mechanism, options)
+---@return moonwire.code? code "unsupported": no such mechanism, or nothing names the connection
+function sasl.client(mechanism, options, conn)
   check.type(mechanism, "string", 1, "client")
   check.type(options, "table", 2, "client")
   check.options(options, CLIENT_KNOWN, 2, "client")
   if not options.user or not options.password or (options.user .. options.password):find("\0", 1, true) then
     check.refuse(2, "client", "'user' and 'password' expected, without NUL")
   end
-  return client.new(mechanism, options)
+  check_connection(conn, "client")
+  return client.new(mechanism, options, conn)
 end
 
 return sasl

@@ -74,6 +74,22 @@ describe("a server of mail meets", function()
     assert.equal("bob@example.net", place.messages[1].recipients[1].address)
   end)
 
+  it("gsasl, which binds its proof to the connection", function()
+    local place <close> = open()
+    local function gsasl(...)
+      return process.run {
+        "gsasl", "--smtp", "--starttls", "--verbose", "--x509-ca-file=" .. ca.file, "--authentication-id=ann",
+        "--password=secret", "localhost", place.address:match "%d+$", input = "", seconds = SECONDS, ...,
+      }
+    end
+    local _, output = gsasl("--mechanism=SCRAM-SHA-256-PLUS")
+    -- "p=tls-exporter," in base64
+    assert.matches("AUTH SCRAM%-SHA%-256%-PLUS\r?\n334 ?\r?\ncD10bHMtZXhwb3J0ZXIsL", output)
+    assert.matches("\n235 2.7.0", output)
+    _, output = gsasl("--mechanism=SCRAM-SHA-256", "--no-cb")
+    assert.matches("\n235 2.7.0", output)
+  end)
+
   it("msmtp, which proves who it is by each mechanism that it knows", function()
     for _, mechanism in ipairs { "plain", "login", "scram-sha-256" } do
       local place <close> = open { mechanisms = { "SCRAM-SHA-256", "PLAIN", "LOGIN" } }

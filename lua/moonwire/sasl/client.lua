@@ -10,6 +10,8 @@ local ITERATIONS_LEAST <const>, ITERATIONS_MOST <const> = 4096, 10000000
 ---@class moonwire.sasl_client
 ---@field private user string
 ---@field private password string
+---@field private conn? moonwire.stream that the proof may be bound to
+---@field private binds boolean the proof is bound
 ---@field private next fun(self, challenge: string?): string?, string?, moonwire.code?
 ---@field private complete boolean
 local Client = { __name = "moonwire.sasl_client" }
@@ -69,34 +71,49 @@ local function scram_proof(self, challenge)
   if not client_key then
     return nil, server_key, code
   end
-  local before = "c=biws,r=" .. nonce
+  local before = ("c=%s,r=%s"):format(self.bound, nonce)
   local dialogue = ("%s,%s,%s"):format(self.bare, challenge, before)
   local proof = scram.exclusive_or(client_key, scram.sign(scram.stored_key(client_key), dialogue))
   self.signature, self.next = scram.sign(server_key, dialogue), scram_end
   return ("%s,p=%s"):format(before, codec.base64_encode(proof))
 end
 
-local function scram_first(self)
-  self.nonce, self.next = scram.nonce(), scram_proof
-  self.bare = ("n=%s,r=%s"):format(self.user:gsub("=", "=3D"):gsub(",", "=2C"), self.nonce)
-  return "n,," .. self.bare
+-- What the first message begins with, and what the proof says of the connection.
+local function bind(self)
+  local kind, bytes = scram.best_binding(self.conn)
+  if not self.binds then
+    return kind and "y,," or "n,,", ""
+  end
+  return ("p=%s,,"):format(kind), bytes
 end
 
-local MECHANISMS <const> = { PLAIN = plain, LOGIN = login, ["SCRAM-SHA-256"] = scram_first }
+local function scram_first(self)
+  local header, bytes = bind(self)
+  self.bound = codec.base64_encode(header .. bytes)
+  self.nonce, self.next = scram.nonce(), scram_proof
+  self.bare = ("n=%s,r=%s"):format(self.user:gsub("=", "=3D"):gsub(",", "=2C"), self.nonce)
+  return header .. self.bare
+end
+
+local MECHANISMS <const> = {
+  PLAIN = plain, LOGIN = login, ["SCRAM-SHA-256"] = scram_first, ["SCRAM-SHA-256-PLUS"] = scram_first,
+}
 
 --- A dialogue.
 ---@param mechanism string
 ---@param options moonwire.sasl.client_options
+---@param conn? moonwire.stream
 ---@return moonwire.sasl_client? dialogue
 ---@return string? err
 ---@return moonwire.code? code
-function client.new(mechanism, options)
-  local first = MECHANISMS[mechanism]
-  if not first then
+function client.new(mechanism, options, conn)
+  local first, binds = MECHANISMS[mechanism], mechanism:find("-PLUS", 1, true) ~= nil
+  if not first or binds and not scram.best_binding(conn) then
     return nil, ("authenticate: no mechanism %s"):format(mechanism), "unsupported"
   end
   return setmetatable({
-    user = options.user, password = options.password, next = first, complete = false,
+    user = options.user, password = options.password, conn = conn, binds = binds,
+    next = first, complete = false,
   }, Client)
 end
 

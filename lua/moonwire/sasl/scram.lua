@@ -76,6 +76,29 @@ function scram.parse(text)
   return { salt = salt, iterations = tonumber(iterations), stored_key = stored, server_key = served }
 end
 
+--- What names the connection to both ends, by its kind.
+---@param conn moonwire.stream? nil: there is none
+---@param kind string "tls-exporter", "tls-server-end-point"; others are not known
+---@return string? bytes
+function scram.binding(conn, kind)
+  if conn and (kind == "tls-exporter" or kind == "tls-server-end-point") then
+    return (conn:channel_binding(kind))
+  end
+end
+
+--- The best kind that there is for a connection.
+---@param conn moonwire.stream? nil: there is none
+---@return string? kind nil: nothing names it
+---@return string? bytes
+function scram.best_binding(conn)
+  for _, kind in ipairs { "tls-exporter", "tls-server-end-point" } do
+    local bytes = scram.binding(conn, kind)
+    if bytes then
+      return kind, bytes
+    end
+  end
+end
+
 --- The attribute of a message: `r=…`.
 ---@param message string
 ---@param name string a letter

@@ -10,6 +10,8 @@ local NONCE_MOST <const> = 256
 
 ---@class moonwire.sasl_server
 ---@field private users moonwire.sasl_credentials
+---@field private conn? moonwire.stream that a proof may be bound to
+---@field private binds boolean a proof must be bound
 ---@field private next fun(self, response: string?): string?, string?, moonwire.code?
 ---@field user string? whom the client says it is, once it has
 local Server = { __name = "moonwire.sasl_server" }
@@ -79,7 +81,7 @@ end
 local function scram_proof(self, response)
   local before, proof = (response or ""):match("^(.*),p=([%w+/=]+)$")
   proof = proof and codec.base64_decode(proof)
-  if not proof or #proof ~= 32 or before:match("^c=([%w+/=]*),r=") ~= codec.base64_encode(self.header)
+  if not proof or #proof ~= 32 or before:match("^c=([%w+/=]*),r=") ~= self.bound
     or scram.attribute(before, "r") ~= self.nonce then
     return malformed()
   end
@@ -102,13 +104,29 @@ end
 
 -- The header, the rest, user and nonce of a client's first message; nil: it is none.
 local function read_first(response)
-  local header, other, bare = response:match("^([ny],(a?=?[^,]*),)(n=.*)$")
+  local header, other, bare = response:match("^([nyp][^,]*,(a?=?[^,]*),)(n=.*)$")
   local name, nonce = (bare or ""):match("^n=([^,]*),r=([!-+%-.-~]+)")
   name = name and read_name(name)
   if not name or #nonce > NONCE_MOST or other ~= "" and read_name(other:match("^a=(.*)$") or "") ~= name then
     return nil
   end
   return header, bare, name, nonce
+end
+
+-- What the proof has to say of the connection, in base64: the client's header, and behind "p" what names the
+-- connection. "y" says that the client would bind if we could: where we can, somebody has hidden that.
+local function bound_by(self, header)
+  local flag, kind = header:match("^([nyp])=?([^,]*),")
+  if self.binds ~= (flag == "p") or flag ~= "p" and kind ~= "" then
+    return malformed()
+  elseif flag == "y" and scram.best_binding(self.conn) then
+    return nil, "authenticate: somebody has hidden that the channel can be bound", "denied"
+  end
+  local bytes = flag ~= "p" and "" or scram.binding(self.conn, kind)
+  if not bytes then
+    return nil, ("authenticate: no channel binding %q"):format(kind), "denied"
+  end
+  return codec.base64_encode(header .. bytes)
 end
 
 local function scram_first(self, response)
@@ -119,31 +137,38 @@ local function scram_first(self, response)
   if not header then
     return malformed()
   end
+  local bound, why, problem = bound_by(self, header)
+  if not bound then
+    return nil, why, problem
+  end
   local verifier, can_match, code = self.users:scram(name)
   if not verifier then
     return nil, can_match, code
   end
-  self.user, self.header, self.verifier, self.can_match = name, header, verifier, can_match
+  self.user, self.bound, self.verifier, self.can_match = name, bound, verifier, can_match
   self.nonce, self.next = nonce .. scram.nonce(), scram_proof
   local first = ("r=%s,s=%s,i=%d"):format(self.nonce, codec.base64_encode(verifier.salt), verifier.iterations)
   self.dialogue = bare .. "," .. first
   return "challenge", first
 end
 
-local MECHANISMS <const> = { PLAIN = plain, LOGIN = login, ["SCRAM-SHA-256"] = scram_first }
+local MECHANISMS <const> = {
+  PLAIN = plain, LOGIN = login, ["SCRAM-SHA-256"] = scram_first, ["SCRAM-SHA-256-PLUS"] = scram_first,
+}
 
 --- A dialogue.
 ---@param mechanism string
 ---@param users moonwire.sasl_credentials
+---@param conn? moonwire.stream
 ---@return moonwire.sasl_server? dialogue
 ---@return string? err
 ---@return moonwire.code? code
-function server.new(mechanism, users)
-  local first = MECHANISMS[mechanism]
-  if not first then
+function server.new(mechanism, users, conn)
+  local first, binds = MECHANISMS[mechanism], mechanism:find("-PLUS", 1, true) ~= nil
+  if not first or binds and not scram.best_binding(conn) then
     return nil, ("authenticate: no mechanism %s"):format(mechanism), "unsupported"
   end
-  return setmetatable({ users = users, next = first }, Server)
+  return setmetatable({ users = users, next = first, conn = conn, binds = binds }, Server)
 end
 
 local function over()

@@ -7,6 +7,15 @@ local authentication = {}
 
 local LINE_MOST <const> = 12288 -- bytes of a response, by RFC 4954
 
+local BOUND <const> = "SCRAM-SHA-256-PLUS"
+
+local function is_possible(self, name)
+  if name == BOUND and not sasl.can_bind(self.conn) then
+    return false
+  end
+  return not name:find("^SCRAM") or self.settings.credentials:has_scram()
+end
+
 --- The mechanisms that a client may use now; "": none.
 ---@param self moonwire.smtp.dialogue
 ---@return string
@@ -17,7 +26,7 @@ function authentication.offer(self)
   end
   local names = {}
   for _, name in ipairs(settings.mechanisms) do
-    if name ~= "SCRAM-SHA-256" or settings.credentials:has_scram() then
+    if is_possible(self, name) then
       names[#names + 1] = name
     end
   end
@@ -116,7 +125,8 @@ function authentication.perform(self, argument)
   if initial ~= "" and not response then
     return self:refuse(501, "5.5.2", "that is no base64")
   end
-  converse(self, assert(sasl.server(mechanism, self.settings.credentials)), response)
+  local conn = is_offered(self, BOUND) and self.conn or nil
+  converse(self, assert(sasl.server(mechanism, self.settings.credentials, conn)), response)
 end
 
 return authentication

@@ -19,7 +19,7 @@ local mailer = {}
 ---@field tls? moonwire.tls_client_options
 ---@field user? string
 ---@field password? string
----@field mechanisms? string[] default { "SCRAM-SHA-256", "PLAIN", "LOGIN" }
+---@field mechanisms? string[] default { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN" }
 ---@field auth_in_clear? boolean a password may be sent without TLS; default false
 ---@field timeout? number|false seconds for name and connection; default 30
 ---@field command_timeout? number|false seconds for a reply, and for each piece to leave; default 300
@@ -50,7 +50,8 @@ local KNOWN <const> = {
 }
 
 local DEFAULTS <const> = {
-  starttls = "try", mechanisms = { "SCRAM-SHA-256", "PLAIN", "LOGIN" }, timeout = 30, command_timeout = 300,
+  starttls = "try", mechanisms = { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN" },
+  timeout = 30, command_timeout = 300,
   end_timeout = 600,
 }
 

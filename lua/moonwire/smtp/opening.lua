@@ -65,11 +65,18 @@ local function start_tls(self)
   return hello(self)
 end
 
+local BOUND <const> = "SCRAM-SHA-256-PLUS"
+
+-- The mechanism, and the connection where it counts: a client that could bind a proof to it, and is not
+-- offered to, says so, lest somebody between has taken the offer away.
 local function choose_mechanism(self)
   local offered = " " .. (self.extensions.AUTH or ""):upper() .. " "
+  local can_bind = sasl.can_bind(self.conn)
+  local would_bind = false
   for _, name in ipairs(self.options.mechanisms) do
-    if offered:find(" " .. name .. " ", 1, true) then
-      return name
+    would_bind = would_bind or name == BOUND and can_bind
+    if offered:find(" " .. name .. " ", 1, true) and (name ~= BOUND or can_bind) then
+      return name, would_bind and self.conn or nil
     end
   end
 end
@@ -97,11 +104,11 @@ local function authenticate(self)
   elseif not self.conn:tls() and not options.auth_in_clear then
     return nil, "AUTH: not without TLS", "denied"
   end
-  local mechanism = choose_mechanism(self)
+  local mechanism, conn = choose_mechanism(self)
   if not mechanism then
     return nil, "AUTH: no mechanism that both know", "unsupported"
   end
-  local dialogue = assert(sasl.client(mechanism, { user = options.user, password = options.password }))
+  local dialogue = assert(sasl.client(mechanism, { user = options.user, password = options.password }, conn))
   local reply, err, code = converse(self, dialogue, mechanism)
   if not reply then
     return nil, err, code

@@ -65,7 +65,7 @@ local smtp = {}
 ---@field starttls? false|"offer"|"required" default false
 ---@field users? table<string, string>|fun(user: string): string? as of sasl.credentials
 ---@field credentials? moonwire.sasl_credentials instead of users
----@field mechanisms? string[] default { "SCRAM-SHA-256", "PLAIN" }
+---@field mechanisms? string[] default { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN" }
 ---@field auth_in_clear? boolean passwords may be sent without TLS; default false
 ---@field auth_failures_max? integer wrong passwords, until the connection ends; default 3
 ---@field submission? boolean only for users, whose messages get a date and an id; default false
@@ -95,14 +95,17 @@ local KNOWN <const> = {
 }
 
 local DEFAULTS <const> = {
-  name = "smtp", starttls = false, mechanisms = { "SCRAM-SHA-256", "PLAIN" }, auth_in_clear = false,
+  name = "smtp", starttls = false, auth_in_clear = false,
+  mechanisms = { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN" },
   auth_failures_max = 3, submission = false, dsn = true, binarymime = false, size_max = 32 * 1024 * 1024,
   recipients_max = 100, messages_max = 1000, errors_max = 20, junk_max = 100, header_max = 262144,
   hops_max = 100, line_max = 2048, text_line_max = 65536, command_timeout = 300, data_timeout = 300,
   message_timeout = 3600, banner_delay = 0,
 }
 
-local MECHANISMS <const> = { ["SCRAM-SHA-256"] = true, PLAIN = true, LOGIN = true }
+local MECHANISMS <const> = {
+  ["SCRAM-SHA-256-PLUS"] = true, ["SCRAM-SHA-256"] = true, PLAIN = true, LOGIN = true,
+}
 
 local CALLBACKS <const> = {
   on_connect = "function", on_hello = "function", on_user = "function", on_sender = "function",
