@@ -21,7 +21,7 @@ void mw_tls_tickets_free(struct mw_tls_tickets *tickets); /* in this process; NU
 /* Servers of this context give and take tickets. `tickets` must outlive it. */
 void mw_tls_tickets_serve(struct mw_tls_tickets *tickets, struct ssl_ctx_st *ctx);
 
-/* The name that a server's connection has in common with those that its session went on from, and those that go on from it.
+/* The name that a connection of a server shares with those that its session went on from, and that go on from it.
  * False: it has none, for no ticket was given. Borrowed. */
 enum { MW_TLS_LINEAGE = 16 }; /* bytes */
 bool mw_tls_tickets_lineage(const struct ssl_st *ssl, const unsigned char **name, size_t *size);
