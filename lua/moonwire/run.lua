@@ -89,12 +89,22 @@ local function find_door(text, service)
   return (service.doors or {})[name], name, address
 end
 
+-- Which function of the door is for what comes to an address. A descriptor is of datagrams where the door has
+-- nothing for connections.
+local function kind_of(door, address)
+  local takes_connections = door.connect or door.request
+  if address:find("^udp:") or address:find("^fd:") and door.datagram and not takes_connections then
+    return "datagram"
+  end
+  return door.request and "request" or "connect"
+end
+
 local function open(text, service, ctx)
   local door, name, address = find_door(text, service)
   if not door then
     return nil, ("--listen %s: the script has no door '%s'"):format(text, name)
   end
-  local kind = address:find("^udp:") and "datagram" or door.request and "request" or "connect"
+  local kind = kind_of(door, address)
   if not door[kind] then
     return nil, ("--listen %s: the script has no '%s' function"):format(text, kind)
   end
@@ -148,6 +158,7 @@ local function standard_door(service, name)
   table.sort(names)
   if serves_connections(service) or not names[1] then
     return serves_connections(service), "--stdio: the script has no function 'connect' or 'request'"
+      .. (service.datagram and "; datagrams are for --listen fd://0" or "")
   end
   return not names[2] and doors[names[1]],
     ("--stdio: say --stdio=DOOR; the script has the doors %s"):format(table.concat(names, ", "))

@@ -123,6 +123,25 @@ os.execvp(sys.argv[1], [sys.argv[1], "run", sys.argv[2], "--listen", "fd://%d" %
     assert.is_truthy(errors:find("listen fd://99", 1, true), errors)
   end)
 
+  it("takes datagrams of a descriptor that its parent opened, as inetd's wait has it", function()
+    local place <close> = folder.new()
+    local script = place:write("echo.lua", [[
+      return { datagram = function(socket, data, peer) socket:send(data, peer) end }]])
+    local program = place:write("parent.py", [[
+import os, socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 0))
+os.dup2(server.fileno(), 0)
+os.execv(sys.argv[1], [sys.argv[1], "run", sys.argv[2], "--listen", "fd://0"])
+]])
+    local parent <close> = process.start { "python3", program, moonwire.binary, script }
+    local wait_until = require "spec.support.condition".wait_until
+    local port = wait_until(function() return parent:errors():match "address=127%.0%.0%.1:(%d+)" end)
+    local socket <close> = assert(net.connect("udp://127.0.0.1:" .. port))
+    socket:send "hello"
+    assert.equal("hello", (socket:receive(30)))
+  end)
+
   it("serves one connection on pipes with --stdio", function()
     local status, _, output = moonwire.run { code = ECHO, options = { "--stdio" }, input = "one\ntwo\n" }
     assert.are.equal(0, status)

@@ -340,6 +340,23 @@ describe("the process", function()
   end)
 end)
 
+describe("scripts/mail.lua", function()
+  it("answers at the door that is named", function()
+    local here <close> = folder.new()
+    local greetings = { ["--stdio"] = "220 ", ["--stdio=submission"] = "220 ", ["--stdio=pop3"] = "+OK" }
+    for option, greeting in pairs(greetings) do
+      local status, errors, output = moonwire.run {
+        script = "scripts/mail.lua", input = "QUIT\r\n", seconds = 60,
+        options = {
+          option, "--set", "domain=example.org", "--set", "maildir=" .. here.path, "--set", "users.bob=S",
+        },
+      }
+      assert.equal(0, status, errors)
+      assert.equal(greeting, output:sub(1, #greeting), output)
+    end
+  end)
+end)
+
 describe("scripts/ftp.lua", function()
   it("serves a whole session, data connections and TLS included", function()
     local here <close> = folder.new()
