@@ -4,60 +4,129 @@
 "use strict";
 const net = require("net");
 
-const MAX = 1048576;
+const MAX = 1048576; // bytes of a message
 
+/** What the server says, with its code; or "timeout", "closed", "too_large". */
+class RpcError extends Error {
+  constructor(code, message) {
+    super(`${code}: ${message}`);
+    this.code = code;
+  }
+}
+
+/** Bytes that have come, in the pieces that they came in. */
+class Unread {
+  constructor() {
+    this.pieces = [];
+    this.size = 0;
+  }
+
+  add(piece) {
+    this.pieces.push(piece);
+    this.size += piece.length;
+  }
+
+  peek(size) {
+    if (this.pieces[0].length < size) this.pieces = [Buffer.concat(this.pieces)];
+    return this.pieces[0].subarray(0, size);
+  }
+
+  take(size) {
+    const taken = this.peek(size);
+    this.pieces[0] = this.pieces[0].subarray(size);
+    this.size -= size;
+    return taken;
+  }
+}
+
+/** A connection that was lost is replaced by the next call; calls that it had in flight fail with "closed", for nobody
+ * knows whether they were made. */
 class Client {
-  constructor(host, port) {
-    this.waiting = new Map();
-    this.last = 0;
-    this.unread = Buffer.alloc(0);
-    this.socket = net.connect(port, host);
-    this.socket.on("data", (data) => this.take(data));
-    this.socket.on("error", (error) => this.fail(error));
-    this.socket.on("close", () => this.fail(new Error("the server has ended the connection")));
+  constructor(host, port, timeout = 30) {
+    Object.assign(this, { host, port, timeout, last: 0, waiting: new Map(), socket: null });
+  }
+
+  open() {
+    if (this.socket && !this.socket.destroyed) return;
+    const socket = net.connect({ port: this.port, host: this.host, noDelay: true });
+    const unread = new Unread();
+    const lose = (why) => {
+      if (socket === this.socket) this.fail(new RpcError("closed", why));
+    };
+    socket.on("data", (data) => this.read(socket, unread, data));
+    socket.on("error", (error) => lose(error.message));
+    socket.on("close", () => lose("the server has ended the connection"));
+    this.socket = socket;
+    this.greeted = false;
     this.send({ rpc: 1 });
   }
 
   send(message) {
     const data = Buffer.from(JSON.stringify(message));
+    if (data.length > MAX) throw new RpcError("too_large", "the message is too large");
     const length = Buffer.alloc(4);
     length.writeUInt32BE(data.length);
     this.socket.write(Buffer.concat([length, data]));
   }
 
-  take(data) {
-    this.unread = Buffer.concat([this.unread, data]);
-    while (this.unread.length >= 4) {
-      const end = 4 + this.unread.readUInt32BE();
-      if (end > 4 + MAX) return this.socket.destroy(new Error("the message is too large"));
-      if (this.unread.length < end) return;
-      const message = JSON.parse(this.unread.subarray(4, end));
-      this.unread = this.unread.subarray(end);
-      this.settle(message);
+  read(socket, unread, data) {
+    unread.add(data);
+    try {
+      while (unread.size >= 4) {
+        const size = unread.peek(4).readUInt32BE();
+        if (size > MAX) throw new Error("a message is too large");
+        if (unread.size < 4 + size) return;
+        unread.take(4);
+        this.settle(JSON.parse(unread.take(size)));
+      }
+    } catch (error) {
+      socket.destroy(error);
     }
   }
 
-  settle({ id, result, error }) {
+  settle({ rpc, id, result, error }) {
+    if (!this.greeted && rpc !== 1) throw new Error("another version");
+    if (!this.greeted) {
+      this.greeted = true;
+      return;
+    }
+    if (id === null || id === undefined) throw new Error(error.message);
     const call = this.waiting.get(id);
-    this.waiting.delete(id);
-    if (call && error) call.reject(new Error(`${error.code}: ${error.message}`));
-    else if (call) call.resolve(result);
-    else if (id === null) this.fail(new Error(error.message));
+    if (call && error) call.end(call.reject, new RpcError(error.code, error.message));
+    else if (call) call.end(call.resolve, result);
   }
 
   fail(error) {
-    for (const { reject } of this.waiting.values()) reject(error);
-    this.waiting.clear();
+    this.socket = null;
+    for (const call of this.waiting.values()) call.end(call.reject, error);
   }
 
-  call(method, params) {
-    const id = ++this.last;
-    this.send({ id, method, params });
-    return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+  call(method, params, timeout = this.timeout) {
+    return new Promise((resolve, reject) => {
+      this.open();
+      const id = ++this.last;
+      this.send({ id, method, params });
+      const end = (settle, value) => {
+        clearTimeout(timer);
+        this.waiting.delete(id);
+        settle(value);
+      };
+      const timer = setTimeout(() => end(reject, new RpcError("timeout", "no reply in time")), timeout * 1000);
+      this.waiting.set(id, { resolve, reject, end });
+    });
+  }
+
+  notify(method, params) {
+    this.open();
+    this.send({ method, params });
+  }
+
+  close() {
+    if (this.socket) this.socket.destroy();
   }
 }
 
-module.exports = { Client };
+module.exports = { Client, RpcError };
 
 if (require.main === module) {
   const [host, port, method, params] = process.argv.slice(2);
@@ -67,5 +136,5 @@ if (require.main === module) {
       console.error(error.message);
       process.exitCode = 1;
     })
-    .finally(() => client.socket.destroy());
+    .finally(() => client.close());
 }
