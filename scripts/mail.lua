@@ -31,9 +31,9 @@
 --   delay_notice       seconds, 14400      until its sender is told that it takes long; false: never
 --   retry_first, retry_last  seconds, 300 and 14400  between attempts, doubled each time
 local check = require "moonwire.check"
+local ipset = require "moonwire.ipset"
 local log = require "moonwire.log"
 local mail_directory = require "moonwire.mail.directory"
-local mail_networks = require "moonwire.mail.networks"
 local mail_queue = require "moonwire.mail.queue"
 local mail_relay = require "moonwire.mail.relay"
 local maildir = require "moonwire.maildir"
@@ -95,7 +95,7 @@ local function mailbox_of(user)
 end
 
 local function is_trusted(session)
-  return session.user ~= nil or networks:has(session.client)
+  return session.user ~= nil or session.client ~= nil and networks:find(session.client) ~= nil
 end
 
 -- A store that is away does not stop the mail.
@@ -205,7 +205,7 @@ local function read_settings(settings)
     domains = domains, mailboxes = names, aliases = config.aliases,
     catch_all = config.catch_all or #names == 0 and "postmaster" or nil,
   })
-  networks = mail_networks.read(config.networks or {})
+  networks = ipset.of(config.networks or {})
   return config.hostname or domains[1]
 end
 
