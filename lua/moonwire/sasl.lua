@@ -30,13 +30,9 @@ function sasl.credentials(users)
   return credentials.new(users)
 end
 
-local function check_connection(conn, name)
-  if conn ~= nil then
-    check.stream(conn, 3, name)
-    if not conn.channel_binding then
-      check.refuse(3, name, "the stream of a connection expected")
-    end
-  end
+-- Whether something could name a stream, if it is one of TLS.
+local function is_connection(conn)
+  return conn == nil or conn.channel_binding ~= nil
 end
 
 --- Whether SCRAM-SHA-256-PLUS can be offered on a connection: something names it to both ends.
@@ -57,7 +53,12 @@ end
 function sasl.server(mechanism, users, conn)
   check.type(mechanism, "string", 1, "server")
   check.type(users, "table", 2, "server")
-  check_connection(conn, "server")
+  if conn ~= nil then
+    check.stream(conn, 3, "server")
+  end
+  if not is_connection(conn) then
+    check.refuse(3, "server", "the stream of a connection expected")
+  end
   return server.new(mechanism, users, conn)
 end
 
@@ -75,7 +76,12 @@ function sasl.client(mechanism, options, conn)
   if not options.user or not options.password or (options.user .. options.password):find("\0", 1, true) then
     check.refuse(2, "client", "'user' and 'password' expected, without NUL")
   end
-  check_connection(conn, "client")
+  if conn ~= nil then
+    check.stream(conn, 3, "client")
+  end
+  if not is_connection(conn) then
+    check.refuse(3, "client", "the stream of a connection expected")
+  end
   return client.new(mechanism, options, conn)
 end
 

@@ -152,5 +152,10 @@ describe("SASL", function()
     assert.error_matches(function()
       sasl.client("PLAIN", { user = "a\0", password = "b" })
     end, "without NUL")
+    for name, argument in pairs { server = sasl.credentials {}, client = { user = "a", password = "b" } } do
+      assert.error_matches(function()
+        sasl[name]("PLAIN", argument, "no stream")
+      end, "sasl_spec.lua:%d+: bad argument #3 to '" .. name .. "' %(stream expected")
+    end
   end)
 end)
