@@ -83,16 +83,13 @@ function register.add_to(room, member, status)
   member.rooms[room] = true
 end
 
---- The members of a room, those who have come last at the end.
+--- The members of a room: by their names, as of when somebody left, and behind them who has come since.
 ---@param room moonwire.room
 ---@return moonwire.member[] order not to be changed
 function register.order(room)
   local order = room.order
   if not order then
-    order = {}
-    for member in pairs(room.members) do
-      order[#order + 1] = member
-    end
+    order = room:list()
     room.order = order
   end
   return order
