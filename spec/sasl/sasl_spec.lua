@@ -153,9 +153,8 @@ describe("SASL", function()
       sasl.client("PLAIN", { user = "a\0", password = "b" })
     end, "without NUL")
     for name, argument in pairs { server = sasl.credentials {}, client = { user = "a", password = "b" } } do
-      assert.error_matches(function()
-        sasl[name]("PLAIN", argument, "no stream")
-      end, "sasl_spec.lua:%d+: bad argument #3 to '" .. name .. "' %(stream expected")
+      local _, problem = pcall(function() sasl[name]("PLAIN", argument, "no stream") end)
+      assert.matches("sasl_spec.lua:%d+: bad argument #3 to '" .. name .. "' %(stream expected", problem)
     end
   end)
 end)
