@@ -59,7 +59,6 @@ void mw_net_flush(struct mw_net *net) {
     while (net->dirty) {
         struct mw_stream *stream = net->dirty;
         net->dirty = stream->next_dirty;
-        net->dirty_count--;
         stream->dirty = false;
         mw_stream_go_on_sending(stream);
     }

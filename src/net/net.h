@@ -22,7 +22,6 @@ struct mw_net {
     struct mw_pool *threads;  /* outlive every Lua state, and end before the loop does */
     struct mw_stream *served; /* whose event is being handled; NULL once it is freed */
     struct mw_stream *dirty;  /* streams with output that was not sent yet */
-    unsigned dirty_count;
     struct mw_list closing;   /* streams whose owner has left, output still leaving */
     struct mw_list stores;    /* open ones (net/store.h) */
     size_t streams;           /* open ones, those that are closing included */

@@ -22,7 +22,6 @@ static void mark_dirty(struct mw_stream *stream) {
         stream->dirty = true;
         stream->next_dirty = stream->net->dirty;
         stream->net->dirty = stream;
-        stream->net->dirty_count++;
     }
 }
 
@@ -35,7 +34,6 @@ void mw_stream_clean(struct mw_stream *stream) {
         link = &(*link)->next_dirty;
     }
     *link = stream->next_dirty;
-    stream->net->dirty_count--;
     stream->dirty = false;
 }
 

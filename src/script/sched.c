@@ -70,6 +70,7 @@ void mw_sched_settle(struct mw_sched *sched) {
         mw_preempt_settle(sched);
     }
     if (sched->net->dirty) {
+        sched->unflushed = 0;
         mw_net_flush(sched->net);
     }
     if (!mw_list_empty(&sched->ready)) {

@@ -29,6 +29,7 @@ struct mw_sched {
     struct mw_list ready, spare;
     struct mw_list last; /* of mw_resource: closed after all else, with the state */
     unsigned spares;
+    unsigned unflushed; /* tasks that ran since output left last */
     size_t tasks;       /* alive */
     size_t aside;       /* of these, such as keep no program from ending */
     unsigned lingering; /* tasks that have ended but for their children */

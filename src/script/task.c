@@ -11,8 +11,9 @@
 /* Threads kept for the next task: reuse costs a third of a new one. */
 enum { SPARE_LIMIT = 256 };
 
-/* Streams with unsent output at which sending does not wait for the end of the
- * tick: what they hold still is in the processor's second cache. */
+/* Tasks that ran at which sending does not wait for the end of the tick: what they
+ * wrote still is in the processor's second cache, as a rule. It is not streams that
+ * count: what many say to the same thousand leaves in one call for each of these. */
 enum { FLUSH_AT = 64 };
 
 static void wait_is_over(struct mw_task *task) {
@@ -163,7 +164,8 @@ void mw_task_resume(struct mw_task *task, int arguments) {
     struct mw_sched *sched = task->sched;
     mw_loop_wake(sched->loop);
     mw_task_run(task);
-    if (sched->net->dirty_count >= FLUSH_AT) {
+    if (sched->net->dirty && ++sched->unflushed >= FLUSH_AT) {
+        sched->unflushed = 0;
         mw_net_flush(sched->net);
     }
 }
