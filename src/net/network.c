@@ -22,7 +22,7 @@ bool mw_network_is_v4(const uint8_t bytes[BYTES]) {
 /* What of a byte belongs to the first `bits` bits of the address. */
 static uint8_t mask_of(int byte, int bits) {
     int covered = bits - byte * 8;
-    return covered <= 0 ? 0 : covered >= 8 ? 0xff : (uint8_t)(0xff << (8 - covered));
+    return covered <= 0 ? 0 : (uint8_t)(covered >= 8 ? 0xff : 0xff << (8 - covered));
 }
 
 void mw_network_cut(uint8_t cut[BYTES], const uint8_t bytes[BYTES], int bits) {
