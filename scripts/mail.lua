@@ -22,6 +22,7 @@
 --   starttls           true or false       whether TLS can be begun; default: whether there is `certificate`
 --   certificate, key   paths, none         of `moonwire run`, or certificate=auto; a service has `tls`
 --   auth_in_clear      true or false       whether passwords may come without TLS; default false
+--   channel_binding    true or false       whether SCRAM-SHA-256-PLUS is offered, which some cannot; false
 --   quota              bytes, none         of a mailbox: beyond it senders shall try again later
 --   size_max           bytes, 33554432     of a message
 --   recipients_max     number, 100         of a message
@@ -48,10 +49,11 @@ local KNOWN <const> = {
   domain = "any", maildir = "string", queue = "string", hostname = "string", users = "table",
   aliases = "table", catch_all = "string", networks = "table", any_sender = "boolean", smarthost = "string",
   smarthost_options = "table", starttls = "boolean", certificate = "string", key = "string",
-  auth_in_clear = "boolean", quota = "number", size_max = "integer", recipients_max = "integer",
-  messages_per_hour = "integer", deliveries = "integer", expire = "number", delay_notice = "seconds",
-  retry_first = "number", retry_last = "number",
+  auth_in_clear = "boolean", channel_binding = "boolean", quota = "number", size_max = "integer",
+  recipients_max = "integer", messages_per_hour = "integer", deliveries = "integer", expire = "number",
+  delay_notice = "seconds", retry_first = "number", retry_last = "number",
 }
+local UNBOUND <const> = { "SCRAM-SHA-256", "PLAIN" }
 local HOUR <const>, MESSAGES_PER_HOUR <const>, HOPS_MOST <const> = 3600, 1000, 50
 
 local taken = metrics.counter("mail_messages_total", "Messages that were promised.", { labels = { "door" } })
@@ -232,7 +234,7 @@ local function serve_smtp(door, hostname, starttls)
     credentials = (is_submission or next(config.users or {})) and credentials or nil,
     starttls = starttls and (is_submission and not config.auth_in_clear and "required" or "offer"),
     auth_in_clear = config.auth_in_clear, hops_max = HOPS_MOST, size_max = config.size_max,
-    recipients_max = config.recipients_max,
+    recipients_max = config.recipients_max, mechanisms = not config.channel_binding and UNBOUND or nil,
   })
 end
 

@@ -32,7 +32,6 @@ set smtp_url = smtp://bob@localhost:%s/
 set smtp_pass = SECRET
 set ssl_starttls = yes
 set ssl_force_tls = yes
-set ssl_usesystemcerts = no
 set certificate_file = %s
 set copy = no
 set send_charset = utf-8

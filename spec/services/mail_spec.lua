@@ -2,6 +2,7 @@
 local condition = require "spec.support.condition"
 local folder = require "spec.support.folder"
 local moonwire = require "spec.support.moonwire"
+local net = require "moonwire.net"
 local office = require "spec.smtp.office"
 local post = require "spec.services.post"
 local process = require "spec.support.process"
@@ -67,6 +68,19 @@ describe("scripts/mail.lua", function()
     local by_address = { user = "Bob@Example.org", password = "SECRET" }
     assert.equal("250 2.0.0", place:send("bob@example.org", { "bob@example.org" }, TEXT, where, by_address))
     place:await("bob", 3)
+  end)
+
+  it("offers proofs that are bound to TLS where it is told to", function()
+    local place <close> = post.open { "users.bob=SECRET", "certificate=auto", "channel_binding=true" }
+    local conn <close> = assert(net.connect(place.addresses.submissions, {
+      read_timeout = 30, tls = { verify = "none" },
+    }))
+    conn:write "EHLO client.example\r\n"
+    local line
+    repeat
+      line = assert(conn:read_line())
+    until line:find "^250 "
+    assert.equal("250 AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN", line)
   end)
 
   it("hands on what users and trusted networks send, and returns what others refuse", function()
