@@ -385,13 +385,16 @@ describe("10,000 subscribers", function()
     return best
   end
 
-  -- The aim is 20 ms on a machine of its own (spec/bench/bus.lua); here others have their share.
+  -- What it costs spec/bench/bus.lua tells, 20 ms at most. This finds what grows with the square of the
+  -- subscribers, on a slow machine and under sanitizers, too.
+  local SECONDS <const> = 0.5
+
   it("get a message for little", function()
-    assert.is_true(measure(function() return "room.first.all" end) < 0.06)
+    assert.is_true(measure(function() return "room.first.all" end) < SECONDS)
   end)
 
   it("get it by pattern for little, too", function()
     local patterns <const> = { "room.>", "room.*.all", "*.first.all", ">" }
-    assert.is_true(measure(function(i) return patterns[i % 4 + 1] end) < 0.06)
+    assert.is_true(measure(function(i) return patterns[i % 4 + 1] end) < SECONDS)
   end)
 end)
