@@ -17,11 +17,15 @@ service "chat" {
 ]]
 
 local function await(conn, pattern)
+  local last
   while true do
-    local line = assert(conn:read_line())
-    if line:find(pattern) then
+    local line, err = conn:read_line()
+    if not line then
+      error(("%s; the last line: %s"):format(err, last), 2)
+    elseif line:find(pattern) then
       return line
     end
+    last = line
   end
 end
 
