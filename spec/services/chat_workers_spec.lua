@@ -31,8 +31,11 @@ end
 
 local function connect(address, nick)
   local conn = assert(net.connect(address, { read_timeout = SECONDS }))
-  assert(conn:write("NICK ", nick, "\r\nUSER ", nick, " 0 * :", nick, "\r\nJOIN #lobby\r\n"))
-  await(conn, " 366 ")
+  assert(conn:write("USER ", nick, " 0 * :", nick, "\r\n"))
+  repeat -- a name is free a moment after the others hear that its owner has left
+    assert(conn:write("NICK ", nick, "\r\nJOIN #lobby\r\n"))
+    local line = await(conn, " [34][36][36] ")
+  until line:find " 366 "
   return conn
 end
 
