@@ -2,6 +2,7 @@
 local Maildrop = require "moonwire.pop3.maildrop"
 local answer = require "moonwire.pop3.answer"
 local codec = require "moonwire.codec"
+local exchange = require "moonwire.sasl.exchange"
 local log = require "moonwire.log"
 local sasl = require "moonwire.sasl"
 local task = require "moonwire.task"
@@ -133,15 +134,12 @@ local function ask(self, challenge)
 end
 
 local function converse(self, dialogue, response)
-  local what, text, code = dialogue:step(response)
-  while what == "challenge" do
-    response = ask(self, text)
-    if not response then
-      return
-    end
-    what, text, code = dialogue:step(response)
-  end
-  if what then
+  local what, text, code = exchange.finish(dialogue, response, function(challenge)
+    return ask(self, challenge)
+  end)
+  if what == false then
+    return
+  elseif what then
     enter(self, text, self.policy.on_user(self.session, text))
   elseif code == "denied" then
     refuse_password(self, dialogue.user)

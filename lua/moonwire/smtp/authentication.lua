@@ -1,5 +1,6 @@
 --- The command AUTH (RFC 4954). Not for scripts.
 local codec = require "moonwire.codec"
+local exchange = require "moonwire.sasl.exchange"
 local log = require "moonwire.log"
 local sasl = require "moonwire.sasl"
 
@@ -74,15 +75,12 @@ local function ask(self, challenge)
 end
 
 local function converse(self, dialogue, response)
-  local what, text, code = dialogue:step(response)
-  while what == "challenge" do
-    response = ask(self, text)
-    if not response then
-      return
-    end
-    what, text, code = dialogue:step(response)
-  end
-  if what then
+  local what, text, code = exchange.finish(dialogue, response, function(challenge)
+    return ask(self, challenge)
+  end)
+  if what == false then
+    return
+  elseif what then
     finish(self, text)
   elseif code == "denied" or code == "invalid" then
     fail(self, dialogue, text, code)
