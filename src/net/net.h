@@ -39,7 +39,7 @@ void mw_net_free(struct mw_net *net);
  * returns when none is. It must not free the net. */
 void mw_net_drain(struct mw_net *net, void (*on_drained)(void *context), void *context);
 
-/* Sends what streams have queued: called when the task that wrote waits or ends. */
+/* Sends what streams have queued: called at the end of a tick, and amid one that runs many tasks. */
 void mw_net_flush(struct mw_net *net);
 
 #endif
