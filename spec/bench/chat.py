@@ -1,7 +1,7 @@
 """Compares scripts/chat.lua with ngircd: many clients in one room, one run after the other on the same machine.
 
     python3 spec/bench/chat.py                       # 1000 clients, 200 lines
-    python3 spec/bench/chat.py --clients 10000 --lines 50 --joins together
+    python3 spec/bench/chat.py --clients 10000 --lines 50 --joins 100
 
 It prints for each server what the joins of all clients cost it (each join is told to all who are there), and what
 a line costs that one client says and all others hear: processor time of the server, and the time until half of the
@@ -20,6 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+BACKLOG = 8  # ngircd listens with a backlog of 10: beyond it a client waits a second for its next attempt
 NGIRCD = """[Global]
 Name = bench.local
 Info = bench
@@ -95,9 +96,9 @@ class Crowd:
             self.sockets.append(client)
             self.epoll.register(client, select.EPOLLIN)
             client.send(b"NICK m%d\r\nUSER m%d 0 * :bench\r\n" % (i, i))
-            if i % 100 == 99:
-                self.await_all(b" 001 ", range(i - 99, i + 1))
-        self.await_all(b" 001 ", range(count - count % 100, count))
+            if i % BACKLOG == BACKLOG - 1:
+                self.await_all(b" 001 ", range(i - BACKLOG + 1, i + 1))
+        self.await_all(b" 001 ", range(count - count % BACKLOG, count))
         self.quiet(0.5)
 
     def read(self, seconds):
@@ -133,16 +134,13 @@ class Crowd:
                 last = time.monotonic()
 
 
-def join(crowd, how):
+def join(crowd, wave):
     count = len(crowd.sockets)
-    if how == "together":
-        for client in crowd.sockets:
-            client.send(b"JOIN #bench\r\n")
-        crowd.await_all(b" 366 ", range(count))
-    else:
-        for i, client in enumerate(crowd.sockets):
-            client.send(b"JOIN #bench\r\n")
-            crowd.await_all(b" 366 ", [i])
+    for first in range(0, count, wave):
+        clients = range(first, min(first + wave, count))
+        for i in clients:
+            crowd.sockets[i].send(b"JOIN #bench\r\n")
+        crowd.await_all(b" 366 ", clients)
     crowd.quiet(0.5)
 
 
@@ -188,13 +186,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--lines", type=int, default=200)
-    parser.add_argument("--joins", choices=("alone", "together"), default="alone",
-                        help="whether each waits until the one before is in")
+    parser.add_argument("--joins", type=int, default=1,
+                        help="how many join at once; the next wait until they are in")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--servers", default="moonwire,ngircd")
     options = parser.parse_args()
     starts = {"moonwire": start_moonwire, "ngircd": start_ngircd}
-    print(f"{options.clients} clients, {options.lines} lines, joins {options.joins}; medians of {options.rounds} rounds")
+    print(f"{options.clients} clients, {options.lines} lines, {options.joins} join at once; medians of {options.rounds} rounds")
     print("server     joins: cpu s  took s | line: cpu ms   p50 ms   p99 ms  last ms")
     results = {name: [] for name in options.servers.split(",")}
     with tempfile.TemporaryDirectory() as folder:
