@@ -105,7 +105,7 @@ class Crowd:
         """What has come, as (client, bytes)."""
         for number, _ in self.epoll.poll(seconds):
             i = self.index[number]
-            data = self.sockets[i].recv(1 << 20)
+            data = self.sockets[i].recv(1 << 16)
             if not data:
                 raise SystemExit(f"client {i} was disconnected: {self.tails[i][-300:]}")
             yield i, data
