@@ -264,6 +264,36 @@ describe("an HTTP server", function()
     assert.equal("eof", select(2, conn:read_some()))
   end)
 
+  it("takes nothing of a body for a request that a handler has begun to read and left", function()
+    local paths = {}
+    local address = serve(function(request, response)
+      paths[#paths + 1] = request.path
+      if request.path == "/some" then
+        request:read_some(5)
+      elseif request.path == "/all" then
+        request:read_all(5)
+      elseif request.path == "/chunk" then
+        local next_chunk, of = request:chunks { max = 1 }
+        pcall(next_chunk, of)
+      end
+      response:send("x")
+    end, { body_max = 100 })
+    local evil = get "/evil"
+    for _, path in ipairs { "/some", "/all", "/chunk" } do
+      for _, count in ipairs { 1, 2, 100 } do
+        local body = evil:rep(count)
+        local chunk = ("%x\r\n%s\r\n0\r\n\r\n"):format(#body, body)
+        converse(address, post(path, body) .. get "/good")
+        converse(address, ("POST %s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"):format(path)
+          .. chunk .. get "/good")
+      end
+    end
+    for index, path in ipairs(paths) do
+      assert.is_true(path ~= "/evil", index)
+    end
+    assert.is_true(#paths >= 30)
+  end)
+
   it("limits bodies", function()
     local results = {}
     local address = serve(function(request, response)

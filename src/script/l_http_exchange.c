@@ -275,9 +275,8 @@ static struct mw_http_connection *conclude(struct mw_http_request *request, stru
     if (connection->server->rules.access_log) {
         mw_http_log_access(request, request->response);
     }
-    if (goes_on && !request->body.ended) {
-        mw_l_http_body_skip(&request->body);
-        connection->skips = request->body.ended ? 0 : (uint32_t)left_of(&request->body);
+    if (goes_on && !mw_l_http_body_skip(&request->body)) {
+        connection->skips = (uint32_t)left_of(&request->body);
     }
     recover(request);
     close_values(request);
