@@ -330,7 +330,8 @@ describe("an HTTP server", function()
       },
       [431] = { "GET / HTTP/1.1\r\nHost: h\r\nA: " .. ("a"):rep(20000) },
       [414] = { "GET /" .. ("a"):rep(9000) .. " HTTP/1.1\r\nHost: h\r\n\r\n" },
-      [501] = { "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n" },
+      [501] = { "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n" },
       [505] = { "GET / HTTP/2.0\r\nHost: h\r\n\r\n" },
     }
     for status, messages in pairs(bad) do

@@ -154,6 +154,20 @@ static enum outcome start(struct mw_http_connection *connection, const struct mw
     return connection->transport ? ANSWERED : NOTHING_NOW;
 }
 
+/* A request that can be served. CONNECT asks for a tunnel: nobody here makes one, and behind an answer of success the
+ * bytes of the client would be requests to us and anything else to who stands before us. */
+static enum mw_http1_result parse(const struct mw_http_connection *connection, struct mw_http1_head *head,
+                                  const char *bytes, size_t size) {
+    enum mw_http1_result result = mw_http1_parse_request(head, bytes, size, &connection->server->rules.head);
+    bool asks_for_tunnel = head->host.size && head->host.at == head->target.at;
+    if (result == MW_HTTP1_DONE && asks_for_tunnel) {
+        head->refusal = 501;
+        head->why = "CONNECT: there are no tunnels here";
+        return MW_HTTP1_BAD;
+    }
+    return result;
+}
+
 /* One look at what is unread. */
 static enum outcome serve_one(struct mw_http_connection *connection) {
     struct mw_http1_head fresh, *head = connection->head;
@@ -166,7 +180,7 @@ static enum outcome serve_one(struct mw_http_connection *connection) {
         fresh = (struct mw_http1_head){.size = 0};
         head = &fresh;
     }
-    enum mw_http1_result result = mw_http1_parse_request(head, bytes, size, &connection->server->rules.head);
+    enum mw_http1_result result = parse(connection, head, bytes, size);
     if (result == MW_HTTP1_DONE) {
         return start(connection, head);
     }
@@ -186,7 +200,7 @@ bool mw_http_connection_look(struct mw_http_connection *connection, struct mw_ht
         return false;
     }
     *head = (struct mw_http1_head){.size = 0};
-    return mw_http1_parse_request(head, bytes, size, &connection->server->rules.head) == MW_HTTP1_DONE;
+    return parse(connection, head, bytes, size) == MW_HTTP1_DONE;
 }
 
 /* A peer that does not read its answers has no more requests served. */
