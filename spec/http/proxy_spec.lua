@@ -109,6 +109,38 @@ describe("http.proxy", function()
     has(back, "X-Stays: 1")
   end)
 
+  it("passes on nothing that others could take for what it says itself", function()
+    local up = answering(HELLO)
+    local url = before { upstreams = { up.url }, set_headers = { ["X-User"] = "nobody" },
+      trust = { "127.0.0.1" } }
+    exchange(url, "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 1.2.3.4\r\nX-Forwarded_Proto: https\r\n"
+      .. "Content_Length: 5\r\nTransfer_Encoding: chunked\r\nX_User: root\r\nX_Other: 1\r\n\r\n")
+    has_not(up.heads[1], "1.2.3.4")
+    has_not(up.heads[1], "https")
+    has_not(up.heads[1], "Content_")
+    has_not(up.heads[1], "Transfer_")
+    has_not(up.heads[1], "root")
+    has(up.heads[1], "X-User: nobody\r\n")
+    has(up.heads[1], "X_Other: 1\r\n")
+  end)
+
+  it("asks about a whole server, and no farther than it may", function()
+    local up = answering(HELLO)
+    local url = before { upstreams = { up.url } }
+    exchange(url, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n")
+    has(up.heads[1], "OPTIONS * HTTP/1.1\r\n")
+    has(up.heads[1], "Max-Forwards: 9\r\n")
+    exchange(url, "OPTIONS http://a HTTP/1.1\r\nHost: a\r\nMax-Forwards: many\r\n\r\n")
+    has(up.heads[2], "OPTIONS * HTTP/1.1\r\n")
+    has(up.heads[2], "Max-Forwards: many\r\n")
+    exchange(url, "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+    has(up.heads[3], "Max-Forwards: 0\r\n")
+    has(exchange(url, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"), "HTTP/1.1 200 ")
+    has(exchange(url, "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"), "HTTP/1.1 501 ")
+    has(exchange(url, "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"), "HTTP/1.1 501 ")
+    assert.equal(3, #up.heads)
+  end)
+
   it("finds every field that Connection names, however many of these there are", function()
     local up = answering(HELLO)
     local lines = {}

@@ -4,6 +4,7 @@
 
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_http_hop.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,98 +12,9 @@
 
 static const char TYPE[] = "moonwire.http.pass_rules";
 
-enum { CONNECTIONS = 4 }; /* fields Connection that a head may have */
-
-static bool is_name(const struct mw_http1_field *field, const char *name, size_t size) {
-    return field->name_size == size && strncasecmp(field->name, name, size) == 0;
-}
-
-#define IS(field, name) is_name(field, name, sizeof(name) - 1)
-
-bool mw_http_is_of_hop(const struct mw_http1_field *field) {
-    switch (field->name_size) {
-    case 2: return IS(field, "te");
-    case 7: return IS(field, "upgrade") || IS(field, "trailer");
-    case 10: return IS(field, "connection") || IS(field, "keep-alive");
-    case 14: return IS(field, "content-length");
-    case 16: return IS(field, "proxy-connection");
-    case 17: return IS(field, "transfer-encoding");
-    case 18: return IS(field, "proxy-authenticate");
-    case 19: return IS(field, "proxy-authorization");
-    default: return false;
-    }
-}
-
-/* --- what Connection names --- */
-
-struct listed {
-    struct mw_http1_field fields[CONNECTIONS];
-    int count;
-    const char *bytes; /* of the head, where further ones may be */
-    uint32_t at, end;
-};
-
-static bool lists_more(const struct mw_http1_field *field) {
-    return !is_name(&(struct mw_http1_field){.name = field->value, .name_size = field->value_size}, "close", 5) &&
-           !is_name(&(struct mw_http1_field){.name = field->value, .name_size = field->value_size}, "keep-alive", 10) &&
-           !is_name(&(struct mw_http1_field){.name = field->value, .name_size = field->value_size}, "upgrade", 7);
-}
-
-/* The next one that may name others. */
-static bool next_connection(struct listed *listed, struct mw_http1_field *field) {
-    while (mw_http1_find_field(listed->bytes, listed->end, &listed->at, "connection", 10, field)) {
-        if (lists_more(field)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void find_listed(struct listed *listed, const char *bytes, uint32_t at, uint32_t end) {
-    *listed = (struct listed){.bytes = bytes, .at = at, .end = end};
-    while (listed->count < CONNECTIONS && next_connection(listed, &listed->fields[listed->count])) {
-        listed->count++;
-    }
-}
-
-static bool value_lists(const struct mw_http1_field *connection, const struct mw_http1_field *field) {
-    const char *at = connection->value, *end = at + connection->value_size;
-    while (at < end) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        const char *stop = comma ? comma : end, *last = stop;
-        while (at < stop && (*at == ' ' || *at == '\t')) {
-            at++;
-        }
-        while (last > at && (last[-1] == ' ' || last[-1] == '\t')) {
-            last--;
-        }
-        if ((size_t)(last - at) == field->name_size && strncasecmp(at, field->name, field->name_size) == 0) {
-            return true;
-        }
-        at = stop + 1;
-    }
-    return false;
-}
-
-static bool is_listed(const struct listed *listed, const struct mw_http1_field *field) {
-    for (int i = 0; i < listed->count; i++) {
-        if (value_lists(&listed->fields[i], field)) {
-            return true;
-        }
-    }
-    struct listed more = *listed; /* more than there was room for */
-    struct mw_http1_field connection;
-    while (listed->count == CONNECTIONS && next_connection(&more, &connection)) {
-        if (value_lists(&connection, field)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_dropped(const struct mw_http_pass_rules *rules, const struct mw_http1_field *field) {
     for (int i = 0; i < rules->drops; i++) {
-        if (is_name(field, rules->dropped[i].name, rules->dropped[i].size)) {
+        if (mw_http_is_name(field, rules->dropped[i].name, rules->dropped[i].size)) {
             return true;
         }
     }
@@ -137,7 +49,7 @@ static char *put_number(char *at, uint64_t number) {
 
 /* What proxies say about a client, which anybody could say. */
 static bool is_about_client(const struct mw_http1_field *field) {
-    return IS(field, "forwarded") || IS(field, "x-real-ip") ||
+    return MW_HTTP_IS(field, "forwarded") || MW_HTTP_IS(field, "x-real-ip") ||
            (field->name_size > 12 && strncasecmp(field->name, "x-forwarded-", 12) == 0);
 }
 
@@ -227,8 +139,26 @@ static bool is_ours(const struct mw_http_pass_rules *rules, const struct mw_http
     if (!is_about_client(field)) {
         return false;
     }
-    return !trusted || (rules->x_forwarded && IS(field, "x-forwarded-for")) ||
-           (rules->forwarded && IS(field, "forwarded"));
+    return !trusted || (rules->x_forwarded && MW_HTTP_IS(field, "x-forwarded-for")) ||
+           (rules->forwarded && MW_HTTP_IS(field, "forwarded"));
+}
+
+/* Whether a field passes for one that is not passed on with those who take '_' in names for '-', as CGI and what came
+ * after it do: a client could say with it what only we may say. */
+static bool is_twin(const struct mw_http_pass_rules *rules, const struct mw_http1_field *field) {
+    char name[64];
+    struct mw_http1_field twin = {.name = name, .name_size = field->name_size};
+    if (field->name_size > sizeof name || !memchr(field->name, '_', field->name_size)) {
+        return false;
+    }
+    memcpy(name, field->name, field->name_size);
+    for (size_t i = 0; i < field->name_size; i++) {
+        if (name[i] == '_') {
+            name[i] = '-';
+        }
+    }
+    return mw_http_is_of_hop(&twin) || MW_HTTP_IS(&twin, "host") || MW_HTTP_IS(&twin, "expect") ||
+           is_about_client(&twin) || is_dropped(rules, &twin);
 }
 
 /* --- a request --- */
@@ -267,18 +197,38 @@ static char *put_framing(char *at, const struct mw_http_request *request) {
     return PUT(at, "\r\n");
 }
 
+/* One hop fewer (RFC 9110 section 7.6.2); a number that is none is nobody's. */
+static char *put_hops(char *at, const struct mw_http1_field *field) {
+    uint64_t hops = 0;
+    for (uint32_t i = 0; i < field->value_size; i++) {
+        unsigned digit = (unsigned char)field->value[i] - (unsigned)'0';
+        if (digit > 9 || hops > UINT32_MAX) {
+            return put_field(at, field);
+        }
+        hops = hops * 10 + digit;
+    }
+    at = PUT(at, "Max-Forwards: ");
+    at = put_number(at, hops ? hops - 1 : 0);
+    return PUT(at, "\r\n");
+}
+
+static bool counts_hops(const struct mw_http_request *request) {
+    return is_method(request, "OPTIONS") || is_method(request, "TRACE");
+}
+
 static char *put_fields(char *at, const struct mw_http_request *request, const struct mw_http_pass_rules *rules,
                         bool trusted) {
     const struct mw_http1_head *head = &request->head;
-    struct listed listed;
+    struct mw_http_listed listed;
     struct mw_http1_field field;
     uint32_t from = head->fields;
-    find_listed(&listed, request->bytes, from, head->size);
+    mw_http_find_listed(&listed, request->bytes, from, head->size);
     while (mw_http1_next_field(request->bytes, head->size, &from, &field)) {
-        if (!mw_http_is_of_hop(&field) && !IS(&field, "host") && !IS(&field, "expect") &&
-            !(listed.count && is_listed(&listed, &field)) && !is_ours(rules, &field, trusted) &&
-            !(rules->drops && is_dropped(rules, &field))) {
-            at = put_field(at, &field);
+        if (!mw_http_is_of_hop(&field) && !MW_HTTP_IS(&field, "host") && !MW_HTTP_IS(&field, "expect") &&
+            !(listed.count && mw_http_is_listed(&listed, &field)) && !is_ours(rules, &field, trusted) &&
+            !(rules->drops && is_dropped(rules, &field)) && !is_twin(rules, &field)) {
+            bool is_count = MW_HTTP_IS(&field, "max-forwards") && counts_hops(request);
+            at = is_count ? put_hops(at, &field) : put_field(at, &field);
         }
     }
     return at;
@@ -325,17 +275,18 @@ static int queue_head(struct mw_l_stream *stream, const struct mw_http_request *
     return mw_stream_queue(stream->stream, text.bytes, (size_t)(at - text.bytes));
 }
 
-/* Path and query: a target that names a whole URL loses its host. */
+/* Path and query: a target that names a whole URL loses its host. OPTIONS without a path asks about the server. */
 static struct words own_target(lua_State *L, const struct mw_http_request *request) {
     const struct mw_http1_head *head = &request->head;
     struct words target = {.bytes = request->bytes + head->path.at, .size = head->path.size};
     if (head->has_query) {
         target.size = (size_t)(request->bytes + head->query.at + head->query.size - target.bytes);
     }
+    bool has_folder = !lua_isnoneornil(L, 4);
     if (target.size == 0) {
-        target = (struct words){.bytes = "/", .size = 1};
+        target = (struct words){.bytes = is_method(request, "OPTIONS") && !has_folder ? "*" : "/", .size = 1};
     }
-    if (!lua_isnoneornil(L, 4)) { /* a folder of the upstream server */
+    if (has_folder) { /* a folder of the upstream server */
         lua_pushvalue(L, 4);
         lua_pushlstring(L, target.bytes, target.size);
         lua_concat(L, 2);
@@ -385,24 +336,24 @@ static int pass_request(lua_State *L) {
 /* --- an answer --- */
 
 static void note(struct mw_http_response *response, const struct mw_http1_field *field) {
-    response->has_type = response->has_type || IS(field, "content-type");
-    response->has_date = response->has_date || IS(field, "date");
+    response->has_type = response->has_type || MW_HTTP_IS(field, "content-type");
+    response->has_date = response->has_date || MW_HTTP_IS(field, "date");
 }
 
 bool mw_http_pass_fields(struct mw_http_response *response, const struct mw_http_reply *reply,
                          const struct mw_http_pass_rules *rules) {
     const struct mw_http1_head *head = &reply->head;
-    struct listed listed;
+    struct mw_http_listed listed;
     struct mw_http1_field field;
     uint32_t from = head->fields;
     char *start = mw_text_reserve(&response->fields, 2 * (size_t)head->size + rules->lines_size), *at = start;
     if (!at) {
         return false;
     }
-    find_listed(&listed, reply->bytes, from, head->size);
+    mw_http_find_listed(&listed, reply->bytes, from, head->size);
     while (mw_http1_next_field(reply->bytes, head->size, &from, &field)) {
-        response->has_length = response->has_length || IS(&field, "content-length");
-        if (!mw_http_is_of_hop(&field) && !(listed.count && is_listed(&listed, &field)) &&
+        response->has_length = response->has_length || MW_HTTP_IS(&field, "content-length");
+        if (!mw_http_is_of_hop(&field) && !(listed.count && mw_http_is_listed(&listed, &field)) &&
             !(rules->drops && is_dropped(rules, &field))) {
             at = put_field(at, &field);
             note(response, &field);

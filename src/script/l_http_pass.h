@@ -31,9 +31,6 @@ struct mw_http_pass_rules *mw_http_pass_rules_check(lua_State *L, int index);
 bool mw_http_pass_fields(struct mw_http_response *response, const struct mw_http_reply *reply,
                          const struct mw_http_pass_rules *rules);
 
-/* Whether a field belongs to one connection, or to the framing of its message (RFC 9110 section 7.6.1). */
-bool mw_http_is_of_hop(const struct mw_http1_field *field);
-
 /* Adds `pass_body`, `pass_answer` to the table on top. */
 void mw_l_http_pump_open(lua_State *L);
 

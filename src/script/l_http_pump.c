@@ -3,6 +3,7 @@
 
 #include "script/check.h"
 #include "script/fault.h"
+#include "script/l_http_hop.h"
 #include "script/sched.h"
 
 #include <errno.h>

@@ -147,8 +147,8 @@ end
 -- --- what comes back
 
 local REASONS <const> = {
-  [400] = "Bad Request", [408] = "Request Timeout", [413] = "Content Too Large", [502] = "Bad Gateway",
-  [503] = "Service Unavailable", [504] = "Gateway Timeout",
+  [200] = "OK", [400] = "Bad Request", [408] = "Request Timeout", [413] = "Content Too Large",
+  [501] = "Not Implemented", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
 }
 
 local function answer(response, status, retry_after)
@@ -265,8 +265,17 @@ local function attempt(self, one, request, response)
   return false, judge(self, one, guard, request, body, code, reused)
 end
 
+-- Whether the request may go no further (RFC 9110 section 7.6.2).
+local function ends_here(request)
+  local method = request.method
+  return (method == "OPTIONS" or method == "TRACE") and (request:header("max-forwards") or ""):find("^0+$")
+end
+
 local function handle(self, request, response)
   local tried, last
+  if ends_here(request) then
+    return answer(response, request.method == "TRACE" and 501 or 200)
+  end
   request:limit_body(self.body_max or false)
   for _ = 0, self.retries do
     local one = self.group:choose(request, tried)
