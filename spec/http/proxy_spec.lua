@@ -472,6 +472,22 @@ describe("a proxy whose servers fail", function()
     assert.equal("reset", ended)
   end)
 
+  it("ends the request when its client has left before its body was asked for", function()
+    local up, problem = raw(function(_, conn) conn:read_some() end)
+    local handler = proxy.new { upstreams = { up.url } }
+    local url = serve(function(...)
+      local results = table.pack(pcall(handler, ...))
+      problem = tostring(results[2])
+      error(results[2], 0)
+    end)
+    local conn = assert(net.connect("tcp://" .. url:match("//(.+)$")))
+    conn:write("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    condition.wait_until(function() return #up.heads == 1 end)
+    conn:close()
+    condition.wait_until(function() return problem end)
+    assert.not_matches("attempt to", problem)
+  end)
+
   it("asks them how they are", function()
     local well, checks = false, 0
     local up = raw(function(head)

@@ -45,8 +45,9 @@ local guarding = { __close = function(guard)
   if guard.link then
     guard.link:abort()
   end
-  if guard.upload and not guard.upload.done then
-    guard.upload.task:cancel()
+  local upload = guard.upload
+  if upload and upload.task and not upload.done then
+    upload.task:cancel()
   end
 end }
 
