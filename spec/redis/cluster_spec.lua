@@ -140,12 +140,24 @@ describe("a client of a cluster", function()
     assert.are.same({ "asked" }, direct[1]:pipeline { { "GET", SECOND } })
   end)
 
-  it("goes on with the servers that are there", function()
-    local key = "{123456789}" -- slot 12739
+  it("goes on with the servers that are there, and finds what these have taken over", function()
+    local key <const>, id = "{123456789}", direct[2]:call("CLUSTER", "MYID") -- slot 12739
+    local of_second <close> = redis.connect(servers[2].url, { cluster = true, delay_most = 0.05 })
     assert(client:call("SET", key, 1))
+    assert(of_second:call("SET", FIRST, 1))
     servers[2]:kill()
-    local code = select(3, client:call("GET", key))
-    assert.is_true(code == "refused" or code == "eof", code)
-    assert.are.equal("OK", client:call("SET", FIRST, 1))
+    for _, one in ipairs { client, of_second } do
+      local code = select(3, one:call("GET", key))
+      assert.is_true(code == "refused" or code == "eof", code)
+      assert.are.equal("OK", one:call("SET", FIRST, 1))
+    end
+    assert(direct[1]:call("CLUSTER", "FORGET", id))
+    assert(direct[1]:call("CLUSTER", "ADDSLOTS", Cluster.slot(key)))
+    for _, one in ipairs { client, of_second } do
+      assert.are.equal("OK", one:call("SET", key, 1))
+      assert.are.same({ "1" }, one:pipeline { { "GET", key } })
+      assert.are.same({ 2 }, one:transaction { { "INCR", key } })
+      assert.is_nil(one:call("BLPOP", key .. "list", 0.01))
+    end
   end)
 end)

@@ -1,7 +1,7 @@
 --- The servers of a cluster of Redis: which one has which key. Not for scripts.
 ---
 --- What is known comes from redirections alone: a key that nobody has told of is looked for at the server of
---- the URL, and a server that does not answer is forgotten.
+--- the URL. A server that does not answer is forgotten, and the others are asked who has its keys now.
 local command = require "moonwire.redis.command"
 local connections = require "moonwire.redis.connections"
 local reply = require "moonwire.redis.reply"
@@ -47,11 +47,24 @@ function Cluster.slot(key)
   return value % SLOTS
 end
 
---- The connections to the server that is said to have a key.
+-- One that answered when it was last asked, as far as any did.
+local function well_one(self)
+  if self.home:is_well() then
+    return self.home
+  end
+  for _, node in next, self.nodes do
+    if node:is_well() then
+      return node
+    end
+  end
+end
+
+--- The connections to the server that is said to have a key; to another when that one does not answer.
 ---@param key? string|number nil: to any
 ---@return moonwire.redis.connections
 function Cluster:of(key)
-  return key and next(self.slots) and self.slots[Cluster.slot(tostring(key))] or self.home
+  local node = key and next(self.slots) and self.slots[Cluster.slot(tostring(key))] or self.home
+  return node:is_well() and node or well_one(self) or node
 end
 
 local function node_at(self, place)
@@ -100,12 +113,25 @@ local function forget(self, node)
   end
 end
 
--- Nobody answers there: who comes next asks the server of the URL.
 local function exchange(self, node, bytes, count, seconds)
   local link, err, code = node:shared()
   if not link then
     forget(self, node)
     return nil, err, code
+  end
+  return link:exchange(bytes, count, seconds)
+end
+
+-- The first attempt: where nobody answers nothing was sent, and any other server says who has the key.
+local function exchange_with_any(self, node, bytes, count, seconds)
+  local link, err, code = node:shared()
+  while not link do
+    forget(self, node)
+    node = well_one(self)
+    if not node then
+      return nil, err, code
+    end
+    link = node:shared()
   end
   return link:exchange(bytes, count, seconds)
 end
@@ -133,7 +159,7 @@ end
 ---@return string? err
 ---@return moonwire.code? code
 function Cluster:call(key, bytes, seconds)
-  local replies, err, code = exchange(self, self:of(key), bytes, 1, seconds)
+  local replies, err, code = exchange_with_any(self, self:of(key), bytes, 1, seconds)
   if not replies then
     return nil, err, code
   end
@@ -169,7 +195,7 @@ function Cluster:pipeline(keys, pieces, seconds)
     for place, index in ipairs(groups[node]) do
       bytes[place] = pieces[index]
     end
-    local replies, err, code = exchange(self, node, table.concat(bytes), #bytes, seconds)
+    local replies, err, code = exchange_with_any(self, node, table.concat(bytes), #bytes, seconds)
     for place, index in ipairs(groups[node]) do
       local followed = replies
       if replies then
@@ -195,8 +221,9 @@ end
 ---@return moonwire.code? code
 function Cluster:transaction(key, bytes, count, seconds)
   local node, replies, err, code = self:of(key), nil, nil, nil
-  for _ = 0, REDIRECTIONS_MOST do
-    replies, err, code = exchange(self, node, bytes, count, seconds)
+  for redirections = 0, REDIRECTIONS_MOST do
+    local attempt = redirections == 0 and exchange_with_any or exchange
+    replies, err, code = attempt(self, node, bytes, count, seconds)
     local moved
     for _, value in ipairs(replies or {}) do
       moved = moved or self:redirection(value)

@@ -41,6 +41,12 @@ local function note_success(self)
   self.failures, self.failure, self.due = 0, nil, -math.huge
 end
 
+--- Whether it answered when it was last asked, or was not yet.
+---@return boolean
+function Connections:is_well()
+  return self.failures == 0
+end
+
 local function open(self)
   if self.closed then
     return nil, "closed", "closed"
