@@ -14,9 +14,10 @@ local WAIT_SECONDS <const> = 30
 
 test.deadline(180)
 
--- Publishes each line that a client says; "?" asks for what this worker has heard.
+-- Publishes each line that a client says; "?" asks for what this worker has heard, "+" counts in the store.
 local SERVICE <const> = [[
 local bus = require "moonwire.bus"
+local store = require "moonwire.store"
 local task = require "moonwire.task"
 
 local service, heard = {}, {}
@@ -35,6 +36,9 @@ function service.connect(conn, ctx)
   for line in conn:lines() do
     if line == "?" then
       conn:write(table.concat(heard, " "), "\n")
+    elseif line == "+" then
+      local sum, _, code = store.incr "n"
+      conn:write(tostring(sum or code), "\n")
     else
       bus.publish("said.it", { text = line })
     end
@@ -46,8 +50,11 @@ return service
 
 local function start(url, workers)
   return daemon.start {
-    scripts = { ["chat.lua"] = SERVICE }, workers = workers or 1,
-    config = ('bus = "%s"\nservice "chat" { script = "chat.lua", listen = "tcp://127.0.0.1:0" }'):format(url),
+    scripts = { ["chat.lua"] = SERVICE }, workers = workers or 1, config = ([[
+      bus = "%s"
+      store = "%s"
+      service "chat" { script = "chat.lua", listen = "tcp://127.0.0.1:0" }
+    ]]):format(url, url),
   }
 end
 
@@ -145,6 +152,24 @@ describe("daemons that share a bus", function()
     two:wait_for_log("can be reached again", WAIT_SECONDS)
     ann:write "b\n"
     await(bob, "b")
+  end)
+
+  it("go on by themselves when Redis takes their connections and never answers", function()
+    local server <close> = redis_server.start()
+    server.process:signal "STOP"
+    local one <close> = start(server.url)
+    local ann <close> = connect(one, 1)
+    ann:write "a\n"
+    await(ann, "a")
+    for _ = 1, 3 do
+      ann:write "+\n"
+      assert.are.equal("unreachable", ann:read_line())
+    end
+    ann:write "b\n"
+    await(ann, "a b")
+    one:wait_for_log("bus: other daemons cannot be reached", WAIT_SECONDS)
+    server.process:signal "CONT"
+    one:wait_for_log("bus: other daemons can be reached again", WAIT_SECONDS)
   end)
 
   it("lose nothing and hear nothing twice while they reload", function()

@@ -25,13 +25,16 @@ function Connections.new(settings)
   }, Connections)
 end
 
-local function note_failure(self, err, code)
+-- Who let somebody wait is left alone for longer than that was: a server that hangs would else have all who
+-- come wait in turn.
+local function note_failure(self, err, code, waited)
   if self.failures == 0 then
     log.warn("redis does not answer", { address = self.settings.address, error = err })
   end
   self.failures = self.failures + 1
   self.failure = { err = err, code = code }
-  self.due = core.now() + dial.delay(self.failures, self.settings.delay_most)
+  local delay_most = self.settings.delay_most
+  self.due = core.now() + math.max(dial.delay(self.failures, delay_most), math.min(2 * waited, delay_most))
 end
 
 local function note_success(self)
@@ -53,9 +56,10 @@ local function open(self)
   elseif core.now() < self.due then
     return nil, self.failure.err, self.failure.code
   end
+  local began = core.now()
   local link, err, code = dial.open(self.settings)
   if not link then
-    note_failure(self, err, code)
+    note_failure(self, err, code, core.now() - began)
     return nil, err, code
   elseif self.closed then
     link:close()

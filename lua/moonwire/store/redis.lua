@@ -19,7 +19,8 @@ local TIMEOUT <const> = 5 -- seconds until a reply is there
 
 -- What a server that is away, or broke off, has in common.
 local AWAY <const> = {
-  refused = true, eof = true, reset = true, unavailable = true, not_found = true, unreachable = true,
+  refused = true, eof = true, reset = true, timeout = true, unavailable = true, not_found = true,
+  unreachable = true,
 }
 
 -- nil, err, code with a code of stores.
