@@ -1,6 +1,7 @@
 local auth = require "moonwire.http.auth"
 local codec = require "moonwire.codec"
 local moonwire = require "spec.support.moonwire"
+local passwords = require "moonwire.password"
 local process = require "spec.support.process"
 local router = require "moonwire.http.router"
 local task = require "moonwire.task"
@@ -83,6 +84,24 @@ describe("basic authentication", function()
     local answer = broken:get("/", basic "ann:x")
     assert.are.same({ 503, "2", "503: try again later\n" },
       { answer.status, answer.headers["retry-after"], answer.body })
+  end)
+
+  it("computes a password once for all who come with it at once", function()
+    local hash = assert(auth.hash_password("x", { n = 1024 }))
+    local site <close> = site_with(auth.basic { users = { ann = hash } })
+    local verify, count, tasks = passwords.verify, 0, {}
+    local _ <close> = setmetatable({}, { __close = function() passwords.verify = verify end })
+    passwords.verify = function(...)
+      count = count + 1
+      return verify(...)
+    end
+    for index = 1, 20 do
+      tasks[index] = task.spawn(function() return site:get("/", basic "ann:x").body end)
+    end
+    for index = 1, 20 do
+      assert.are.equal("ann", (tasks[index]:join(20)))
+    end
+    assert.is_true(count <= 2, count)
   end)
 
   it("computes a password that was right once in a while", function()
