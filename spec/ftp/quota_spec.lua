@@ -64,6 +64,19 @@ describe("a quota that is shared", function()
     assert.are.equal(95, one.used)
   end)
 
+  it("takes again what others have made room for when the store is back", function()
+    local one, two, incr = open(true), open(false), store.incr
+    do
+      local _ <close> = setmetatable({}, { __close = function() store.incr = incr end })
+      store.incr = function() return nil, "away", "unreachable" end
+      assert.is_true(one:take(40))
+      assert.is_false(one:take(1))
+    end
+    two:give(60)
+    assert.is_true(one:take(50))
+    assert.are.equal(90, store.get "quota")
+  end)
+
   it("blames callers for what cannot be", function()
     for options, problem in pairs {
       [{ shared = "" }] = "a key of 1 to 500 bytes expected", [{ shard = "x" }] = "unknown option 'shard'",

@@ -79,7 +79,7 @@ end
 ---@param bytes integer
 ---@return boolean is_taken false: there is no room for them
 function Shared:take(bytes)
-  if self.is_away and self.used + bytes > self.limit then
+  if self.is_away and self.used + bytes > self.limit and not add(self, 0) then
     return false
   end
   add(self, bytes)
