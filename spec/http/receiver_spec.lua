@@ -233,6 +233,17 @@ describe("http receiver", function()
     assert.are.equal(507, put("e", "1").status)
   end)
 
+  it("keeps nothing of what there is no room for", function()
+    local quota = assert(receiver.quota(root, 300000))
+    serve { quota = quota }
+    local large = TEXT:rep(40) -- a piece of it would fit
+    assert.are.equal(507, put("a", large).status)
+    assert.are.same({ 0, 0 }, { count_names(), quota.used })
+    assert.are.equal(202, put("b", TEXT, { ["Content-Range"] = "bytes 0-9999/410000" }).status)
+    assert.are.equal(507, put("b", large, { ["Content-Range"] = "bytes 10000-409999/410000" }).status)
+    assert.are.same({ 10000, 10000 }, { offset_of "b", quota.used })
+  end)
+
   it("removes files and empty folders", function()
     put("a/b", "x")
     assert.are.equal(409, site:request("DELETE", "/a/").status)

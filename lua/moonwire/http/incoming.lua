@@ -84,7 +84,7 @@ function Incoming:cut(size)
   return ok, err, code
 end
 
---- Adds bytes at its end.
+--- Adds bytes at its end: all, or none.
 ---@param data string
 ---@return true?
 ---@return string? err
@@ -93,6 +93,8 @@ function Incoming:add(data)
   local ok, err, code = self.file:write(data)
   if ok then
     self.size = self.size + #data
+  else
+    self.file:truncate(self.size) -- a disk that is full takes some of them
   end
   return ok, err, code
 end

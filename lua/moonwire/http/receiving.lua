@@ -124,7 +124,7 @@ local function add(self, part, data)
   return ok, err, code
 end
 
--- Takes the body in. True, or what is wrong; what came stays.
+-- Takes the body in. True, or what is wrong; what came is still there.
 local function take_in(self, request, reception)
   local received = 0
   while true do
@@ -157,7 +157,11 @@ end
 local function undo(self, reception)
   local part = reception.part
   receiving.give_back(self, part.size - reception.first)
-  part:cut(reception.first)
+  if reception.first == 0 then
+    part:drop()
+  else
+    part:cut(reception.first)
+  end
 end
 
 -- The digest of the whole file, if anybody wants to know; false: it is not the one that it should have.
@@ -229,6 +233,9 @@ local function receive(self, request, response, name, reception, span)
     or request:header "Trailer" or digest.is_wanted(request:header "Want-Repr-Digest")
   reception.made = wants_digest and crypto.new_digest "sha256"
   local ok, err, code = take_in(self, request, reception)
+  if code == "full" then
+    undo(self, reception) -- or what was refused would fill the disk, and the quota, until it is swept
+  end
   if not ok then
     return receiving.refuse(response, err, code)
   end
