@@ -50,6 +50,7 @@ local function entries_of(folder, path, found)
       entries[#entries + 1] = {
         name = entry.name, kind = status.kind, modified = status.modified,
         size = status.kind == "file" and status.size or nil,
+        address = "./" .. codec.url_encode(entry.name) .. (status.kind == "folder" and "/" or ""),
       }
     end
   end
@@ -58,9 +59,8 @@ end
 
 local function to_page(path, entries)
   for _, entry in ipairs(entries) do
-    local slash = entry.kind == "folder" and "/" or ""
     entry.modified = math.floor(entry.modified)
-    entry.address, entry.shown = "./" .. codec.url_encode(entry.name) .. slash, entry.name .. slash
+    entry.shown = entry.name .. (entry.kind == "folder" and "/" or "")
   end
   return PAGE:render { path = path, entries = entries }
 end
@@ -79,7 +79,7 @@ function listing.send(folder, request, response, most)
   local entries = entries_of(folder, path, found)
   response:header("Vary", "Accept"):header("Cache-Control", "no-cache")
   if request.query == "json" or request:accepts("text/html", "application/json") == "application/json" then
-    return response:json(entries)
+    return response:header("Content-Type", "application/json"):send(json.encode(entries, { replace = true }))
   end
   response:header("Content-Security-Policy", POLICY)
   return response:html(to_page(request.path, entries))
