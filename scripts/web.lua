@@ -69,8 +69,7 @@ local answered = metrics.counter("web_requests_total", "Requests by site and sta
   { labels = { "site", "status" } })
 
 local sites = {} -- host → site; "": what others get
-local settings -- of all
-local note -- the access log, when it is a file
+local settings, note -- of all; the access log, when it is a file
 
 -- --- what stands before the files of a site
 
@@ -220,14 +219,15 @@ local noting = { __close = function(entry, err)
 end }
 
 local function answer(request, response, ctx)
-  local site = site_of(request.host)
+  local site = site_of(request.host:gsub("%.$", "")) -- with a dot at its end it is the same name
   local entry <close> = setmetatable({ -- luacheck: ignore 211
     request = request, response = response, site = site, begun = timer.now(),
   }, noting)
-  if settings.https and not response:is_secure() and not request.path:find "^/%.well%-known/" then
-    return to_https(request, response)
-  elseif not site then
+  local is_clear = settings.https and not response:is_secure()
+  if not site or is_clear and request.host == "" then
     return response:status(421):send "421: this is not the server of that site\n"
+  elseif is_clear and not request.path:find "^/%.well%-known/" then
+    return to_https(request, response)
   end
   return site.answer(request, response, ctx)
 end
