@@ -164,6 +164,36 @@ describe("a client of mail", function()
     assert.is_nil(mailer.connect(silent, options { command_timeout = 0.05 }))
   end)
 
+  it("knows that it is refused by a server that goes at once", function()
+    local hello = { "220 x\r\n", "250-x\r\n250 PIPELINING\r\n" }
+    local function refused(...)
+      local place = dummy(hello[1], hello[2], ...)
+      local results, err = mailer.send(place, envelope("bob@x", "eve@x"), TEXT, options())
+      assert(results, err)
+      return results[1].code, results[2].code, results[1].is_permanent
+    end
+    assert.same({ 550, 550, true }, { refused "550 5.7.1 no\r\n" })
+    assert.same({ 451, 451, false }, { refused "451 4.7.1 later\r\n" })
+    assert.same({ 550, 554, true }, { refused("250 ok\r\n", "550 no\r\n", "554 no\r\n") })
+  end)
+
+  it("takes no message for sent that it has not sent", function()
+    for _, reply in ipairs { "250 ok\r\n", "350 ok\r\n" } do
+      local place = dummy("220 x\r\n", "250 x\r\n", "250 ok\r\n", "250 ok\r\n", reply)
+      local results, err, code = mailer.send(place, envelope "bob@x", TEXT, options())
+      assert.same({ nil, "DATA: the server says " .. reply:sub(1, 3), "protocol" }, { results, err, code })
+    end
+  end)
+
+  it("sends nothing but ASCII to a server that takes nothing else", function()
+    local function old()
+      return dummy("220 x\r\n", "250 x\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 ok\r\n",
+        "250 ok\r\n", "221 bye\r\n")
+    end
+    local results, _, code = mailer.send(old(), envelope "bob@x", "x\r\n\r\nf\u{FC}r\r\n", options())
+    assert.same({ nil, "unsupported" }, { results, code })
+  end)
+
   it("tells mistakes of whoever calls it", function()
     local function refuses(pattern, ...)
       local ok, message = pcall(mailer.connect, ...)

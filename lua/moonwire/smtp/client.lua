@@ -143,7 +143,7 @@ end
 ---@param source string|fun(): string?, string?, string?
 ---@return moonwire.smtp.result[]? results one for each recipient
 ---@return string? err
----@return moonwire.code? code "invalid", "protocol", "timeout", "eof", "reset", "closed"
+---@return moonwire.code? code "invalid", "unsupported", "protocol", "timeout", "eof", "reset", "closed"
 function Connection:send(envelope, source)
   check.object(self, Connection, "send")
   check.type(envelope, "table", 1, "send")

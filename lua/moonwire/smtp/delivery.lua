@@ -75,19 +75,20 @@ local function rcpt_command(recipient, extensions)
   return ("RCPT TO:<%s>%s%s"):format(recipient.address, notify, original)
 end
 
--- Says commands, some before the replies when the server can take that. The replies.
+-- Says commands, some before the replies when the server can take that. The replies; nil, err, code, and those
+-- that came.
 local function ask_all(self, commands)
   local replies, at_once = {}, self.extensions.PIPELINING and AT_ONCE or 1
   for at = 1, #commands, at_once do
     local last = math.min(at + at_once - 1, #commands)
     local ok, err, code = self.conn:write(table.concat(commands, "\r\n", at, last), "\r\n")
     if not ok then
-      return nil, "write command: " .. err, code
+      return nil, "write command: " .. err, code, replies
     end
     for i = at, last do
       replies[i], err, code = answer.read(self.conn)
       if not replies[i] then
-        return nil, err, code
+        return nil, err, code, replies
       end
     end
   end
@@ -100,7 +101,10 @@ local function introduce(self, envelope)
   for _, recipient in ipairs(envelope.recipients) do
     commands[#commands + 1] = rcpt_command(recipient, self.extensions)
   end
-  local replies, err, code = ask_all(self, commands)
+  local replies, err, code, some = ask_all(self, commands)
+  if some and some[1] and some[1].code >= 300 then
+    replies = some -- the server has refused the message, and gone
+  end
   if not replies then
     return nil, err, code
   elseif replies[1].code >= 300 then
@@ -131,6 +135,15 @@ local function bare()
   return nil, "send message: a CR or LF stands alone in it", "invalid"
 end
 
+-- Who does not offer 8BITMIME must get no such bytes, whatever (RFC 6152 §3).
+local function is_too_wide(self, piece)
+  return not self.extensions["8BITMIME"] and piece:find("[\128-\255]") ~= nil
+end
+
+local function wide()
+  return nil, "send message: it is not ASCII, which is all that the server takes", "unsupported"
+end
+
 -- The text with its end, as it comes.
 local function send_text(self, source)
   local stuffed, read = stuffing.new(), next_piece(source)
@@ -138,6 +151,8 @@ local function send_text(self, source)
     local piece, err, code = read()
     if not piece and err then
       return nil, err, code
+    elseif piece and is_too_wide(self, piece) then
+      return wide()
     end
     local bytes
     if piece then
@@ -158,7 +173,9 @@ end
 
 local function send_data(self, source)
   local reply, err, code = answer.ask(self.conn, "DATA")
-  if not reply or reply.code ~= 354 then
+  if reply and reply.code < 400 and reply.code ~= 354 then
+    return nil, ("DATA: the server says %d"):format(reply.code), "protocol"
+  elseif not reply or reply.code ~= 354 then
     return reply, err, code
   end
   local ok
@@ -180,11 +197,11 @@ local function complete(results, envelope, reply)
   return results
 end
 
--- Makes a connection that is amid a message, but has sent none, good for another.
+-- Makes a connection that is amid a message, but has sent none, good for another. A server that has refused
+-- all may go at once.
 local function reset(self, results)
-  local reply, err, code = answer.ask(self.conn, "RSET")
-  if not reply then
-    return nil, err, code
+  if not answer.ask(self.conn, "RSET") then
+    self.conn:abort()
   end
   return results
 end
