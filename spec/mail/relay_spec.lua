@@ -82,6 +82,19 @@ describe("mail that is handed on", function()
     assert.equal(0, #place.messages)
   end)
 
+  it("is returned when it is not ASCII, and the server takes nothing else", function()
+    local listener <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      for _, line in ipairs { "220 x", "250 x", "250 x", "250 x", "354 go" } do
+        conn:write(line, "\r\n")
+        conn:read_line()
+      end
+    end, { read_timeout = 20 }))
+    local where = "tcp://" .. listener:local_address()
+    local result = assert(sender()(where, envelope "bob", source "\r\nf\u{FC}r\r\n"))[1]
+    assert.is_true(result.permanent)
+    assert.matches("^554 5%.6%.3 .*ASCII", result.reason)
+  end)
+
   it("proves who it is to a server that wants so", function()
     local here <close> = folder.new()
     local ca = authority.new(here)
@@ -136,6 +149,44 @@ describe("mail that is handed on", function()
       assert.equal(4, #place.messages)
     end)
     dns.configure {}
+    assert(ok, problem)
+  end)
+
+  it("asks the next server, when one is of no use before it has begun", function()
+    local place <close> = office.open()
+    local port = place.address:match "%d+$"
+    local first = {} -- what the first server says
+    local listener <close> = assert(net.serve("tcp://127.0.0.3:" .. port, function(conn)
+      for _, line in ipairs(first) do
+        conn:write(line, "\r\n")
+        if not conn:read_line() then
+          return
+        end
+      end
+    end, { read_timeout = 20 }))
+    local names <close> = name_server.start {
+      "--mx-host=two.test,busy.test,5", "--mx-host=two.test,here.test,10",
+      "--host-record=here.test,127.0.0.1", "--host-record=busy.test,127.0.0.3",
+    }
+    dns.configure { servers = { names.address } }
+    local send = sender { hostname = "mx.test", port = tonumber(port) }
+    local function attempt(...)
+      first = { ... }
+      return send("two.test", envelope "bob", source(TEXT))
+    end
+    local ok, problem = pcall(function()
+      local later = { "220 x", "250 x", "451 4.7.1 no", "250" }
+      for count, lines in ipairs { { "220 x" }, { "220 x", "250 x" }, later } do
+        assert.is_true(assert(attempt(table.unpack(lines)))[1].ok)
+        assert.equal(count, #place.messages)
+      end
+      assert.matches("^550 ", assert(attempt("220 x", "250 x", "550 5.7.1 no", "250"))[1].reason)
+      local _, why = attempt("220 x", "250 x", "250 x", "250 x", "354 go") -- it may have the message
+      assert.matches("^4%.4%.2 ", why)
+      assert.equal(3, #place.messages)
+    end)
+    dns.configure {}
+    listener:close()
     assert(ok, problem)
   end)
 

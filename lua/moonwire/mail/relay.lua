@@ -21,6 +21,8 @@ local SERVER_KNOWN <const> = {
   starttls = "any", tls = "table", user = "string", password = "string", mechanisms = "table",
   auth_in_clear = "boolean",
 }
+-- What this side says of a message that it cannot send.
+local REFUSALS <const> = { invalid = "554 5.6.0 ", unsupported = "554 5.6.3 " }
 local OF_TLS <const> = { tls = true, protocol = true, reset = true, eof = true }
 
 ---@class moonwire.mail_relay_options
@@ -126,23 +128,15 @@ local function connect(self, target)
   return connection, err, code, reply
 end
 
--- The first server that is to be had. Nil: why there is none, and whether that is for good.
-local function connect_any(self, targets, is_said)
-  local problem, is_final
-  for _, target in ipairs(targets) do
-    local connection, err, code, reply = connect(self, target)
-    if connection then
-      return connection
-    elseif reply then
-      problem = ("%d %s %s"):format(reply.code, reply.enhanced or "", reply.text)
-      is_final = reply.code >= 500 and code == "refused"
-    elseif code == "not_found" and not is_said then
-      problem, is_final = "5.1.2 " .. err, true
-    else
-      problem, is_final = "4.4.1 " .. err, false
-    end
+-- Why there is no connection, and whether that is for good.
+local function problem_of(is_said, err, code, reply)
+  if reply then
+    return ("%d %s %s"):format(reply.code, reply.enhanced or "", reply.text),
+      reply.code >= 500 and code == "refused"
+  elseif code == "not_found" and not is_said then
+    return "5.1.2 " .. err, true
   end
-  return nil, problem, is_final
+  return "4.4.1 " .. err, false
 end
 
 local function for_all(envelope, reason)
@@ -181,26 +175,59 @@ local function guarded(read)
   end
 end
 
-local function open(self, where)
-  local targets, is_said, is_final = targets_of(self, where)
-  if not targets then
-    return nil, is_said, is_final
+-- Hands the message to one server. Nil: why it could not, and whether that is for good.
+local function hand(self, target, is_said, envelope, read)
+  local connection <close>, err, code, reply = connect(self, target)
+  if not connection then
+    return nil, problem_of(is_said, err, code, reply)
   end
-  return connect_any(self, targets, is_said)
+  local results
+  results, err, code = connection:send(envelope, guarded(read))
+  if results then
+    return read_results(connection, results)
+  elseif REFUSALS[code] then
+    return for_all(envelope, REFUSALS[code] .. err)
+  end
+  return nil, "4.4.2 " .. err, false
+end
+
+local function is_settled(results)
+  for _, result in ipairs(results) do
+    if result.ok or result.permanent then
+      return true
+    end
+  end
+  return false
+end
+
+-- One server after the other is asked, until one has begun to take the message or has settled something
+-- (RFC 5321 §5.1). What a server has said counts more than why another was not to be had.
+local function try_all(self, targets, is_said, envelope, read)
+  local is_begun, said, problem, is_final = false, nil, nil, nil
+  local function watched()
+    is_begun = true
+    return read()
+  end
+  for _, target in ipairs(targets) do
+    local results, why, is_last = hand(self, target, is_said, envelope, watched)
+    said, problem, is_final = results or said, why, is_last
+    if is_begun or results and is_settled(results) then
+      break
+    end
+  end
+  return said, problem, is_final
 end
 
 local function send(self, where, envelope, read)
-  local connection <close>, problem, is_final = open(self, where)
-  if not connection then
-    return is_final and for_all(envelope, problem) or nil, problem
+  local targets, is_said, is_final = targets_of(self, where)
+  local results, problem = nil, is_said
+  if targets then
+    results, problem, is_final = try_all(self, targets, is_said, envelope, read)
   end
-  local results, err, code = connection:send(envelope, guarded(read))
-  if results then
-    return read_results(connection, results)
-  elseif code == "invalid" then
-    return for_all(envelope, "554 5.6.0 " .. err)
+  if not results and is_final then
+    return for_all(envelope, problem)
   end
-  return nil, "4.4.2 " .. err
+  return results, problem
 end
 
 local function is_name(text)

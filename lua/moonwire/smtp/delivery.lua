@@ -75,8 +75,8 @@ local function rcpt_command(recipient, extensions)
   return ("RCPT TO:<%s>%s%s"):format(recipient.address, notify, original)
 end
 
--- Says commands, some before the replies when the server can take that. The replies; nil, err, code, and those
--- that came.
+-- Says commands, some before the replies when the server can take that. The replies; nil, err, code, and
+-- those that came.
 local function ask_all(self, commands)
   local replies, at_once = {}, self.extensions.PIPELINING and AT_ONCE or 1
   for at = 1, #commands, at_once do
