@@ -37,6 +37,21 @@ describe("a directory of mail", function()
     assert.is_false(ours:leads_to("bob", "bob@elsewhere.example"))
   end)
 
+  it("knows its domains beyond ASCII in both forms", function()
+    local list = {
+      "b\u{FC}cher.example", "\u{4F8B}\u{3048}.\u{30C6}\u{30B9}\u{30C8}", "xn--maana-pta.example",
+    }
+    local ours = open { domains = list }
+    for _, domain in ipairs {
+      list[1], "xn--bcher-kva.example", list[2], "xn--r8jz45g.xn--zckzah", "ma\u{F1}ana.example", list[3],
+    } do
+      assert.equal("bob", ours:name("Bob@" .. domain))
+    end
+    assert.is_nil(ours:name "bob@xn--bcher-kvb.example")
+    assert.is_nil(ours:name("bob@" .. ("\u{FC}"):rep(70)))
+    assert.equal("bob@" .. list[1], ours:find("bob@xn--bcher-kva.example")[1].address)
+  end)
+
   it("may give somebody what is for nobody", function()
     local ours = open { catch_all = "bob", aliases = { postmaster = "ann" } }
     assert.same({ BOB }, ours:find "nobody@example.org")

@@ -129,7 +129,7 @@ describe("mail that is handed on", function()
       "--mx-host=two.test,dead.test,5", "--mx-host=two.test,here.test,10", "--mx-host=loop.test,mx.test,10",
       "--mx-host=loop.test,here.test,20", "--mx-host=backup.test,here.test,10",
       "--mx-host=backup.test,mx.test,20", "--mx-host=none.test,.,0", "--host-record=here.test,127.0.0.1",
-      "--host-record=dead.test,127.0.0.2",
+      "--host-record=dead.test,127.0.0.2", "--mx-host=xn--bcher-kva.test,here.test,10",
     }
     dns.configure { servers = { names.address } }
     local send = sender { hostname = "mx.test", port = tonumber(place.address:match "%d+$") }
@@ -146,7 +146,9 @@ describe("mail that is handed on", function()
       assert.matches("^556 5%.1%.10 ", result_of "none.test")
       assert.matches("^4%.", result_of "elsewhere.example")
       assert.is_true(result_of "[127.0.0.1]")
-      assert.equal(4, #place.messages)
+      assert.is_true(result_of "b\u{FC}cher.test")
+      assert.matches("^553 5%.1%.2 ", result_of(("\u{FC}"):rep(70) .. ".test"))
+      assert.equal(5, #place.messages)
     end)
     dns.configure {}
     assert(ok, problem)

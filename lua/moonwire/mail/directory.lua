@@ -3,6 +3,7 @@
 ---     local ours = assert(mail_directory.read { domains = { "example.org" }, mailboxes = { "bob" } })
 ---     ours:find "bob@example.org" -- { { address = "bob@example.org", mailbox = "bob" } }
 local address = require "moonwire.smtp.address"
+local alabel = require "moonwire.mail.alabel"
 local check = require "moonwire.check"
 local mail_aliases = require "moonwire.mail.aliases"
 
@@ -37,10 +38,12 @@ end
 local function read_domains(list)
   local domains = {}
   for i, name in ipairs(list) do
-    if type(name) ~= "string" or not address.is_domain(name, UTF8) then
+    local is_domain = type(name) == "string" and address.is_domain(name, UTF8)
+    local key = is_domain and alabel.of_domain(lower(name))
+    if not key then
       return nil, ("'%s' is no domain"):format(tostring(name))
     end
-    domains[i], domains[lower(name)] = lower(name), true
+    domains[i], domains[key] = lower(name), true
   end
   return domains
 end
@@ -121,7 +124,8 @@ function Directory:name(text)
   check.object(self, Directory, "name")
   check.type(text, "string", 1, "name")
   local mailbox = address.parse(text, UTF8)
-  if mailbox and self.domains[mailbox.domain] then
+  local domain = mailbox and alabel.of_domain(mailbox.domain)
+  if mailbox and domain and self.domains[domain] then
     return lower(mailbox.local_part)
   end
   return lower(text) == POSTMASTER and POSTMASTER or nil

@@ -3,6 +3,7 @@
 ---     mail_queue.open(folder, { hostname = "mx.example.org", route = route,
 ---       send = mail_relay.sender { hostname = "mx.example.org" } })
 local address = require "moonwire.smtp.address"
+local alabel = require "moonwire.mail.alabel"
 local check = require "moonwire.check"
 local core = require "moonwire.core"
 local dns = require "moonwire.dns"
@@ -63,9 +64,15 @@ end
 -- The hosts that take mail for a domain (RFC 5321 §5.1, RFC 7505), the best first, and whether they were
 -- said to be. Nil: why there are none, and whether that is for good.
 local function hosts_of(domain, own)
-  local records, err, code = dns.records(domain, "MX")
+  local name = alabel.of_domain(domain)
+  local records, err, code
+  if name then
+    records, err, code = dns.records(name, "MX")
+  else
+    code = "invalid"
+  end
   if not records and code == "not_found" then
-    return { domain }, false
+    return { name }, false
   elseif not records and code == "invalid" then
     return never "553 5.1.2 that is no domain"
   elseif not records then
