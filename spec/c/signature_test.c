@@ -153,6 +153,22 @@ static void an_expression_that_takes_too_long_gives_up(void **state) {
     mw_signatures_free(set);
 }
 
+/* From each byte it takes less than the most that it may, but there are many. */
+static void expressions_share_so_many_steps(void **state) {
+    (void)state;
+    const struct mw_signature list[] = {regex_of("[ab]{0,120}[ab]{0,120}[bc]d", 99999)};
+    struct mw_signatures *set = set_of(list, 1);
+    char text[20001];
+    memset(text, 'a', 20000);
+    memcpy(text + 19998, "ed", 3);
+    assert_string_equal(scan_in_pieces(set, text, sizeof text), "0!");
+    assert_string_equal(scan_in_pieces(set, text, 7), "0!");
+    memcpy(text + 140, "cd", 3); /* what is short has enough of them */
+    assert_string_equal(scan_in_pieces(set, text, sizeof text), "0");
+    assert_string_equal(scan_in_pieces(set, text, 7), "0");
+    mw_signatures_free(set);
+}
+
 /* The window is of fixed size: what began long ago is forgotten, and what comes then is found. */
 static void an_expression_sees_so_far_back_and_no_further(void **state) {
     (void)state;
@@ -256,6 +272,7 @@ int main(void) {
         cmocka_unit_test(finds_expressions_however_they_come),
         cmocka_unit_test(an_expression_knows_where_the_stream_begins_and_ends),
         cmocka_unit_test(an_expression_that_takes_too_long_gives_up),
+        cmocka_unit_test(expressions_share_so_many_steps),
         cmocka_unit_test(an_expression_sees_so_far_back_and_no_further),
         cmocka_unit_test(is_done_when_nothing_can_be_found),
         cmocka_unit_test(says_what_is_wrong),

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one look at a piece may take from each byte where a match could begin, and memory for going back. */
-enum { STEPS_MOST = 20000, DEPTH_MOST = 5000, HEAP_KIB_MOST = 1024 };
+/* What one look may take in going back. */
+enum { DEPTH_MOST = 5000, HEAP_KIB_MOST = 1024 };
 
 /* Bytes are bytes, and nothing of an expression may switch that. */
-static const uint32_t OPTIONS = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C;
+static const uint32_t OPTIONS =
+    PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT;
 
 static bool refuse(char why[128], const char *problem) {
     snprintf(why, 128, "%s", problem);
@@ -71,7 +72,6 @@ static bool allocate(struct mw_signatures *set, size_t count) {
     if (!set->within || !set->twins || !set->regexes || !set->limits || !set->match || !set->scratch) {
         return false;
     }
-    pcre2_set_match_limit(set->limits, STEPS_MOST);
     pcre2_set_depth_limit(set->limits, DEPTH_MOST);
     pcre2_set_heap_limit(set->limits, HEAP_KIB_MOST);
     return true;

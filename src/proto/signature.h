@@ -13,6 +13,7 @@ enum {
     MW_SIGNATURES_BYTES_MOST = 16384, /* of all such together */
     MW_SIGNATURE_REGEX_MOST = 4096,
     MW_SIGNATURE_WINDOW = 8192, /* bytes that an expression can see again when the next piece comes */
+    MW_SIGNATURE_STEPS_TOTAL = 4000000, /* that all expressions may take in a stream beyond what grows with its bytes */
 };
 
 /* A set of signatures, which many streams share. */

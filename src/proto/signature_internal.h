@@ -34,7 +34,15 @@ struct mw_signatures {
     uint8_t *scratch; /* what expressions look at: the window, and behind it the new piece */
 };
 
-enum { MW_SIGNATURE_PIECE = 4096 }; /* bytes that are looked at in one step */
+enum {
+    MW_SIGNATURE_PIECE = 4096,      /* bytes that are looked at in one step */
+    MW_SIGNATURE_STEPS_MOST = 20000 /* from one byte where a match could begin */
+};
+
+/* pcre2_match, which takes no more of the steps that are left than there are; else PCRE2_ERROR_MATCHLIMIT. Steps that
+ * grow with nothing but `size` are not counted. */
+int mw_signature_match(struct mw_signatures *set, const struct mw_signature_regex *regex, const uint8_t *subject,
+                       size_t size, size_t at, uint32_t options, uint64_t *steps_left);
 
 /* Builds the automaton of what is no expression. False when memory is out. */
 bool mw_signature_build(struct mw_signatures *set, const struct mw_signature *list);

@@ -9,6 +9,7 @@ struct mw_scan {
     uint64_t seen;   /* bytes so far */
     uint64_t most;   /* of these any signature looks at */
     size_t left;     /* signatures that are still looked for */
+    uint64_t steps;  /* that expressions may still take, together */
     uint16_t state;  /* of the automaton */
     uint8_t *window; /* the last bytes, which expressions can see again; NULL until there are any */
     size_t kept;     /* of them */
@@ -23,6 +24,7 @@ struct mw_scan *mw_scan_new(struct mw_signatures *set) {
     }
     scan->set = set;
     scan->left = set->count;
+    scan->steps = MW_SIGNATURE_STEPS_TOTAL;
     scan->from = calloc(set->regex_count + 1, sizeof *scan->from);
     scan->over = calloc(set->count + 1, sizeof *scan->over);
     scan->window = set->regex_count ? malloc(MW_SIGNATURE_WINDOW) : NULL;
@@ -109,8 +111,8 @@ static bool match(struct mw_scan *scan, const struct mw_signature_regex *regex, 
     uint64_t before = *from - view->first < regex->lookbehind ? view->first : *from - regex->lookbehind;
     const uint8_t *subject = set->scratch + (before - view->first);
     uint32_t options = is_last ? (is_cut ? PCRE2_NOTEOL : 0) : PCRE2_PARTIAL_HARD;
-    int result = pcre2_match(regex->code, subject, (size_t)(end - before), (size_t)(*from - before), options, set->match,
-                             set->limits);
+    int result = mw_signature_match(scan->set, regex, subject, (size_t)(end - before), (size_t)(*from - before), options,
+                                    &scan->steps);
     if (result >= 0 || (result != PCRE2_ERROR_PARTIAL && result != PCRE2_ERROR_NOMATCH)) {
         tell(scan, regex->number, result >= 0 ? MW_SCAN_FOUND : MW_SCAN_GAVE_UP, hearer);
         return false;
