@@ -536,7 +536,7 @@ function terminal:close() end
 --- The main task of the process, which serves the script.
 core.main = {}
 
---- Waits for the end of a listener or of the last child, or for being told to stop.
+--- Waits for the end of a listener, of the last child when none is left, or for being told to stop.
 ---@return boolean stopping
 function core.main.wait() end
 

@@ -96,11 +96,11 @@ function service.main(options)
   end
   core.service.ready(provider, ctx, provider.options)
   local sockets = {}
-  while not core.main.wait() do
+  repeat
     if core.service.is_serving() and #sockets == 0 then
       sockets = open_datagrams(provider, ctx)
     end
-  end
+  until core.main.wait()
   stop(provider, ctx, sockets)
 end
 

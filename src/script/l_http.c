@@ -75,8 +75,7 @@ static void free_server(struct mw_http_server *server) {
     mw_loop_remove_work(&server->work);
     luaL_unref(L, LUA_REGISTRYINDEX, server->handler.function);
     luaL_unref(L, LUA_REGISTRYINDEX, server->handler.context);
-    luaL_unref(L, LUA_REGISTRYINDEX, server->request_type);
-    luaL_unref(L, LUA_REGISTRYINDEX, server->response_type);
+    luaL_unref(L, LUA_REGISTRYINDEX, server->entry);
     mw_l_profile_release(server->handler.profile);
     free(server);
 }
@@ -123,11 +122,6 @@ static void close_resource(struct mw_resource *resource) {
     free_server(server);
 }
 
-static int reference(lua_State *L, const char *type) {
-    luaL_getmetatable(L, type);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 struct mw_http_server *mw_http_server_new(const struct mw_l_handler *handler, const struct mw_http_rules *rules) {
     struct mw_http_server *server = calloc(1, sizeof *server);
     if (!server) {
@@ -141,8 +135,8 @@ struct mw_http_server *mw_http_server_new(const struct mw_l_handler *handler, co
     mw_list_init(&server->connections);
     mw_list_init(&server->awake);
     mw_list_append(&handler->sched->root.owned, &server->resource.node);
-    server->request_type = reference(handler->sched->L, mw_http_request_type);
-    server->response_type = reference(handler->sched->L, mw_http_response_type);
+    mw_http_exchange_push_entry(handler->sched->L, handler);
+    server->entry = luaL_ref(handler->sched->L, LUA_REGISTRYINDEX);
     return server;
 }
 

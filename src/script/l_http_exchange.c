@@ -6,6 +6,7 @@
 #include "script/task_internal.h"
 
 #include <inttypes.h>
+#include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,18 +62,21 @@ static uint64_t id_of(struct mw_l_stream *stream) {
 
 static const struct mw_l_stream_role role = {.on_unread = on_unread, .on_left = mw_http_exchange_left, .id = id_of};
 
+/* Upvalues of `run`: quicker than the registry. */
+enum { FUNCTION = 1, CONTEXT, REQUEST_TYPE, RESPONSE_TYPE, UPVALUES = RESPONSE_TYPE };
+
 /* The request takes the connection over. Nothing raises behind the first lines. */
 static void begin(lua_State *L, struct mw_http_connection *connection, const struct mw_http1_head *head) {
     const struct mw_l_handler *handler = &connection->server->handler;
     struct mw_stream *transport = connection->transport;
     struct mw_task *task = handler->sched->running;
     size_t size;
-    struct mw_http_request *request =
-        mw_http_request_push(L, connection, head, mw_stream_unread(transport, &size));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->function);
-    lua_pushvalue(L, -2);
-    request->response = mw_http_response_push(L, request, connection->server->response_type);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
+    struct mw_http_request *request = mw_http_request_push(L, connection, head, mw_stream_unread(transport, &size),
+                                                           lua_upvalueindex(REQUEST_TYPE));
+    lua_pushvalue(L, lua_upvalueindex(FUNCTION));
+    lua_pushvalue(L, 1);
+    request->response = mw_http_response_push(L, request, lua_upvalueindex(RESPONSE_TYPE));
+    lua_pushvalue(L, lua_upvalueindex(CONTEXT));
     request->task = task;
     mw_stream_take(transport, head->size);
     mw_http_connection_lend(connection, request);
@@ -128,6 +132,15 @@ static int run(lua_State *L) {
     return serve(L, arrival->connection, arrival->head);
 }
 
+void mw_http_exchange_push_entry(lua_State *L, const struct mw_l_handler *handler) {
+    luaL_checkstack(L, UPVALUES, NULL);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->function);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler->context);
+    luaL_getmetatable(L, mw_http_request_type);
+    luaL_getmetatable(L, mw_http_response_type);
+    lua_pushcclosure(L, run, UPVALUES);
+}
+
 /* Protected, on the main thread. */
 static int make_task(lua_State *L) {
     struct arrival *arrival = lua_touserdata(L, 1);
@@ -147,7 +160,7 @@ void mw_http_exchange_start(struct mw_http_connection *connection, const struct 
     }
     if (arrival.task) {
         uint64_t before = connection->requests;
-        lua_pushcfunction(arrival.task->thread, run);
+        lua_rawgeti(arrival.task->thread, LUA_REGISTRYINDEX, connection->server->entry);
         lua_pushlightuserdata(arrival.task->thread, &arrival);
         mw_task_resume(arrival.task, 1);
         if (sched->http_served != connection || connection->requests != before) {

@@ -13,7 +13,7 @@ struct mw_http_server {
     struct mw_work work;        /* looks at them */
     struct mw_resource resource; /* closes with the state */
     size_t count;               /* connections */
-    int request_type, response_type; /* registry references of the metatables: quicker than by name */
+    int entry; /* what the tasks of requests run: in the registry, see mw_http_exchange_push_entry */
     bool closing;
 };
 
@@ -94,6 +94,9 @@ void mw_http_connection_pass(struct mw_http_connection *connection, struct mw_ht
 
 /* --- l_http_exchange.c --- */
 
+/* Pushes the function that tasks of requests run, with the handler and what else each request needs as its upvalues. */
+void mw_http_exchange_push_entry(lua_State *L, const struct mw_l_handler *handler);
+
 /* Starts a task for the request whose head is at the front of the unread bytes. The connection may be at rest again
  * when this returns, or gone: then it is not sched->http_served any more. */
 void mw_http_exchange_start(struct mw_http_connection *connection, const struct mw_http1_head *head);
@@ -115,8 +118,9 @@ bool mw_http_goes_on(const struct mw_http_request *request);
 
 /* --- l_http_request.c --- */
 
+/* `type`: the index of the metatable. */
 struct mw_http_request *mw_http_request_push(lua_State *L, struct mw_http_connection *connection,
-                                             const struct mw_http1_head *head, const char *bytes);
+                                             const struct mw_http1_head *head, const char *bytes, int type);
 struct mw_http_request *mw_http_request_check(lua_State *L, int index);
 uint64_t mw_http_request_id(struct mw_http_request *request);
 void mw_http_request_open(lua_State *L);
@@ -124,7 +128,7 @@ void mw_http_request_open(lua_State *L);
 /* --- l_http_response.c --- */
 
 extern const char mw_http_request_type[], mw_http_response_type[];
-struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request, int type);
+struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request, int type); /* as above */
 struct mw_http_response *mw_http_response_test(lua_State *L, int index); /* NULL: it is none */
 struct mw_http_response *mw_http_response_check(lua_State *L);
 void mw_http_response_open(lua_State *L);

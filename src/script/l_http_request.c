@@ -20,7 +20,7 @@ const char mw_http_request_type[] = "moonwire.http.request";
 enum { FIELDS = 1, HEADERS, RESPONSE, VALUES = RESPONSE };
 
 struct mw_http_request *mw_http_request_push(lua_State *L, struct mw_http_connection *connection,
-                                             const struct mw_http1_head *head, const char *bytes) {
+                                             const struct mw_http1_head *head, const char *bytes, int type) {
     struct mw_http_request *request = lua_newuserdatauv(L, sizeof *request + head->size, VALUES);
     memset(request, 0, sizeof *request);
     mw_list_init(&request->stream.resource.node);
@@ -34,7 +34,7 @@ struct mw_http_request *mw_http_request_push(lua_State *L, struct mw_http_connec
     mw_l_http_body_start(&request->body, &request->stream, head);
     request->body.limit = connection->server->rules.body;
     request->body.rate = connection->server->rules.body_rate;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, connection->server->request_type);
+    lua_pushvalue(L, type);
     lua_setmetatable(L, -2);
     return request;
 }

@@ -16,7 +16,7 @@ const char mw_http_response_type[] = "moonwire.http.response";
 struct mw_http_response *mw_http_response_push(lua_State *L, struct mw_http_request *request, int type) {
     struct mw_http_response *response = lua_newuserdatauv(L, sizeof *response, 0);
     *response = (struct mw_http_response){.type = TYPE, .request = request, .status = 200};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, type);
+    lua_pushvalue(L, type);
     lua_setmetatable(L, -2);
     return response;
 }

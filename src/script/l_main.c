@@ -23,8 +23,8 @@ static int noted(lua_State *L, int status, lua_KContext context) {
     return 1;
 }
 
-/* wait() → whether to stop: returns at every end of a listener, of the last
- * other task, and when a stop is asked for. Main task only. */
+/* wait() → whether to stop: returns at every end of a listener, of the last other task when no
+ * listener is open, and when a stop is asked for or a service begins to serve. Main task only. */
 static int main_wait_for_news(lua_State *L) {
     struct mw_sched *sched = mw_sched_of(L);
     if (sched->stopping) {

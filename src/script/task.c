@@ -262,12 +262,18 @@ static bool has_children(const struct mw_task *task) {
     return false;
 }
 
+/* Whether the main task waits for this end of another: it goes on anyway as long as it listens, and one of a daemon's
+ * service waits for orders. */
+static bool concerns_main(const struct mw_sched *sched) {
+    return sched->main && sched->tasks == 1 + sched->aside && sched->listeners == 0 && !sched->provider;
+}
+
 /* What the end of a task means for the service: it ends with its main task. */
 static void tell_service(struct mw_sched *sched, bool main_ended) {
     if (main_ended) {
         sched->main = NULL;
         mw_group_cancel(&sched->service);
-    } else if (sched->main && sched->tasks == 1 + sched->aside) {
+    } else if (concerns_main(sched)) {
         mw_main_note(sched);
     }
     if (sched->tasks == 0) {
