@@ -73,6 +73,9 @@ static ssize_t by_queue(struct mw_send_file *send) {
     struct mw_stream *stream = send->stream;
     struct mw_buf_pool *pool = &stream->net->pool;
     size_t size = send->left < PART ? (size_t)send->left : PART;
+    if (send->left > PART) {
+        cork(send, 1);
+    }
     if (!mw_buf_reserve(pool, &stream->out, size)) {
         return -ENOMEM;
     }
