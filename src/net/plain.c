@@ -19,12 +19,13 @@ static ssize_t socket_read(struct mw_stream *stream, char *bytes, size_t size) {
 }
 
 static ssize_t socket_write(struct mw_stream *stream, const struct iovec *pieces, int count) {
+    int flags = stream->more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
     if (count == 1) {
-        ssize_t sent = send(stream->input.fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL);
+        ssize_t sent = send(stream->input.fd, pieces->iov_base, pieces->iov_len, flags);
         return verdict(sent, MW_WANT_WRITE);
     }
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count};
-    return verdict(sendmsg(stream->input.fd, &message, MSG_NOSIGNAL), MW_WANT_WRITE);
+    return verdict(sendmsg(stream->input.fd, &message, flags), MW_WANT_WRITE);
 }
 
 static int socket_shutdown(struct mw_stream *stream) {

@@ -58,6 +58,7 @@ struct mw_stream {
     bool ended : 1;       /* and was sent */
     bool write_reads : 1; /* the transport reads when output is possible */
     bool read_writes : 1; /* the transport writes when input comes */
+    bool more : 1;        /* what is being written is followed by more at once: a small end of it can wait for that */
 };
 
 /* The callback of the input watcher: one read into the queue, and the owner is told. */

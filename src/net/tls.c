@@ -149,6 +149,13 @@ static const char *next_record(const struct mw_tls *tls, const struct cursor *cu
     return room;
 }
 
+/* Whether something follows the next `size` bytes. */
+static bool has_more(const struct cursor *cursor, size_t size) {
+    struct cursor behind = *cursor;
+    skip(&behind, size);
+    return behind.piece < behind.end;
+}
+
 static ssize_t tls_write(struct mw_stream *stream, const struct iovec *pieces, int count) {
     struct mw_tls *tls = stream->transport;
     struct cursor cursor = {.piece = pieces, .end = pieces + count};
@@ -162,7 +169,9 @@ static ssize_t tls_write(struct mw_stream *stream, const struct iovec *pieces, i
         size_t size, written;
         const char *bytes = next_record(tls, &cursor, room, &size);
         tls->owed = size;
+        stream->more = has_more(&cursor, size);
         int result = SSL_write_ex(tls->ssl, bytes, size, &written);
+        stream->more = false;
         if (result <= 0) {
             int verdict = mw_tls_verdict(tls, result);
             return sent ? (ssize_t)sent : verdict ? verdict : -EPIPE;
