@@ -383,23 +383,50 @@ static void without_a_common_protocol_there_is_none_or_no_connection(void **stat
 
 /* --- staples --- */
 
-static void a_staple_comes_with_its_certificate(void **state) {
-    (void)state;
-    size_t size;
-    unsigned char *staple = identity_staple(&site, &authority, &size);
-    struct mw_tls_pair pair = identity_pair(&site);
-    pair.staple = (const char *)staple;
-    pair.staple_size = size;
-    ends_replace(&server, &(struct mw_tls_rules){.server = true, .pairs = &pair, .pair_count = 1});
+/* The size of what a client has got that asked for it; -1: nothing. */
+static long receive_staple(const struct mw_tls_pair *pair, const unsigned char **got) {
+    ends_replace(&server, &(struct mw_tls_rules){.server = true, .pairs = pair, .pair_count = 1});
     SSL_CTX_set_tlsext_status_type(client.context->groups[0].ctx, TLSEXT_STATUSTYPE_ocsp);
     ends_connect_memory();
     ends_shake_hands("localhost");
-    unsigned char *got;
-    long got_size = SSL_get_tlsext_status_ocsp_resp(((struct mw_tls *)client.witness.stream->transport)->ssl, &got);
-    assert_int_equal(got_size, size);
+    return SSL_get_tlsext_status_ocsp_resp(((struct mw_tls *)client.witness.stream->transport)->ssl, got);
+}
+
+static void a_staple_comes_with_its_certificate(void **state) {
+    (void)state;
+    size_t size;
+    const unsigned char *got;
+    unsigned char *staple = identity_staple(&site, &authority, 3600, &size);
+    struct mw_tls_pair pair = identity_pair(&site);
+    pair.staple = (const char *)staple;
+    pair.staple_size = size;
+    assert_int_equal(receive_staple(&pair, &got), size);
     assert_memory_equal(got, staple, size);
     pair.staple_size--;
     refused_pair(&pair, "the OCSP response for site.crt is none");
+    OPENSSL_free(staple);
+}
+
+static void a_staple_that_is_too_old_stays(void **state) {
+    (void)state;
+    size_t size;
+    const unsigned char *got;
+    unsigned char *staple = identity_staple(&site, &authority, -60, &size);
+    struct mw_tls_pair pair = identity_pair(&site);
+    pair.staple = (const char *)staple;
+    pair.staple_size = size;
+    assert_int_equal(receive_staple(&pair, &got), -1);
+    OPENSSL_free(staple);
+}
+
+static void a_staple_of_another_certificate_is_refused(void **state) {
+    (void)state;
+    size_t size;
+    unsigned char *staple = identity_staple(&other, &authority, 3600, &size);
+    struct mw_tls_pair pair = identity_pair(&site);
+    pair.staple = (const char *)staple;
+    pair.staple_size = size;
+    refused_pair(&pair, "the OCSP response for site.crt is one of another certificate");
     OPENSSL_free(staple);
 }
 
@@ -439,6 +466,8 @@ int main(void) {
         TEST(the_server_chooses_the_protocol),
         TEST(without_a_common_protocol_there_is_none_or_no_connection),
         TEST(a_staple_comes_with_its_certificate),
+        TEST(a_staple_that_is_too_old_stays),
+        TEST(a_staple_of_another_certificate_is_refused),
         TEST(holding_a_context_keeps_it),
     };
     return cmocka_run_group_tests(tests, make_identities, free_identities);

@@ -1,25 +1,18 @@
 /* Certificates, keys and rules, in the form that OpenSSL wants. */
 #include "net/tls_internal.h"
 #include "net/tls_pair.h"
+#include "net/tls_staple.h"
 #include "net/tls_tickets.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* TLS 1.2 with forward secrecy and authenticated encryption only. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define GROUPS "X25519:P-256:P-384"
-
-/* An OCSP response, sent along with its certificate. */
-struct mw_tls_staple {
-    struct mw_tls_staple *next;
-    const X509 *certificate; /* the group's */
-    size_t size;
-    unsigned char bytes[];
-};
 
 static bool refuse(struct mw_fault *fault, const char *what) {
     bool memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
@@ -80,18 +73,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *argument) {
 
 static int on_status(SSL *ssl, void *argument) {
     const struct mw_tls_group *group = argument;
-    const X509 *certificate = SSL_get_certificate(ssl);
-    for (const struct mw_tls_staple *staple = group->staples; staple; staple = staple->next) {
-        if (staple->certificate == certificate) {
-            unsigned char *copy = OPENSSL_memdup(staple->bytes, staple->size);
-            if (!copy) {
-                return SSL_TLSEXT_ERR_NOACK;
-            }
-            SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)staple->size);
-            return SSL_TLSEXT_ERR_OK;
-        }
-    }
-    return SSL_TLSEXT_ERR_NOACK;
+    return mw_tls_staple_send(group->staples, ssl);
 }
 
 /* A client has got a session. */
@@ -250,28 +232,12 @@ static SSL_CTX *make_ctx(struct mw_tls_context *context, const struct mw_tls_rul
 
 /* --- certificates --- */
 
-static bool keep_staple(struct mw_tls_group *group, const X509 *certificate, const struct mw_tls_pair *pair) {
-    if (!pair->staple) {
-        return true;
-    }
-    struct mw_tls_staple *staple = malloc(sizeof *staple + pair->staple_size);
-    if (!staple) {
-        return false;
-    }
-    staple->next = group->staples;
-    staple->certificate = certificate;
-    staple->size = pair->staple_size;
-    memcpy(staple->bytes, pair->staple, pair->staple_size);
-    group->staples = staple;
-    return true;
-}
-
 static bool use(struct mw_tls_group *group, const struct mw_tls_loaded *loaded, const struct mw_tls_pair *pair,
                 struct mw_fault *fault) {
     if (!SSL_CTX_use_cert_and_key(group->ctx, loaded->certificate, loaded->key, loaded->chain, 1)) {
         return refuse(fault, pair->certificate_name ? pair->certificate_name : "certificate");
     }
-    return keep_staple(group, loaded->certificate, pair) || refuse_memory(fault);
+    return mw_tls_staple_keep(&group->staples, loaded->certificate, pair) || refuse_memory(fault);
 }
 
 /* Calls `visit` with each name of a server that the certificate is for; false when that is. */
@@ -499,11 +465,7 @@ struct mw_tls_context *mw_tls_context_hold(struct mw_tls_context *context) {
 
 static void free_group(struct mw_tls_group *group) {
     SSL_CTX_free(group->ctx);
-    while (group->staples) {
-        struct mw_tls_staple *staple = group->staples;
-        group->staples = staple->next;
-        free(staple);
-    }
+    mw_tls_staples_free(&group->staples);
 }
 
 void mw_tls_context_release(struct mw_tls_context *context) {

@@ -1,10 +1,10 @@
 #include "net/tls_pair.h"
 
 #include "net/tls_internal.h"
+#include "net/tls_staple.h"
 
 #include <limits.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <string.h>
 
@@ -110,29 +110,11 @@ static bool check_match(const struct mw_tls_loaded *loaded, const struct mw_tls_
     return false;
 }
 
-static bool check_staple(const struct mw_tls_pair *pair, struct mw_fault *fault) {
-    const unsigned char *bytes = (const unsigned char *)pair->staple;
-    if (!bytes) {
-        return true;
-    }
-    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &bytes, (long)pair->staple_size);
-    bool whole = response && bytes == (const unsigned char *)pair->staple + pair->staple_size;
-    bool good = whole && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL;
-    OCSP_RESPONSE_free(response);
-    ERR_clear_error();
-    if (!good) {
-        mw_fault_format(fault, "invalid", "the OCSP response for %.200s is %s",
-                        name_of(pair->certificate_name, "the certificate"),
-                        whole ? "one of an error" : "none (DER is wanted)");
-    }
-    return good;
-}
-
 bool mw_tls_pair_load(struct mw_tls_loaded *loaded, const struct mw_tls_pair *pair, struct mw_fault *fault) {
     *loaded = (struct mw_tls_loaded){0};
     ERR_clear_error();
     if (read_certificates(loaded, pair, fault) && read_key(loaded, pair, fault) && check_match(loaded, pair, fault) &&
-        check_staple(pair, fault)) {
+        mw_tls_staple_check(pair, loaded->certificate, fault)) {
         return true;
     }
     mw_tls_pair_unload(loaded);

@@ -93,11 +93,12 @@ char *identity_encrypted_key(const struct identity *identity) {
     return take_text(text);
 }
 
-unsigned char *identity_staple(const struct identity *identity, const struct identity *issuer, size_t *size) {
+unsigned char *identity_staple(const struct identity *identity, const struct identity *issuer, long seconds,
+                               size_t *size) {
     unsigned char *bytes = NULL;
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
     OCSP_CERTID *id = OCSP_cert_to_id(NULL, identity->certificate, issuer->certificate);
-    ASN1_TIME *now = X509_gmtime_adj(NULL, 0), *later = X509_gmtime_adj(NULL, 3600);
+    ASN1_TIME *now = X509_gmtime_adj(NULL, -3600), *later = X509_gmtime_adj(NULL, seconds);
     assert_non_null(OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, now, later));
     assert_true(OCSP_basic_sign(basic, issuer->certificate, issuer->key, EVP_sha256(), NULL, 0));
     OCSP_RESPONSE *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);

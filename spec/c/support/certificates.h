@@ -30,7 +30,9 @@ struct mw_tls_pair identity_pair(const struct identity *identity);
 /* The key in PEM, encrypted; free() it. */
 char *identity_encrypted_key(const struct identity *identity);
 
-/* An OCSP response (DER) of `issuer` that says the certificate is good; OPENSSL_free it. */
-unsigned char *identity_staple(const struct identity *identity, const struct identity *issuer, size_t *size);
+/* An OCSP response (DER) of `issuer` that says the certificate is good for so many seconds from now on, which may be fewer
+ * than none; OPENSSL_free it. */
+unsigned char *identity_staple(const struct identity *identity, const struct identity *issuer, long seconds,
+                               size_t *size);
 
 #endif
