@@ -1,4 +1,5 @@
 -- Daemons that share a bus over Redis, as users run them.
+local authority = require "spec.support.authority"
 local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
 local folder = require "spec.support.folder"
@@ -233,7 +234,8 @@ describe("the URL of a bus", function()
     for url, problem in pairs {
       ["redis://ann:secret@cache:x"] = "bus: no URL of Redis, as are redis://host:6379/0",
       ["http://ann:secret@cache"] = "bus: no URL of a bus, such as",
-      ["redis://cache?size=4M"] = "bus: unknown option 'size' (known: prefix)",
+      ["redis://cache?size=4M"] = "bus: unknown option 'size' (known: authorities, prefix)",
+      ["redis://cache?authorities=ca.pem"] = "bus: the option 'authorities' goes with rediss://",
     } do
       local here <close> = folder.new()
       local path = here:write("moonwire.lua", ("bus = %q"):format(url))
@@ -251,6 +253,28 @@ describe("the URL of a bus", function()
       one:wait_for_log(word, WAIT_SECONDS)
       assert.is_nil(one:log():find "sesame")
     end
+  end)
+
+  it("may ask for TLS, and say whom to trust", function()
+    local here <close> = folder.new()
+    local ca = authority.new(here)
+    local pair, port = ca:issue { "localhost" }, redis_server.free_port()
+    assert(os.execute("chmod -R a+rX " .. here.path)) -- daemons do not run as root
+    local _ <close> = redis_server.start("--tls-port", port, "--tls-cert-file", pair.certificate,
+      "--tls-key-file", pair.key, "--tls-ca-cert-file", ca.file, "--tls-auth-clients", "no")
+    local url = ("rediss://localhost:%d?authorities=%s"):format(port, ca.file)
+    local one <close> = start(url)
+    local two <close> = start(url)
+    local ann <close> = connect(one, 1)
+    local bob <close> = connect(two, 1)
+    ann:write "a\n"
+    await(bob, "a")
+    for sum, conn in ipairs { ann, bob } do
+      conn:write "+\n"
+      assert.are.equal(tostring(sum), conn:read_line())
+    end
+    local stranger <close> = start("rediss://localhost:" .. port)
+    stranger:wait_for_log("cannot be reached.*certificate", WAIT_SECONDS)
   end)
 
   it("may name another prefix: who has another one is elsewhere", function()

@@ -5,6 +5,7 @@ local redis = require "moonwire.redis.address"
 local target = {}
 
 local SCHEMES <const> = { redis = true, rediss = true, unix = true }
+local OPTIONS <const> = { prefix = true, authorities = true }
 local PREFIX <const> = "moonwire"
 
 ---@class moonwire.bus.target
@@ -12,6 +13,7 @@ local PREFIX <const> = "moonwire"
 ---@field user? string
 ---@field password? string
 ---@field database integer
+---@field tls? table options of net.connect
 ---@field channel string
 
 --- Takes a URL apart: "redis://user:password@host:6379?prefix=shop".
@@ -23,12 +25,16 @@ function target.parse(url)
   if not of or not SCHEMES[of.scheme] then
     return nil, 'no URL of a bus, such as "redis://cache.example:6379"'
   end
-  local unknown = address.unknown(of, { prefix = true })
+  local unknown = address.unknown(of, OPTIONS)
   if unknown then
     return nil, unknown
   end
   local parts, problem = redis.parse(of.scheme .. ":" .. of.rest)
   if not parts then
+    return nil, problem
+  end
+  parts.tls, problem = redis.tls(of.scheme, of.options)
+  if problem then
     return nil, problem
   end
   parts.channel = (of.options.prefix or PREFIX) .. ":bus"

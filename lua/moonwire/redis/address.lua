@@ -57,4 +57,17 @@ function address.parse(text)
   return parts
 end
 
+--- The options of TLS that stand behind the "?" of a URL: `authorities=/etc/ssl/cache.pem`.
+---@param scheme string
+---@param options table<string, string>
+---@return table? tls of net.connect; nil: its defaults
+---@return string? problem
+function address.tls(scheme, options)
+  local file = options.authorities
+  if file and scheme ~= "rediss" then
+    return nil, "the option 'authorities' goes with rediss://"
+  end
+  return file and { authorities = file } or nil
+end
+
 return address

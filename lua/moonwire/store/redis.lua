@@ -3,6 +3,8 @@
 --- A key is kept as `PREFIX:k:KEY`. Redis knows no order of keys, so that all of them stand in a sorted set
 --- as well, `PREFIX:keys`. Keys whose time is up stay in there until somebody comes across them: a scan, or
 --- one of the looks that every new key takes at two others, which hold them down to about half of the set.
+local address_of_redis = require "moonwire.redis.address"
+local addresses = require "moonwire.store.address"
 local redis = require "moonwire.redis"
 local scripts = require "moonwire.store.redis_scripts"
 
@@ -13,6 +15,7 @@ local scripts = require "moonwire.store.redis_scripts"
 local Redis = {}
 Redis.__index = Redis
 
+local OPTIONS <const> = { prefix = true, authorities = true }
 local PREFIX <const> = "moonwire"
 local MILLISECONDS <const> = 1000
 local TIMEOUT <const> = 5 -- seconds until a reply is there
@@ -134,13 +137,11 @@ local backend = { shared = true }
 ---@param address moonwire.store.address
 ---@return string? problem
 function backend.check(address)
-  for key in pairs(address.options) do
-    if key ~= "prefix" then
-      return ("unknown option '%s' (known: prefix)"):format(key)
-    end
+  local problem = addresses.unknown(address, OPTIONS)
+  if not problem then
+    problem = select(2, address_of_redis.tls(address.scheme, address.options))
   end
-  local _, problem = redis.connect(url_of(address))
-  return problem
+  return problem or select(2, redis.connect(url_of(address)))
 end
 
 ---@param address moonwire.store.address
@@ -148,7 +149,9 @@ end
 ---@return string? err
 ---@return moonwire.code?
 function backend.open(address)
-  local client, err, code = redis.connect(url_of(address), { name = "moonwire-store", timeout = TIMEOUT })
+  local client, err, code = redis.connect(url_of(address), {
+    name = "moonwire-store", timeout = TIMEOUT, tls = address_of_redis.tls(address.scheme, address.options),
+  })
   if not client then
     return nil, err, code
   end
