@@ -31,6 +31,7 @@
 --   expire             seconds, 432000     until a message is given up
 --   delay_notice       seconds, 14400      until its sender is told that it takes long; false: never
 --   retry_first, retry_last  seconds, 300 and 14400  between attempts, doubled each time
+local address = require "moonwire.smtp.address"
 local check = require "moonwire.check"
 local ipset = require "moonwire.ipset"
 local log = require "moonwire.log"
@@ -208,7 +209,10 @@ local function read_settings(settings)
     catch_all = config.catch_all or #names == 0 and "postmaster" or nil,
   })
   networks = ipset.of(config.networks or {})
-  return config.hostname or domains[1]
+  assert(config.smarthost or not config.smarthost_options, "settings: smarthost_options are of a smarthost")
+  local hostname = config.hostname or domains[1]
+  assert(address.is_domain(hostname), "settings: hostname = a name of letters, digits and '-' expected")
+  return hostname
 end
 
 local function open_queue(hostname)

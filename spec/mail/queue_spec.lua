@@ -327,6 +327,8 @@ describe("a queue of mail", function()
         function() mail_queue.open(place.path, { route = route }) end,
       ["bad argument #2 to 'open' (unknown option 'retry'"] =
         function() mail_queue.open(place.path, { retry = 1 }) end,
+      ["bad argument #2 to 'open' (option 'retry_last': seconds, not negative, expected"] =
+        function() mail_queue.open(place.path, { route = route, hostname = "a", retry_last = -1 }) end,
       ["bad argument #1 to 'take' (field 'sender'"] = function() queue:take { recipients = { "a" } } end,
       ["bad argument #1 to 'take' (field 'recipients'"] =
         function() queue:take { sender = "", recipients = {} } end,

@@ -195,7 +195,11 @@ describe("mail that is handed on", function()
   it("refuses options that are none", function()
     for problem, options in pairs {
       ["option 'hostname'"] = {}, ["unknown option 'host'"] = { host = "x" },
-      ["servers%[a%]: unknown option 'name'"] = { hostname = "a.example", servers = { a = { name = 1 } } },
+      ["servers%[tcp://a:25%]: unknown option 'name'"] = {
+        hostname = "a.example", servers = { ["tcp://a:25"] = { name = 1 } },
+      },
+      ["servers%[a.example%]: an address such as"] = { hostname = "a", servers = { ["a.example"] = {} } },
+      ["servers%[tcp://a:x%]: an address such as"] = { hostname = "a", servers = { ["tcp://a:x"] = {} } },
     } do
       local ok, message = pcall(function() relay.sender(options) end)
       assert.is_false(ok)

@@ -27,6 +27,7 @@ local KNOWN <const> = {
 local DEFAULTS <const> = {
   workers = 8, expire = 5 * 86400, delay_notice = 4 * 3600, retry_first = 300, retry_last = 4 * 3600,
 }
+local TIMES <const> = { "expire", "retry_first", "retry_last" }
 local ENVELOPE_KNOWN <const> = {
   sender = "string", recipients = "table", body = "string", smtputf8 = "boolean", ret = "string",
   envid = "string",
@@ -168,6 +169,11 @@ function mail_queue.open(folder, options)
   check.options(options, KNOWN, 2, "open")
   if not options or not options.route or not (options.hostname or ""):find "^[%w.-]+$" then
     check.refuse(2, "open", "options 'route', a function, and 'hostname', a name, expected")
+  end
+  for _, name in ipairs(TIMES) do
+    if (options[name] or 0) < 0 then
+      check.refuse(2, "open", ("option '%s': seconds, not negative, expected"):format(name))
+    end
   end
   local spool, err, code = Spool.open(folder)
   if not spool then

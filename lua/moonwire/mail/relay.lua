@@ -237,6 +237,23 @@ local function send(self, where, envelope, read)
   return results, problem
 end
 
+local function is_server(where)
+  return type(where) == "string" and (where:find "^t[cl][ps]://.+:%d+$" or where:find "^unix://.") ~= nil
+end
+
+-- What is wrong with them; nil: nothing.
+local function problem_of_servers(servers)
+  for where, of_server in pairs(servers) do
+    local ok, problem = false, "an address such as tcp://mail.example.net:587 expected"
+    if is_server(where) then
+      ok, problem = check.try(check.options, of_server, SERVER_KNOWN, 1, "sender")
+    end
+    if not ok and problem then
+      return ("servers[%s]: %s"):format(tostring(where), problem)
+    end
+  end
+end
+
 local function is_name(text)
   return text ~= nil and (address.is_domain(text) or address.is_literal(text))
 end
@@ -251,11 +268,9 @@ function mail_relay.sender(options)
   if not is_name(options.hostname) then
     check.refuse(1, "sender", "option 'hostname': the name of this server expected")
   end
-  for where, of_server in pairs(options.servers or {}) do
-    local ok, problem = check.try(check.options, of_server, SERVER_KNOWN, 1, "sender")
-    if not ok and problem then
-      check.refuse(1, "sender", ("servers[%s]: %s"):format(tostring(where), problem))
-    end
+  local problem = problem_of_servers(options.servers or {})
+  if problem then
+    check.refuse(1, "sender", problem)
   end
   local self = {
     own = without_dot(options.hostname), port = options.port or 25, servers = options.servers or {},
