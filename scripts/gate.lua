@@ -143,10 +143,12 @@ local function look_at_server(conn, server)
   return ok, "server_" .. (code or ""), err
 end
 
-local function connect(conn, address)
-  local client = ipset.network(conn:peer_address()) and conn:peer_address() -- else nobody's
-  local header = config.proxy == 2 and conn or config.proxy == 1 and
-    { version = 1, source = client, destination = client and conn:local_address() } or nil
+local function connect(conn, client, address)
+  local header = config.proxy == 2 and conn or nil
+  if config.proxy == 1 then
+    client = ipset.network(client) and client -- else nobody's
+    header = { version = 1, source = client, destination = client and conn:local_address() }
+  end
   return net.connect(address, { proxy_header = header, timeout = config.connect_timeout or 5 })
 end
 
@@ -178,7 +180,7 @@ local function serve(conn, client, used)
   if not upstream then
     return refuse(conn, happen(why, client, { detail = detail or nil }))
   end
-  local server <close>, err = connect(conn, upstream)
+  local server <close>, err = connect(conn, client, upstream)
   if not server then
     happen("unreachable", client, { upstream = upstream, detail = err })
     return conn:abort()

@@ -122,17 +122,23 @@ static const char *escape(const char *value, size_t left, size_t *step, size_t *
     return found ? written[found - special] : value;
 }
 
+/* Adds a piece, if there is room for it and a NUL. Returns where it would end. */
+static size_t append(char labels[MW_METRIC_LABELS], size_t at, const char *piece, size_t length) {
+    if (at + length < MW_METRIC_LABELS) {
+        memcpy(labels + at, piece, length);
+    }
+    return at + length;
+}
+
 bool mw_metric_label(char labels[MW_METRIC_LABELS], const char *name, const char *value, size_t length) {
-    size_t before = strlen(labels), room = MW_METRIC_LABELS - before;
-    int head = snprintf(labels + before, room, "%s%s=\"", before ? "," : "", name);
-    size_t at = before + (size_t)head;
+    size_t before = strlen(labels);
+    size_t at = append(labels, before, ",", before ? 1 : 0);
+    at = append(labels, at, name, strlen(name));
+    at = append(labels, at, "=\"", 2);
     while (at < MW_METRIC_LABELS && length > 0) {
         size_t step, written;
         const char *piece = escape(value, length, &step, &written);
-        if (at + written < MW_METRIC_LABELS) {
-            memcpy(labels + at, piece, written);
-        }
-        at += written;
+        at = append(labels, at, piece, written);
         value += step;
         length -= step;
     }
