@@ -23,6 +23,7 @@
 --   refuse           "drop" or "tarpit"    what becomes of those who are refused; default "drop"
 --   tarpit           table                 most = 100, seconds = 60, interval = 5, drip = text
 --   ban_seconds      seconds, 600          that a ban lasts
+--   ban_refresh      seconds, 10           between two looks for bans that other machines have made
 --   events           path, none            a file with a line of JSON for each event; else the log has them
 local check = require "moonwire.check"
 local core = require "moonwire.core"
@@ -41,7 +42,7 @@ local KNOWN <const> = {
   expect = { tls = true, http = true, ssh = true }, client_begins = "string", server_begins = "string",
   server_first = "boolean", first_timeout = "seconds", connect_timeout = "number", idle = "seconds",
   rules = "table", refuse = { drop = true, tarpit = true }, tarpit = "table", ban_seconds = "number",
-  events = "string",
+  ban_refresh = "number", events = "string",
 }
 
 local counted = metrics.counter("gate_events_total", "What has happened.", { labels = { "event" } })
@@ -161,14 +162,16 @@ local function pass_on(conn, server, client, used)
     action = wanted and wanted ~= "log" and wanted or action
     return not action
   end
+  local _ <close> = used and bans:follow(client, server)
   open:add(1)
   local options = { rules = used, on_match = on_match, idle = config.idle }
   local sent, received, code = gate.relay(conn, server, options)
   open:add(-1)
   relayed:add(sent or 0, "client")
   relayed:add(sent and received or 0, "server")
+  action = action or not sent and used and bans:find(client) and "ban"
   tell("closed", client, {
-    sent = sent, received = sent and received, reason = code,
+    sent = sent, received = sent and received, reason = action == "ban" and "banned" or code,
     seconds = (core.now() - begun) * 1000 // 1 / 1000,
   })
   return action
@@ -240,7 +243,8 @@ function service.start(ctx)
   trusted = ipset.of(config.trust)
   places = config.connections ~= false and tally.places("all", config.connections or 100, bits)
   rate = config.rate and tally.rate("all", extend(bits, { rate = config.rate, burst = config.burst or 20 }))
-  bans = gate.bans(ctx.name:gsub("[^%w_-]", "_"), extend(bits, { seconds = config.ban_seconds }))
+  bans = gate.bans(ctx.name:gsub("[^%w_-]", "_"),
+    extend(bits, { seconds = config.ban_seconds, refresh = config.ban_refresh }))
   rules = gate.rules(config.rules or {})
   routes = config.routes and gate.routes(config.routes)
   tarpit = gate.tarpit(config.tarpit)

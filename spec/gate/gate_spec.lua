@@ -85,6 +85,41 @@ describe("bans", function()
     assert.is_nil(bans:find "192.0.2.1")
   end))
 
+  it("end the streams of who is banned", apart(function()
+    local name = new_name()
+    local here, there = gate.bans(name), gate.bans(name)
+    local function open(client)
+      local own, far = net.pair()
+      return { own = own, far = far, following = there:follow(client, own) }
+    end
+    local function is_open(pair)
+      return pair.own:write "still here\n" ~= nil and pair.far:read_line() == "still here"
+    end
+    local banned, spared, other = open "192.0.2.1:4711", open "192.0.2.1:4712", open "192.0.2.2:1"
+    spared.following:close()
+    spared.following:close()
+    here:add("192.0.2.1", "noise")
+    assert.is_nil((banned.far:read_line()))
+    assert.is_false(is_open(banned))
+    assert.is_false(is_open(open "192.0.2.1:1"))
+    assert.is_true(is_open(spared))
+    assert.is_true(is_open(other))
+    assert.is_nil((there:follow("unix://", spared.own)))
+  end))
+
+  it("keep what the store did not take, and what it has lost", apart(function()
+    local name = new_name()
+    local bans = gate.bans(name, { refresh = 0.01 })
+    bans:add("192.0.2.1", "noise")
+    local key = "gate/bans/" .. name .. "/192.0.2.1"
+    store.delete(key) -- as a store does that comes back with nothing
+    store.set("gate/lives/" .. name, "another")
+    condition.wait_until(function() return store.get(key) end, 20)
+    assert.are.equal("noise", bans:find "192.0.2.1")
+    store.delete(key) -- as an operator does
+    condition.wait_until(function() return not bans:find "192.0.2.1" end, 20)
+  end))
+
   it("have a table of fixed size", apart(function()
     local bans = gate.bans(new_name(), { most = 2 })
     assert(bans:add("192.0.2.1", "noise"))

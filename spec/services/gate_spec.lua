@@ -313,6 +313,7 @@ describe("scripts/gate.lua", function()
     silent:write "a new word\n"
     assert.is_nil((silent:read_line()))
     d:wait_for_log "event=ban"
+    assert.is_nil((talking:read_line())) -- of the same client, in the old code
     -- Both workers know it.
     for _ = 1, 10 do
       condition.wait_until(function() return ask(gate, "HELO\n") == nil end, 20)

@@ -2,18 +2,30 @@
 --- that is asked for each connection.
 local bus = require "moonwire.bus"
 local check = require "moonwire.check"
+local codec = require "moonwire.codec"
 local core = require "moonwire.core"
+local crypto = require "moonwire.crypto"
+local following = require "moonwire.gate.following"
 local ipset = require "moonwire.ipset"
 local log = require "moonwire.log"
 local store = require "moonwire.store"
 local task = require "moonwire.task"
 
 local SCAN_MOST <const> = 1000
+local LIFE_BYTES <const> = 16
 local SWEEP_SECONDS <const> = 1 -- between two searches for bans that are over, when there is no room
+
+---@class moonwire.gate.ban
+---@field ends number
+---@field reason string
+---@field seen number when it was heard of last
+---@field unstored? boolean the store did not take it
 
 ---@class moonwire.gate_bans
 ---@field private name string
----@field private entries table<string, { ends: number, reason: string, seen: number }> by network
+---@field private entries table<string, moonwire.gate.ban> by network
+---@field private followed table<string, table<moonwire.stream, true>> by network
+---@field private life? string of what the store has: another one, when it has lost all
 ---@field private count integer
 ---@field private most integer
 ---@field private seconds number
@@ -52,6 +64,7 @@ local function note(self, network, seconds, reason)
   end
   self.count = self.count + (is_new and 1 or 0)
   self.entries[network] = { ends = now + seconds, reason = reason, seen = now }
+  following.cut(self.followed, network)
   return true
 end
 
@@ -66,9 +79,34 @@ local function is_ban(value)
   return type(value) == "table" and type(value.ends) == "number" and type(value.reason) == "string"
 end
 
--- Takes what the store has for all there is; what came to be while it was read stays.
+local function publish(self, network, seconds, reason)
+  bus.publish(topic_of(self), { network = network, seconds = seconds, reason = reason })
+end
+
+-- nil, err: it is to be tried again.
+local function keep(self, network, entry)
+  local seconds = entry.ends - core.now()
+  local value = { reason = entry.reason, ends = os.time() + math.ceil(seconds) }
+  local ok, err = store.set(key_of(self, network), value, { expire = seconds })
+  entry.unstored = not ok
+  return ok, err
+end
+
+-- Whether the store is another one than before: one that has been down and kept nothing.
+local function has_lost_all(self)
+  local key, before = "gate/lives/" .. self.name, self.life
+  local life = store.get(key)
+  if not life then
+    store.compare_and_set(key, nil, codec.hex_encode(crypto.random_bytes(LIFE_BYTES)))
+    life = assert(store.get(key))
+  end
+  self.life = life
+  return before ~= nil and before ~= life
+end
+
+-- Takes what the store has. Returns the networks.
 local function read_all(self)
-  local begun, prefix, known, last = core.now(), key_of(self, ""), {}, nil
+  local prefix, known, last = key_of(self, ""), {}, nil
   repeat
     local count = 0
     task.yield() -- a store that never waits may have many
@@ -80,15 +118,29 @@ local function read_all(self)
       end
     end
   until count < SCAN_MOST
+  return known
+end
+
+-- What the store has not is over, unless it could not be kept or has been lost there. What came to be while
+-- the store was read stays.
+local function reconcile(self)
+  local begun, is_lost = core.now(), has_lost_all(self)
+  local known, gone = read_all(self), {}
   for network, entry in pairs(self.entries) do
-    if not known[network] and entry.seen < begun then
+    gone[#gone + 1] = not known[network] and entry.seen < begun and network or nil
+  end
+  for _, network in ipairs(gone) do
+    local entry = self.entries[network]
+    if not entry or entry.ends <= core.now() or not (is_lost or entry.unstored) then
       forget(self, network)
+    elseif keep(self, network, entry) then
+      publish(self, network, entry.ends - core.now(), entry.reason)
     end
   end
 end
 
 local function read_again(self)
-  local ok, fault = pcall(read_all, self)
+  local ok, fault = pcall(reconcile, self)
   if not ok and core.is_fault(fault) == "cancelled" then
     error(fault, 0)
   elseif not ok then
@@ -112,7 +164,7 @@ end
 ---@return moonwire.gate_bans
 local function new(name, options)
   local self = setmetatable({
-    name = name, entries = {}, count = 0, swept = 0, most = options.most or 100000,
+    name = name, entries = {}, followed = {}, count = 0, swept = 0, most = options.most or 100000,
     seconds = options.seconds or 600,
     prefixes = { ipv4_prefix = options.ipv4_prefix or 32, ipv6_prefix = options.ipv6_prefix or 64 },
   }, Bans)
@@ -148,9 +200,8 @@ function Bans:add(client, reason, seconds)
   if not note(self, network, seconds, reason) then
     return nil, "full", "full"
   end
-  bus.publish(topic_of(self), { network = network, seconds = seconds, reason = reason })
-  local value = { reason = reason, ends = os.time() + math.ceil(seconds) }
-  local ok, err = store.set(key_of(self, network), value, { expire = seconds })
+  publish(self, network, seconds, reason)
+  local ok, err = keep(self, network, self.entries[network])
   if not ok then
     log.warn("a ban is not stored", { name = self.name, network = network, reason = err })
   end
@@ -174,6 +225,23 @@ function Bans:find(client)
     return nil
   end
   return entry.reason, left
+end
+
+--- From now on a ban of the client, whoever makes it, aborts the stream; at once, if there is one already.
+---@param client string its address
+---@param stream moonwire.stream
+---@return moonwire.gate_following? following to be closed when the stream is done with; nil: no address
+function Bans:follow(client, stream)
+  check.object(self, Bans, "follow")
+  check.type(client, "string", 1, "follow")
+  check.stream(stream, 2, "follow")
+  local network = ipset.network(client, self.prefixes)
+  if not network then
+    return nil
+  elseif self:find(client) then
+    stream:abort()
+  end
+  return following.new(self.followed, network, stream)
 end
 
 --- Lets a client in again.
