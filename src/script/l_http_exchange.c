@@ -80,7 +80,6 @@ static void begin(lua_State *L, struct mw_http_connection *connection, const str
     request->task = task;
     mw_stream_take(transport, head->size);
     mw_http_connection_lend(connection, request);
-    request->stream.peer = connection->peer;
     mw_l_stream_hold(&request->stream, transport, NULL, handler->profile);
     request->stream.role = &role;
     request->stream.task = task;

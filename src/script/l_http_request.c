@@ -17,23 +17,27 @@ const char mw_http_request_type[] = "moonwire.http.request";
 #define TYPE mw_http_request_type
 
 /* User values of the userdata. */
-enum { FIELDS = 1, HEADERS, RESPONSE, VALUES = RESPONSE };
+enum { FIELDS = 1, HEADERS, VALUES = HEADERS };
 
 struct mw_http_request *mw_http_request_push(lua_State *L, struct mw_http_connection *connection,
                                              const struct mw_http1_head *head, const char *bytes, int type) {
     struct mw_http_request *request = lua_newuserdatauv(L, sizeof *request + head->size, VALUES);
-    memset(request, 0, sizeof *request);
+    const struct mw_http_rules *rules = &connection->server->rules;
+    mw_l_http_body_start(&request->body, &request->stream, head);
+    request->body.limit = rules->body;
+    request->body.rate = rules->body_rate;
+    request->stream = (struct mw_l_stream){.peer = connection->peer};
     mw_list_init(&request->stream.resource.node);
     request->connection = connection;
+    request->response = NULL;
+    request->task = NULL;
     request->peer = connection->peer;
-    request->secure = connection->secure;
     request->begun = mw_loop_now(connection->server->handler.sched->loop);
+    request->id = 0;
+    request->secure = connection->secure;
+    request->is_head = head->method.size == 4 && memcmp(bytes + head->method.at, "HEAD", 4) == 0;
     request->head = *head;
     memcpy(request->bytes, bytes, head->size);
-    request->is_head = head->method.size == 4 && memcmp(request->bytes + head->method.at, "HEAD", 4) == 0;
-    mw_l_http_body_start(&request->body, &request->stream, head);
-    request->body.limit = connection->server->rules.body;
-    request->body.rate = connection->server->rules.body_rate;
     lua_pushvalue(L, type);
     lua_setmetatable(L, -2);
     return request;
