@@ -31,7 +31,7 @@ void mw_http_response_close(struct mw_http_response *response) {
 /* Other methods may shadow ours for one response: the metatable does not tell what it is. */
 struct mw_http_response *mw_http_response_test(lua_State *L, int index) {
     struct mw_http_response *response = lua_touserdata(L, index);
-    bool is_one = response && lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof *response;
+    bool is_one = response && lua_rawlen(L, index) == sizeof *response; /* that of a light userdata is 0 */
     return is_one && response->type == TYPE ? response : NULL;
 }
 
@@ -45,42 +45,38 @@ struct mw_http_response *mw_http_response_check(lua_State *L) {
 
 /* --- the head --- */
 
-/* Bytes that are put together on the stack; `end` stays in the buffer, whatever comes. */
-struct head {
-    char *end;
-    char bytes[512];
-};
+enum { HEAD_MAX = 512 }; /* bytes of all that comes below, whatever comes */
 
-static void add(struct head *head, const char *bytes, size_t size) {
-    memcpy(head->end, bytes, size);
-    head->end += size;
+/* Each writes at `end` and returns the new end. */
+static char *add(char *end, const char *bytes, size_t size) {
+    memcpy(end, bytes, size);
+    return end + size;
 }
 
-#define ADD(head, text) add(head, text, sizeof(text) - 1)
+#define ADD(end, text) add(end, text, sizeof(text) - 1)
 
-static void add_number(struct head *head, uint64_t number) {
+static char *add_number(char *end, uint64_t number) {
     char digits[20], *first = digits + sizeof digits;
     do {
         *--first = (char)('0' + number % 10);
     } while (number /= 10);
-    add(head, first, (size_t)(digits + sizeof digits - first));
+    return add(end, first, (size_t)(digits + sizeof digits - first));
 }
 
-static void add_status(struct head *head, int status) {
-    const char *reason = mw_http1_reason(status);
+static char *add_status(char *end, int status) {
     if (status == 200) {
-        ADD(head, "HTTP/1.1 200 OK\r\n");
-        return;
+        return ADD(end, "HTTP/1.1 200 OK\r\n");
     }
-    ADD(head, "HTTP/1.1 ");
-    add_number(head, (uint64_t)status);
-    ADD(head, " ");
-    add(head, reason, strlen(reason));
-    ADD(head, "\r\n");
+    const char *reason = mw_http1_reason(status);
+    end = ADD(end, "HTTP/1.1 ");
+    end = add_number(end, (uint64_t)status);
+    end = ADD(end, " ");
+    end = add(end, reason, strlen(reason));
+    return ADD(end, "\r\n");
 }
 
 /* The text is made once a second. */
-static void add_date(struct head *head) {
+static char *add_date(char *end) {
     static char line[] = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     static time_t last;
     time_t now = time(NULL);
@@ -90,7 +86,7 @@ static void add_date(struct head *head) {
         mw_http1_date(date, now);
         memcpy(line + 6, date, sizeof date - 1);
     }
-    add(head, line, sizeof line - 1);
+    return add(end, line, sizeof line - 1);
 }
 
 /* Responses that never have a body (RFC 9110 section 6.4.1), whatever the request was. */
@@ -119,61 +115,66 @@ static void choose_framing(struct mw_http_response *response, bool is_all, size_
     }
 }
 
-static void add_framing(struct head *head, const struct mw_http_response *response) {
+static char *add_framing(char *end, const struct mw_http_response *response) {
     if (response->framing == MW_HTTP1_LENGTH || (response->status == 304 && response->has_length)) {
-        ADD(head, "Content-Length: ");
-        add_number(head, response->length);
-        ADD(head, "\r\n");
-    } else if (response->framing == MW_HTTP1_CHUNKED) {
-        ADD(head, "Transfer-Encoding: chunked\r\n");
+        end = ADD(end, "Content-Length: ");
+        end = add_number(end, response->length);
+        return ADD(end, "\r\n");
     }
+    return response->framing == MW_HTTP1_CHUNKED ? ADD(end, "Transfer-Encoding: chunked\r\n") : end;
 }
 
-static void add_connection(struct head *head, struct mw_http_response *response) {
+static char *add_connection(char *end, struct mw_http_response *response) {
     response->closes = response->closes || !mw_http_goes_on(response->request);
     if (response->closes) {
-        ADD(head, "Connection: close\r\n");
-    } else if (response->request->head.minor == 0) {
-        ADD(head, "Connection: keep-alive\r\n");
+        return ADD(end, "Connection: close\r\n");
     }
+    return response->request->head.minor == 0 ? ADD(end, "Connection: keep-alive\r\n") : end;
 }
 
-static void make_head(struct head *head, struct mw_http_response *response, bool has_body) {
-    head->end = head->bytes;
-    add_status(head, response->status);
+/* All lines but those of the script. */
+static char *add_head(char *end, struct mw_http_response *response, bool has_body) {
+    end = add_status(end, response->status);
     if (!response->has_date) {
-        add_date(head);
+        end = add_date(end);
     }
     if (has_body && !response->has_type) {
-        ADD(head, "Content-Type: text/plain; charset=utf-8\r\n");
+        end = ADD(end, "Content-Type: text/plain; charset=utf-8\r\n");
     }
-    add_framing(head, response);
-    add_connection(head, response);
+    end = add_framing(end, response);
+    return add_connection(end, response);
+}
+
+static struct iovec piece_of(const char *bytes, size_t size) {
+    return (struct iovec){.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
+}
+
+/* The pieces of the head at `bytes`, which has room for its last line. Their number. */
+static int add_fields(struct iovec *pieces, char *bytes, char *end, const struct mw_text *fields) {
+    if (fields->size == 0) {
+        pieces[0] = piece_of(bytes, (size_t)(ADD(end, "\r\n") - bytes));
+        return 1;
+    }
+    pieces[0] = piece_of(bytes, (size_t)(end - bytes));
+    pieces[1] = piece_of(fields->bytes, fields->size);
+    pieces[2] = piece_of("\r\n", 2);
+    return 3;
 }
 
 int mw_http_response_begin(struct mw_http_response *response, const char *bytes, size_t size, bool is_all) {
     struct mw_stream *transport = response->request->stream.stream;
-    struct head head;
-    char line[MW_HTTP1_CHUNK_LINE];
+    struct iovec pieces[6];
+    char head[HEAD_MAX], line[MW_HTTP1_CHUNK_LINE];
     choose_framing(response, is_all, size);
-    make_head(&head, response, size > 0);
-    struct iovec pieces[6] = {{.iov_base = head.bytes, .iov_len = (size_t)(head.end - head.bytes)},
-                              {.iov_base = response->fields.bytes, .iov_len = response->fields.size}};
-    int count = response->fields.size ? 2 : 1;
-    if (count == 1) {
-        ADD(&head, "\r\n");
-        pieces[0].iov_len += 2;
-    } else {
-        pieces[count++] = (struct iovec){.iov_base = (char *)(uintptr_t) "\r\n", .iov_len = 2};
-    }
-    bool has_room = !response->request->is_head && response->framing != MW_HTTP1_EMPTY;
-    if (size && has_room) {
-        if (response->framing == MW_HTTP1_CHUNKED) {
-            pieces[count++] = (struct iovec){.iov_base = line, .iov_len = mw_http1_chunk_line(line, size)};
+    int count = add_fields(pieces, head, add_head(head, response, size > 0), &response->fields);
+    if (size && !response->request->is_head && response->framing != MW_HTTP1_EMPTY) {
+        bool is_chunk = response->framing == MW_HTTP1_CHUNKED;
+        if (is_chunk) {
+            pieces[count++] = piece_of(line, mw_http1_chunk_line(line, size));
         }
-        pieces[count++] = (struct iovec){.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
-        if (response->framing == MW_HTTP1_CHUNKED) {
-            pieces[count++] = (struct iovec){.iov_base = (char *)(uintptr_t) "\r\n", .iov_len = 2};
+        pieces[count++] = piece_of(bytes, size);
+        if (is_chunk) {
+            pieces[count++] = piece_of("\r\n", 2);
         }
     }
     int error = mw_stream_queue_pieces(transport, pieces, count);
