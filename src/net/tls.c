@@ -90,7 +90,9 @@ static ssize_t tls_read(struct mw_stream *stream, char *bytes, size_t size) {
     bool rest = tls->leftover && !tls->lower_end && SSL_has_pending(tls->ssl);
     tls->drained = rest;
     tls->leftover = false;
+    struct mw_tls *before = mw_tls_enter(tls);
     ssize_t got = read_records(tls, bytes, size);
+    mw_tls_leave(tls, before);
     if (rest) {
         arm_lower(tls, EV_READ);
     }
@@ -156,6 +158,15 @@ static bool has_more(const struct cursor *cursor, size_t size) {
     return behind.piece < behind.end;
 }
 
+static int write_record(struct mw_tls *tls, const char *bytes, size_t size, bool more, size_t *written) {
+    struct mw_tls *before = mw_tls_enter(tls);
+    tls->stream->more = more;
+    int result = SSL_write_ex(tls->ssl, bytes, size, written);
+    tls->stream->more = false;
+    mw_tls_leave(tls, before);
+    return result;
+}
+
 static ssize_t tls_write(struct mw_stream *stream, const struct iovec *pieces, int count) {
     struct mw_tls *tls = stream->transport;
     struct cursor cursor = {.piece = pieces, .end = pieces + count};
@@ -169,9 +180,7 @@ static ssize_t tls_write(struct mw_stream *stream, const struct iovec *pieces, i
         size_t size, written;
         const char *bytes = next_record(tls, &cursor, room, &size);
         tls->owed = size;
-        stream->more = has_more(&cursor, size);
-        int result = SSL_write_ex(tls->ssl, bytes, size, &written);
-        stream->more = false;
+        int result = write_record(tls, bytes, size, has_more(&cursor, size), &written);
         if (result <= 0) {
             int verdict = mw_tls_verdict(tls, result);
             return sent ? (ssize_t)sent : verdict ? verdict : -EPIPE;
@@ -183,12 +192,19 @@ static ssize_t tls_write(struct mw_stream *stream, const struct iovec *pieces, i
     return (ssize_t)sent;
 }
 
+static int say_end(struct mw_tls *tls) {
+    struct mw_tls *before = mw_tls_enter(tls);
+    ERR_clear_error();
+    int result = SSL_shutdown(tls->ssl);
+    mw_tls_leave(tls, before);
+    return result;
+}
+
 /* close_notify, and the end of the direction below: 0, MW_WANT_*, or -errno. */
 static int tls_shutdown(struct mw_stream *stream) {
     struct mw_tls *tls = stream->transport;
     if (!tls->silent) {
-        ERR_clear_error();
-        int result = tls->fault ? -1 : SSL_shutdown(tls->ssl);
+        int result = tls->fault ? -1 : say_end(tls);
         int verdict = result >= 0 ? 0 : tls->fault ? -tls->fault : mw_tls_verdict(tls, result);
         if (verdict < 0) {
             return verdict;
@@ -204,8 +220,7 @@ static int tls_shutdown(struct mw_stream *stream) {
 /* close_notify tells the peer that nothing is missing: not said when something is. */
 static void say_goodbye(struct mw_tls *tls) {
     if (!tls->phase && !tls->fault && !tls->owed && !tls->silent && !tls->stream->output_fault) {
-        ERR_clear_error();
-        SSL_shutdown(tls->ssl);
+        say_end(tls);
     }
     /* Else OpenSSL would take the session for a bad one. */
     SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);

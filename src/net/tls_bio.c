@@ -1,4 +1,5 @@
-/* How OpenSSL reads and writes: with the transport below, without a buffer of its own. */
+/* How OpenSSL reads and writes: with the transport below, without a buffer of its own. One BIO serves all connections
+ * of a context; whose turn it is, mw_tls_enter says. */
 #include "net/tls_internal.h"
 
 #include <limits.h>
@@ -52,8 +53,8 @@ static int decline(BIO *bio, struct mw_tls *tls, ssize_t answer) {
 
 static int bio_read(BIO *bio, char *bytes, int size) {
     struct mw_tls *tls = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
     ssize_t got = tls->drained ? MW_WANT_READ : read_lower(tls, bytes, (size_t)size);
+    BIO_clear_retry_flags(bio); /* behind the transport below, which may be TLS of the same context */
     if (got < 0) {
         return decline(bio, tls, got);
     }
@@ -67,8 +68,8 @@ static int bio_read(BIO *bio, char *bytes, int size) {
 
 static int bio_write(BIO *bio, const char *bytes, int size) {
     struct mw_tls *tls = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
     ssize_t sent = write_lower(tls, bytes, (size_t)size);
+    BIO_clear_retry_flags(bio);
     return sent < 0 ? decline(bio, tls, sent) : (int)sent;
 }
 
@@ -89,10 +90,14 @@ static BIO_METHOD *make_method(void) {
     return method;
 }
 
-const BIO_METHOD *mw_tls_bio_method(void) {
+BIO *mw_tls_bio_new(void) {
     static BIO_METHOD *method;
     if (!method) {
         method = make_method();
     }
-    return method;
+    BIO *bio = method ? BIO_new(method) : NULL;
+    if (bio) {
+        BIO_set_init(bio, 1);
+    }
+    return bio;
 }

@@ -451,6 +451,12 @@ struct mw_tls_context *mw_tls_context_new(const struct mw_tls_rules *rules, stru
     context->name_required = rules->name_required;
     context->protocol_required = rules->protocol_required;
     context->tickets = rules->tickets;
+    context->bio = mw_tls_bio_new();
+    if (!context->bio) {
+        refuse_memory(fault);
+        mw_tls_context_release(context);
+        return NULL;
+    }
     if (!fill(context, rules, fault)) {
         mw_tls_context_release(context);
         return NULL;
@@ -476,6 +482,7 @@ void mw_tls_context_release(struct mw_tls_context *context) {
         free_group(&context->groups[i]);
     }
     free(context->groups);
+    BIO_free(context->bio);
     mw_tls_names_free(context->names);
     mw_tls_sessions_free(context->sessions);
     free(context->protocols);

@@ -131,7 +131,9 @@ static ssize_t handshake_read(struct mw_stream *stream, char *bytes, size_t size
     }
     ERR_clear_error();
     tls->drained = false;
+    struct mw_tls *before = mw_tls_enter(tls);
     int result = SSL_do_handshake(tls->ssl);
+    mw_tls_leave(tls, before);
     if (result == 1) {
         settle(phase, MW_TLS_DONE);
         return MW_WANT_READ;
@@ -293,15 +295,12 @@ static bool prepare_client(struct mw_tls *tls, const struct mw_tls_handshake *ha
 }
 
 static bool make_ssl(struct mw_tls *tls) {
-    const BIO_METHOD *method = mw_tls_bio_method();
-    BIO *bio = method ? BIO_new(method) : NULL;
-    tls->ssl = bio ? SSL_new(tls->context->groups[0].ctx) : NULL;
+    BIO *bio = tls->context->bio;
+    tls->ssl = SSL_new(tls->context->groups[0].ctx);
     if (!tls->ssl) {
-        BIO_free(bio);
         return false;
     }
-    BIO_set_data(bio, tls);
-    BIO_set_init(bio, 1);
+    BIO_up_ref(bio);
     SSL_set_bio(tls->ssl, bio, bio);
     return true;
 }

@@ -17,6 +17,7 @@ struct mw_tls_group {
 
 struct mw_tls_context {
     unsigned references;
+    BIO *bio; /* of all its connections: one for each would be two more allocations */
     bool server, name_required, protocol_required;
     enum mw_tls_verify verify;
     struct mw_tls_group *groups; /* a client has one */
@@ -72,13 +73,25 @@ static inline bool mw_tls_is(const struct mw_stream_ops *ops) {
     return ops == &mw_tls_ops || ops == &mw_tls_handshake_ops;
 }
 
-/* Whose connection it is. OpenSSL's own place for that would be two more allocations for each. */
+/* To be called around each call of OpenSSL that may read or write: the turn is this connection's now. Returns whose it
+ * was, which mw_tls_leave gives it back to: below this one there may be TLS of the same context. */
+static inline struct mw_tls *mw_tls_enter(struct mw_tls *tls) {
+    struct mw_tls *before = BIO_get_data(tls->context->bio);
+    BIO_set_data(tls->context->bio, tls);
+    return before;
+}
+
+static inline void mw_tls_leave(const struct mw_tls *tls, struct mw_tls *before) {
+    BIO_set_data(tls->context->bio, before);
+}
+
+/* Whose connection it is, for what OpenSSL calls while it reads or writes. */
 static inline struct mw_tls *mw_tls_of(const SSL *ssl) {
     return BIO_get_data(SSL_get_rbio(ssl));
 }
 
-/* The kind of BIO that reads and writes with the transport below. NULL when memory is out. */
-const BIO_METHOD *mw_tls_bio_method(void);
+/* A BIO that reads and writes with the transport below the connection whose turn it is. NULL when memory is out. */
+BIO *mw_tls_bio_new(void);
 
 /* What the result of an SSL_ function means: MW_WANT_*, 0 at the end, or -errno, which is kept in `tls`. */
 int mw_tls_verdict(struct mw_tls *tls, int result);
