@@ -273,6 +273,12 @@ describe("http.proxy", function()
       assert.equal(bytes:match("Content%-Length: (%d+)"), answer.headers["content-length"])
       assert.equal(answer.status, client:request { method = method, url = url }.status)
     end
+    for _, framing in ipairs { "Content-Length: 5\r\n\r\nhello",
+      "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" } do
+      local reset = before { upstreams = { answering("HTTP/1.1 205 Reset Content\r\n" .. framing).url } }
+      assert.matches("\r\nContent%-Length: 0\r\n[^\r]*\r\n\r\n$",
+        exchange(reset, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+    end
   end)
 
   it("uses connections again, and not those that have ended", function()

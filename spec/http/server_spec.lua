@@ -194,10 +194,10 @@ describe("an HTTP server", function()
     assert.matches("\r\n\r\nonetwo$", answer)
   end)
 
-  it("leaves the body out for HEAD, 204 and 304", function()
+  it("leaves the body out for HEAD, 204, 205 and 304", function()
     local address = serve(function(request, response)
       local status = tonumber(request.path:match("%d+"))
-      response:status(status):send(status == 200 and "hello" or nil)
+      response:status(status):send(status < 300 and "hello" or nil)
     end)
     assert.matches("\r\nContent%-Length: 5\r\n[^\n]*\r\n$",
       converse(address, "HEAD /200 HTTP/1.1\r\nHost: h\r\n\r\n"))
@@ -206,6 +206,7 @@ describe("an HTTP server", function()
       assert.not_matches("Content%-Length", answer)
       assert.matches("\r\n\r\n$", answer)
     end
+    assert.matches("\r\nContent%-Length: 0\r\n\r\n$", converse(address, get "/205"))
   end)
 
   it("reads bodies of all framings, whole and in pieces", function()

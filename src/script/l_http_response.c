@@ -89,9 +89,9 @@ static char *add_date(char *end) {
     return add(end, line, sizeof line - 1);
 }
 
-/* Responses that never have a body (RFC 9110 section 6.4.1), whatever the request was. */
+/* Responses that never have a body (RFC 9110 sections 6.4.1 and 15.3.6), whatever the request was. */
 static bool is_bodiless(int status) {
-    return status < 200 || status == 204 || status == 304;
+    return status < 200 || status == 204 || status == 205 || status == 304;
 }
 
 /* How the body will be delimited, once: see RFC 9112 section 6.3. */
@@ -120,6 +120,9 @@ static char *add_framing(char *end, const struct mw_http_response *response) {
         end = ADD(end, "Content-Length: ");
         end = add_number(end, response->length);
         return ADD(end, "\r\n");
+    }
+    if (response->status == 205) { /* for its reader it might have a body */
+        return ADD(end, "Content-Length: 0\r\n");
     }
     return response->framing == MW_HTTP1_CHUNKED ? ADD(end, "Transfer-Encoding: chunked\r\n") : end;
 }
