@@ -1,4 +1,4 @@
--- Programs of others with scripts/files.lua: curl, wget and rclone; its page in Chromium.
+-- Programs of others with scripts/files.lua: curl, wget, aria2 and rclone; its page in Chromium.
 local browser = require "spec.support.browser"
 local folder = require "spec.support.folder"
 local moonwire = require "spec.support.moonwire"
@@ -54,6 +54,19 @@ describe("scripts/files.lua and", function()
     local source = ":http,url='" .. url .. "':tree"
     run { "rclone", "--config", "/dev/null", "copy", source, here.path, env = { HOME = here.path } }
     run { "diff", "-r", place.path .. "/root/tree", here.path }
+  end)
+
+  it("aria2: gets a file in eight parts at a time with a password, and compares its checksum", function()
+    local words = {}
+    for i = 1, 2000000 do
+      words[i] = ("%07d\n"):format(i)
+    end
+    place:write("root/large.bin", table.concat(words))
+    local here <close> = folder.new()
+    local sum = run { "curl", "-sS", "-f", url .. "large.bin?checksum" }
+    run { "aria2c", "-q", "--no-conf", "-d", here.path, "-x", "8", "-s", "8", "-k", "1M", "--http-user=bob",
+      "--http-passwd=SECRET", "--checksum=sha-256=" .. sum:match "^%x+", url .. "large.bin" }
+    run { "cmp", here.path .. "/large.bin", place.path .. "/root/large.bin" }
   end)
 
   it("curl: many files at a time, both ways", function()
