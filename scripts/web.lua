@@ -84,7 +84,7 @@ local function hashes_of(users)
 end
 
 local function is_below(path, prefix)
-  return prefix == "/" or path == prefix or path:sub(1, #prefix + 1) == prefix:gsub("/$", "") .. "/"
+  return (path .. "/"):find(("/" .. prefix .. "/"):gsub("/+", "/"), 1, true) == 1
 end
 
 local function guard(site)
@@ -172,8 +172,8 @@ end
 
 local function read_settings(config, ctx)
   check.options(config, OF_ALL, 1, "settings")
-  assert(type(config.https or true) == "boolean" or math.type(config.https) == "integer",
-    "settings: https = true or a port expected")
+  local port = type(config.https or true) == "boolean" and 443 or math.tointeger(config.https)
+  assert(port and port > 0 and port < 65536, "settings: https = true or a port expected")
   settings = config
   pages.load()
   for key, own in pairs(config.hosts or {}) do

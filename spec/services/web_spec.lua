@@ -118,6 +118,18 @@ describe("scripts/web.lua", function()
     assert.equal(200, (curl("/docs/a.txt", "-u", "ann:SECRET")))
   end)
 
+  it("protects paths however they are written in the settings", function()
+    for _, prefix in ipairs { "/docs/", "docs", "//docs" } do
+      serve("root=" .. place.path .. "/site", "users.ann=SECRET", "private.1=" .. prefix)
+      assert.equal(200, (curl "/"))
+      assert.equal(404, (curl "/docsx"))
+      for _, path in ipairs { "/docs", "/docs/", "/docs/a.txt", "//docs//a.txt" } do
+        assert.equal(401, (curl(path)), prefix .. " " .. path)
+      end
+      server:stop()
+    end
+  end)
+
   it("takes files by its form, and gives them back", function()
     place:write("x.txt", "content")
     serve("upload=" .. place.path .. "/in", "upload_max=5000")
@@ -201,6 +213,7 @@ describe("scripts/web.lua", function()
     assert.matches("no such file", fault_of "root=/no/such/folder")
     assert.matches("needs users.NAME", fault_of "private.1=/x")
     assert.matches("https = true or a port", fault_of "https=yes")
+    assert.matches("https = true or a port", fault_of "https=70000")
   end)
 
   it("plays its scene", function()
