@@ -1,10 +1,13 @@
 -- What was said in rooms, kept in a store of any kind.
 local chat = require "moonwire.chat"
+local condition = require "spec.support.condition"
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local moonwire = require "spec.support.moonwire"
 local net = require "moonwire.net"
 local redis_server = require "spec.redis.server"
+local store = require "moonwire.store"
+local task = require "moonwire.task"
 local test = require "moonwire.test"
 
 local SECONDS <const> = 20
@@ -91,6 +94,24 @@ describe("history in the store", function()
     local third = chat.history { prefix = "spec/b/" }
     third.start()
     assert.are.equal("one", texts(third, "#a", 9))
+    third.stop()
+  end)
+
+  it("passes on what its writer is about to write, in its order", function()
+    local old, new = chat.history { prefix = "spec/c/" }, chat.history { prefix = "spec/c/" }
+    old.start()
+    old.add("#a", { text = "one", time = 1 })
+    condition.wait_until(function() return store.get "spec/c/#a n" end, SECONDS)
+    task.yield() -- the writer waits
+    old.add("#a", { text = "two", time = 2 })
+    old.add("#a", { text = "three", time = 3 })
+    new.import(old.export())
+    old.stop()
+    new.start()
+    new.stop()
+    local third = chat.history { prefix = "spec/c/" }
+    third.start()
+    assert.are.equal("one two three", texts(third, "#a", 9))
     third.stop()
   end)
 

@@ -109,21 +109,31 @@ local function do_job(keeper, options, job)
   end
 end
 
--- Writes what is queued until that is closed.
-local function work(keeper, options, queue)
-  for job in queue:values() do
-    do_job(keeper, options, job)
-  end
+-- What waits to be written, in its order, and whether more may come.
+---@class moonwire.chat.jobs
+---@field news moonwire.event
+---@field is_over boolean
+
+local function work(keeper, options, jobs)
+  repeat
+    jobs.news:wait()
+    jobs.news:clear()
+    local job = table.remove(jobs, 1)
+    while job do
+      do_job(keeper, options, job)
+      job = table.remove(jobs, 1)
+    end
+  until jobs.is_over
 end
 
 -- Lines that an older generation did not write any more go to the newer one with the rest.
-local function pass_on(keeper, queue, push)
+local function pass_on(keeper, jobs, push)
   local export, import = keeper.export, keeper.import
 
   function keeper.export()
-    local waiting = {}
-    while queue:count() > 0 do
-      waiting[#waiting + 1] = queue:pop(0)
+    local waiting = table.move(jobs, 1, #jobs, 1, {})
+    for i = #jobs, 1, -1 do
+      jobs[i] = nil
     end
     return { rooms = export(), waiting = waiting }
   end
@@ -141,12 +151,14 @@ end
 function stored.new(options)
   local keeper = memory.memory(options)
   local add, forget_in_memory = keeper.add, keeper.forget
-  local queue = sync.queue(QUEUE_MOST)
+  local jobs = { news = sync.event(), is_over = false }
 
   local function push(job)
-    if not queue:try_push(job) then
-      complain(keeper, "too much waits to be written", "full")
+    if #jobs >= QUEUE_MOST then
+      return complain(keeper, "too much waits to be written", "full")
     end
+    jobs[#jobs + 1] = job
+    jobs.news:set()
   end
 
   function keeper.add(room, entry, is_known)
@@ -168,15 +180,16 @@ function stored.new(options)
     if not ok then
       complain(keeper, "not read", err)
     end
-    keeper.writer = task.spawn(work, keeper, options, queue)
+    keeper.writer = task.spawn(work, keeper, options, jobs)
   end
 
   function keeper.stop()
-    queue:close()
+    jobs.is_over = true
+    jobs.news:set()
     return keeper.writer and keeper.writer:join()
   end
 
-  pass_on(keeper, queue, push)
+  pass_on(keeper, jobs, push)
   return keeper
 end
 
