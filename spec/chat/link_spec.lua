@@ -165,6 +165,37 @@ describe("halls that are linked", function()
     assert.are.equal(3, there.count)
   end)
 
+  it("tell what has become of a room meanwhile, and who its operators are", function()
+    local here, there = link_halls(2)
+    local ann = enter(here, "ann")
+    local eve = enter(here, "eve")
+    ann:join "#a"
+    eve:join "#a"
+    wait(function() return there:room "#a" and there:room("#a").count == 2 end)
+    local bob, reader = enter(there, "bob")
+    bob:join "#a"
+    wait(function() return here:room("#a").count == 3 end)
+    ann:set_mode("#a", "b", true, "old")
+    wait(function() return #reader.events == 2 end)
+    local publish = bus.publish
+    bus.publish = function() return 0 end
+    ann:set_topic("#a", "unheard")
+    for _, change in ipairs { { "b", false, "old" }, { "b", true, "new" }, { "k", true, "key" },
+      { "l", true, "9" }, { "n", false }, { "o", true, "eve" } } do
+      assert(ann:set_mode("#a", table.unpack(change)))
+    end
+    bus.publish = publish
+    wait(function() return #reader.events >= 9 end)
+    local told = {}
+    for i = 3, #reader.events do
+      local event = reader.events[i]
+      told[#told + 1] = event.kind == "topic" and event.text
+        or ("%s%s %s"):format(event.on and "+" or "-", event.mode, event.word or "")
+    end
+    table.sort(told)
+    assert.are.same({ "+b new!*@*", "+k key", "+l 9", "+o eve", "-b old!*@*", "-n ", "unheard" }, told)
+  end)
+
   it("part those who took the same nickname unheard", function()
     local here, there = link_halls(2)
     local publish, claim = bus.publish, require "moonwire.store".compare_and_set

@@ -1,5 +1,6 @@
 --- All that a process knows of its own members, for others that have missed something. Not for scripts.
 local delivery = require "moonwire.chat.delivery"
+local difference = require "moonwire.chat.difference"
 local name = require "moonwire.chat.name"
 local register = require "moonwire.chat.register"
 local remote = require "moonwire.chat.remote"
@@ -62,16 +63,27 @@ function state.messages(hall)
   return messages
 end
 
--- A room that the other process knows better.
+-- A room that the other process knows better. Returns it and its fields as they were, if somebody is in it.
 local function merge_room(hall, data)
   local room = hall:room(data.name) or register.add_room(hall, data.name)
   local is_newer = room.count == 0 or data.version > room.version
     or data.version == room.version and (data.version_by or "") > (room.version_by or "")
   if is_newer then
+    local before = room_data(room)
     for _, field in ipairs(ROOM_FIELDS) do
       room[field] = data[field]
     end
+    return room.count > 0 and room or nil, before
   end
+end
+
+-- Who is said to have changed a room: an operator of the other process, if there is one.
+local function actor_of(room, node)
+  local found
+  for member, status in pairs(room.members) do
+    found = member.node == node and (status.operator or not found) and member or found
+  end
+  return found
 end
 
 local function leave_others(hall, member, rooms)
@@ -94,9 +106,12 @@ local function merge_member(hall, node, data)
   for room_name, status in pairs(data.rooms) do
     rooms[name.fold(room_name)] = true
     local event = delivery.event(member, "join", { room = room_name, real = member.real })
-    remote.join(hall, member, room_name, status, event)
     local room = hall:room(room_name)
+    local before = room and room.members[member]
+    remote.join(hall, member, room_name, status, event)
+    room = hall:room(room_name)
     room.members[member], room.epoch = status, room.epoch + 1
+    difference.tell_status(room, member, before)
   end
   leave_others(hall, member, rooms)
 end
@@ -118,12 +133,21 @@ function state.merge(hall, node, parts)
   for _, member in ipairs(gone) do
     register.remove(hall, member, delivery.event(member, "quit", { text = LOST }))
   end
+  local changed = {}
   for _, part in ipairs(parts) do
     for _, data in ipairs(part.rooms) do
-      merge_room(hall, data)
+      local room, before = merge_room(hall, data)
+      changed[room or false] = before
     end
     for _, data in ipairs(part.members) do
       merge_member(hall, node, data)
+    end
+  end
+  changed[false] = nil
+  for room, before in pairs(changed) do
+    local actor = actor_of(room, node)
+    if actor then
+      difference.tell_room(room, before, actor)
     end
   end
 end
