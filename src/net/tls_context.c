@@ -220,7 +220,7 @@ static SSL_CTX *make_ctx(struct mw_tls_context *context, const struct mw_tls_rul
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                              SSL_MODE_ENABLE_PARTIAL_WRITE);
+                              SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ctx, 1);
     set_sessions(context, ctx);
     if (set_versions(ctx, rules, fault) && set_verify(ctx, rules, fault) && set_protocols(context, ctx, fault)) {
@@ -234,7 +234,8 @@ static SSL_CTX *make_ctx(struct mw_tls_context *context, const struct mw_tls_rul
 
 static bool use(struct mw_tls_group *group, const struct mw_tls_loaded *loaded, const struct mw_tls_pair *pair,
                 struct mw_fault *fault) {
-    if (!SSL_CTX_use_cert_and_key(group->ctx, loaded->certificate, loaded->key, loaded->chain, 1)) {
+    STACK_OF(X509) *chain = sk_X509_num(loaded->chain) > 0 ? loaded->chain : NULL; /* each connection gets a copy */
+    if (!SSL_CTX_use_cert_and_key(group->ctx, loaded->certificate, loaded->key, chain, 1)) {
         return refuse(fault, pair->certificate_name ? pair->certificate_name : "certificate");
     }
     return mw_tls_staple_keep(&group->staples, loaded->certificate, pair) || refuse_memory(fault);
