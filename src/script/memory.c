@@ -156,15 +156,22 @@ static void *split(struct mw_memory *memory, size_t list) {
     return NULL;
 }
 
-static void *take(struct mw_memory *memory, size_t size) {
-    size_t list = list_of(size);
+/* NULL: the list is empty. */
+static void *take_free(struct mw_memory *memory, size_t list) {
     struct block *block = memory->lists[list];
     if (block) {
         memory->lists[list] = block->next;
-        return block;
     }
-    void *fresh = carve(memory, (list + 1) * GRAIN);
-    return fresh ? fresh : split(memory, list);
+    return block;
+}
+
+static void *take(struct mw_memory *memory, size_t size) {
+    size_t list = list_of(size);
+    void *block = take_free(memory, list);
+    if (!block) {
+        block = carve(memory, (list + 1) * GRAIN);
+    }
+    return block ? block : split(memory, list);
 }
 
 static void *allocate(struct mw_memory *memory, size_t size) {
@@ -202,8 +209,8 @@ static void *refuse(const struct mw_memory *memory) {
     return NULL;
 }
 
-void *mw_memory_allocate(void *context, void *block, size_t old_size, size_t size) {
-    struct mw_memory *memory = context;
+/* Whatever is asked for. */
+static __attribute__((noinline)) void *serve(struct mw_memory *memory, void *block, size_t old_size, size_t size) {
     if (size == 0) {
         if (block) {
             release(memory, block, old_size);
@@ -212,4 +219,18 @@ void *mw_memory_allocate(void *context, void *block, size_t old_size, size_t siz
     }
     void *allocated = block ? resize(memory, block, old_size, size) : allocate(memory, size);
     return allocated ? allocated : refuse(memory);
+}
+
+/* What lists can do at once is most of it, and calls nothing. */
+void *mw_memory_allocate(void *context, void *block, size_t old_size, size_t size) {
+    struct mw_memory *memory = context;
+    if (!block && size && is_small(size)) {
+        void *taken = take_free(memory, list_of(size));
+        return taken ? taken : serve(memory, NULL, 0, size);
+    }
+    if (block && size == 0 && is_small(old_size)) {
+        give(memory, block, old_size);
+        return NULL;
+    }
+    return serve(memory, block, old_size, size);
 }
