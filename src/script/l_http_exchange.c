@@ -66,7 +66,8 @@ static const struct mw_l_stream_role role = {.on_unread = on_unread, .on_left = 
 enum { FUNCTION = 1, CONTEXT, REQUEST_TYPE, RESPONSE_TYPE, UPVALUES = RESPONSE_TYPE };
 
 /* The request takes the connection over. Nothing raises behind the first lines. */
-static void begin(lua_State *L, struct mw_http_connection *connection, const struct mw_http1_head *head) {
+static struct mw_http_request *begin(lua_State *L, struct mw_http_connection *connection,
+                                     const struct mw_http1_head *head) {
     const struct mw_l_handler *handler = &connection->server->handler;
     struct mw_stream *transport = connection->transport;
     struct mw_task *task = handler->sched->running;
@@ -84,6 +85,7 @@ static void begin(lua_State *L, struct mw_http_connection *connection, const str
     request->stream.role = &role;
     request->stream.task = task;
     task->connection = &request->stream;
+    return request;
 }
 
 /* Whether the task can serve another request as if it were a new one. */
@@ -92,8 +94,7 @@ static bool is_like_new(const struct mw_task *task) {
 }
 
 /* A task with a connection of its own has one value below its results: see mw_l_handler_new_task. */
-static int leave(lua_State *L, const struct mw_task *task) {
-    lua_settop(L, 1);
+static int leave(const struct mw_task *task) {
     return task->connection != NULL;
 }
 
@@ -104,13 +105,13 @@ static int answered(lua_State *L, int status, lua_KContext context);
 static int serve(lua_State *L, struct mw_http_connection *connection, const struct mw_http1_head *head) {
     struct mw_http1_head next;
     for (int count = 1;; count++) {
-        begin(L, connection, head);
+        struct mw_http_request *request = begin(L, connection, head);
+        struct mw_task *task = request->task;
         lua_callk(L, 3, 0, 0, answered);
-        struct mw_task *task = mw_task_of(L);
-        connection = mw_http_exchange_end(lua_touserdata(L, 1), task);
+        connection = mw_http_exchange_end(request, task);
         if (!connection || count == REQUESTS_A_TASK || !is_like_new(task) ||
             !mw_http_connection_look(connection, &next)) {
-            return leave(L, task);
+            return leave(task);
         }
         lua_settop(L, 0);
         head = &next;
@@ -121,7 +122,7 @@ static int answered(lua_State *L, int status, lua_KContext context) {
     (void)status;
     (void)context;
     mw_http_exchange_end(lua_touserdata(L, 1), mw_task_of(L));
-    return leave(L, mw_task_of(L));
+    return leave(mw_task_of(L));
 }
 
 /* What the task of a request runs. */

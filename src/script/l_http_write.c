@@ -87,11 +87,20 @@ static int leave(lua_State *L, struct mw_http_response *response) {
 
 /* --- whole --- */
 
+/* The body at index 2; none is an empty one. */
+static const char *check_body(lua_State *L, size_t *size) {
+    const char *body = lua_tolstring(L, 2, size);
+    if (!body && !lua_isnoneornil(L, 2)) {
+        return luaL_checklstring(L, 2, size); /* raises */
+    }
+    return body ? body : "";
+}
+
 int mw_http_response_send(lua_State *L) {
     struct mw_http_response *response = mw_http_response_check(L);
-    size_t size = 0;
+    size_t size;
     int count;
-    const char *body = lua_isnoneornil(L, 2) ? "" : luaL_checklstring(L, 2, &size);
+    const char *body = check_body(L, &size);
     if (is_over(L, response, &count)) {
         return count;
     }
