@@ -56,6 +56,7 @@ struct mw_tls_handshake {
     const char *server_name; /* a client's: for SNI and the check of the certificate; a name or an address */
     uint16_t port;           /* of the server, beside its name what a session is kept under; 0: none is kept */
     double timeout;          /* seconds; MW_TIMER_NEVER: none */
+    bool no_tickets;         /* a server's: the peer gets no session to resume */
     bool takes_unread;       /* unread input belongs to the handshake: what came before it was no more than a PROXY header */
     /* It is over: NULL, or what went wrong. Never from within mw_tls_start. The stream may be closed within. */
     void (*on_done)(void *owner, const struct mw_fault *fault);

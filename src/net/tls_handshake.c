@@ -294,7 +294,7 @@ static bool prepare_client(struct mw_tls *tls, const struct mw_tls_handshake *ha
     return true;
 }
 
-static bool make_ssl(struct mw_tls *tls) {
+static bool make_ssl(struct mw_tls *tls, bool no_tickets) {
     BIO *bio = tls->context->bio;
     tls->ssl = SSL_new(tls->context->groups[0].ctx);
     if (!tls->ssl) {
@@ -302,7 +302,7 @@ static bool make_ssl(struct mw_tls *tls) {
     }
     BIO_up_ref(bio);
     SSL_set_bio(tls->ssl, bio, bio);
-    return true;
+    return !no_tickets || SSL_set_num_tickets(tls->ssl, 0) == 1;
 }
 
 static bool make_phase(struct mw_tls *tls, const struct mw_tls_handshake *handshake) {
@@ -345,7 +345,7 @@ static struct mw_tls *make(struct mw_stream *stream, struct mw_tls_context *cont
     tls->lower = stream->ops;
     tls->lower_transport = stream->transport;
     tls->context = mw_tls_context_hold(context);
-    bool made = make_ssl(tls) && make_phase(tls, handshake);
+    bool made = make_ssl(tls, handshake->no_tickets) && make_phase(tls, handshake);
     if (made && context->server) {
         SSL_set_accept_state(tls->ssl);
     }

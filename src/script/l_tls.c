@@ -84,15 +84,23 @@ static struct handshake *push_handshake(lua_State *L) {
     return handshake;
 }
 
-/* With the settings in the userdata at `index`. `port`: of the server whose session a client resumes. */
-static int begin(lua_State *L, int index, bool server, const char *name, uint16_t port) {
+struct wish {
+    bool server;
+    const char *name; /* of the server; for a client */
+    uint16_t port;    /* of the server whose session a client resumes */
+    bool no_tickets;  /* a server gives no session */
+};
+
+/* With the settings in the userdata at `index`. */
+static int begin(lua_State *L, int index, const struct wish *wished) {
     struct handshake *handshake = lua_touserdata(L, index);
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     struct mw_sched *sched = mw_sched_of(L);
     struct mw_task *task = mw_task_begin_wait(L, MW_TIMER_NEVER);
     struct mw_tls_handshake wish = {
-        .server_name = server ? NULL : name,
-        .port = server ? 0 : port,
+        .server_name = wished->server ? NULL : wished->name,
+        .port = wished->server ? 0 : wished->port,
+        .no_tickets = wished->no_tickets,
         .timeout = handshake->settings->handshake_timeout,
         .on_done = on_done,
         .owner = handshake,
@@ -109,8 +117,9 @@ static int begin(lua_State *L, int index, bool server, const char *name, uint16_
 }
 
 int mw_l_tls_begin(lua_State *L, struct mw_tls_settings *settings, bool server, const char *name) {
+    struct wish wish = {.server = server, .name = name, .port = mw_l_stream_check(L, 1)->peer.port};
     push_handshake(L)->settings = mw_tls_settings_hold(settings);
-    return begin(L, lua_gettop(L), server, name, mw_l_stream_check(L, 1)->peer.port);
+    return begin(L, lua_gettop(L), &wish);
 }
 
 static int handshake_gc(lua_State *L) {
@@ -184,12 +193,25 @@ static const char *push_server_name(lua_State *L, const struct mw_l_stream *stre
     return lua_tostring(L, -1);
 }
 
+/* What stands at 3: behind a model options, else the connection whose session a client resumes. */
+static struct wish read_wish(lua_State *L, const struct mw_l_stream *stream) {
+    static const char *const known[] = {"tickets", NULL};
+    struct wish wish = {.port = stream->peer.port};
+    if (model_at(L, 2)) {
+        mw_check_options(L, 3, known);
+        wish.no_tickets = !mw_option_boolean(L, 3, "tickets", true);
+    } else if (!lua_isnoneornil(L, 3)) {
+        wish.port = mw_l_stream_check(L, 3)->peer.port;
+    }
+    lua_settop(L, 2);
+    return wish;
+}
+
 /* start_tls(options, other) → the stream | nil, err, code */
 int mw_l_stream_start_tls(lua_State *L) {
     struct mw_l_stream *stream = mw_l_stream_check(L, 1);
     struct mw_fault fault;
-    uint16_t port = lua_isnoneornil(L, 3) ? stream->peer.port : mw_l_stream_check(L, 3)->peer.port;
-    lua_settop(L, 2);
+    struct wish wish = read_wish(L, stream);
     const struct mw_l_stream *model = model_at(L, 2);
     if (!stream->stream || (model && !model->stream)) {
         return mw_push_word(L, "closed");
@@ -197,12 +219,12 @@ int mw_l_stream_start_tls(lua_State *L) {
     if (stream->reader || stream->writer) {
         return mw_push_word(L, "busy");
     }
-    bool server = is_server(L, stream);
-    const char *name = server ? NULL : push_server_name(L, stream);
+    wish.server = is_server(L, stream);
+    wish.name = wish.server ? NULL : push_server_name(L, stream);
     struct handshake *handshake = push_handshake(L);
     int index = lua_gettop(L);
-    handshake->settings = choose_settings(L, stream, server, &fault);
-    return handshake->settings ? begin(L, index, server, name, port) : mw_push_fault(L, &fault);
+    handshake->settings = choose_settings(L, stream, wish.server, &fault);
+    return handshake->settings ? begin(L, index, &wish) : mw_push_fault(L, &fault);
 }
 
 /* --- what came of it --- */
