@@ -298,6 +298,15 @@ describe("an FTP server", function()
     assert.is_nil(injecting.conn:read_line())
   end)
 
+  it("has all of an upload over TLS whose client reads nothing on that connection", function()
+    serve { tls = "required" }
+    local host, port = listener:local_address():match "^(.*):(%d+)$"
+    local status, output, errors = process.run { "python3", "spec/ftp/hasty.py", host, port, 1000000 }
+    assert.equal(0, status, errors)
+    assert.matches("^226", output)
+    assert.equal(1000000, #place:read "root/x")
+  end)
+
   it("may want the session of the control connection on data connections", function()
     serve { tls = "required", require_session_reuse = true }
     place:write("root/x", "content")

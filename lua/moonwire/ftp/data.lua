@@ -122,8 +122,11 @@ local function connect(session, active)
 end
 
 -- The certificate is that of the control connection; a session that goes on from that one proves who has it.
-local function protect(session, stream)
-  local ok, err, code = stream:start_tls(session.conn)
+-- A client that only sends may close without having read what is new of the session, and its kernel then takes
+-- back the end of the file: it gets nothing new, where it can do without.
+local function protect(session, stream, is_upload)
+  local tickets = not is_upload or session.options.require_session_reuse == true
+  local ok, err, code = stream:start_tls(session.conn, { tickets = tickets })
   if not ok or not session.options.require_session_reuse then
     return ok, err, code
   end
@@ -138,10 +141,11 @@ end
 
 --- Opens the data connection that was agreed on; it belongs to the running task. Each is for one transfer.
 ---@param session moonwire.ftp.session
+---@param is_upload boolean whether only the client sends
 ---@return moonwire.stream? stream
 ---@return string? err
 ---@return moonwire.code? code
-function data.open(session)
+function data.open(session, is_upload)
   local listener <close>, active = session.passive, session.active
   session.passive, session.active = nil, nil
   local stream, err, code
@@ -156,7 +160,7 @@ function data.open(session)
   local patience = session.options.stall_timeout
   stream:configure { read_timeout = patience, write_timeout = patience }
   if session.state.protection == "P" then
-    return protect(session, stream)
+    return protect(session, stream, is_upload)
   end
   return stream
 end

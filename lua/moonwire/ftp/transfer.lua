@@ -106,8 +106,8 @@ local function send(stream, produce)
 end
 
 -- Opens the data connection, does the work and says how it went.
-local function perform(session, work)
-  local stream <close>, _, code = data.open(session)
+local function perform(session, is_upload, work)
+  local stream <close>, _, code = data.open(session, is_upload)
   if not stream then
     return failure.of_opening(code)
   end
@@ -125,7 +125,7 @@ local function run(self, session, work, cleanup)
     self.seconds = core.now() - begin
     cleanup()
   end })
-  local reply, text = perform(session, work)
+  local reply, text = perform(session, self.kind == "upload", work)
   self.reply = reply
   return reply, text
 end
