@@ -83,6 +83,28 @@ function chat.flood(options)
   return Flood.new(rate, burst)
 end
 
+local ending = { __close = function(guarded)
+  local session = guarded.session
+  if session.member and not session.quit then
+    session.member:detach()
+  end
+end }
+
+--- Runs the conversation of a connection. Its session has `member`, once there is one, and `quit`, the last
+--- words, once it has left: a member whose connection moves at a reload, or whose task has died, is waited
+--- for.
+---@generic T
+---@param session T a table
+---@param fn fun(session: T, ...): any
+---@param ... any further arguments of the function
+---@return any ... its results
+function chat.converse(session, fn, ...)
+  check.type(session, "table", 1, "converse")
+  check.type(fn, "function", 2, "converse")
+  local _ <close> = setmetatable({ session = session }, ending)
+  return fn(session, ...)
+end
+
 --- Names are the same when their small letters are: those of ASCII, and no others.
 ---@param text string
 ---@return string

@@ -194,15 +194,6 @@ local function converse(session, held)
   end
 end
 
-local function guarded(session, held)
-  local _ <close> = setmetatable({}, { __close = function()
-    if session.member and not session.quit then
-      session.member:detach()
-    end
-  end })
-  converse(session, held)
-end
-
 local web_door = {}
 
 function web_door.new(hall, settings)
@@ -218,7 +209,7 @@ function web_door.new(hall, settings)
   function door.connect(request, response)
     local ws <close> = websocket.accept(request, response, { max = MESSAGE_MOST })
     if ws then
-      guarded(new_session(ws), {})
+      chat.converse(new_session(ws), converse, {})
     end
   end
 
@@ -228,7 +219,7 @@ function web_door.new(hall, settings)
       session.member = hall:attach(state.member, reader_of(session))
     end
     if session.member or not state.member then
-      guarded(session, state.held)
+      chat.converse(session, converse, state.held)
     end
   end
 

@@ -332,6 +332,27 @@ describe("a hall that moves", function()
   end)
 end)
 
+describe("a conversation", function()
+  local function talk(quit)
+    local hall, session = chat.hall(), {}
+    session.member = enter(hall, "ann")
+    local ok = pcall(chat.converse, session, function(_, words)
+      session.quit = words
+      error "a fault"
+    end, quit)
+    assert.is_false(ok)
+    task.sleep(0.002)
+    hall:reap(0)
+    return hall.count
+  end
+
+  it("leaves a member behind that has not left, for a while", function()
+    assert.are.equal(3, (chat.converse({}, function(_, a, b) return a + b end, 1, 2)))
+    assert.are.equal(1, talk "bye") -- whoever says so leaves by himself
+    assert.are.equal(0, talk(nil))
+  end)
+end)
+
 describe("flood limits", function()
   it("let a burst through and slow down what follows", function()
     local flood = chat.flood { rate = 10, burst = 3 }

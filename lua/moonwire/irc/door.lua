@@ -1,5 +1,6 @@
 --- The conversation with an IRC client, from line to line. Not for scripts.
 local Session = require "moonwire.irc.session"
+local chat = require "moonwire.chat"
 local commands = require "moonwire.irc.commands"
 local message = require "moonwire.irc.message"
 local registration = require "moonwire.irc.registration"
@@ -165,16 +166,6 @@ local function converse(session, held)
   end, {})
 end
 
--- However the task ends: a member whose connection moves, or whose task has died, is waited for.
-local function guarded(session, held)
-  local _ <close> = setmetatable({}, { __close = function()
-    if session.member and not session.quit then
-      session.member:detach()
-    end
-  end })
-  converse(session, held)
-end
-
 ---@param hall moonwire.hall
 ---@param options moonwire.irc_door_options
 ---@return moonwire.irc_door
@@ -193,7 +184,7 @@ function Door.new(hall, options)
   function door.connect(conn)
     local session = Session.new(door, conn)
     session.deadline = timer.now() + settings.register
-    guarded(session, {})
+    chat.converse(session, converse, {})
   end
   function door.resume(conn, state)
     local session, err = Session.restore(door, conn, state)
@@ -202,7 +193,7 @@ function Door.new(hall, options)
       return
     end
     session.deadline = timer.now() + settings.register
-    guarded(session, state.held)
+    chat.converse(session, converse, state.held)
   end
   return door
 end
