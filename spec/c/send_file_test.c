@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -236,6 +239,31 @@ static void memory_stays_small_when_the_peer_does_not_read(void **state) {
     assert_int_equal(end.error, ECANCELED);
 }
 
+static void drop_input(void) {
+    char bytes[PART];
+    while (read(peer.fd, bytes, sizeof bytes) > 0) {
+    }
+}
+
+static int is_corked(void) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    assert_int_equal(getsockopt(mw_stream_fd(witness.stream), IPPROTO_TCP, TCP_CORK, &on, &size), 0);
+    return on;
+}
+
+static void a_long_file_leaves_in_whole_segments(void **state) {
+    (void)state;
+    do {
+        end.calls = 0;
+        send_part(0, SIZE);
+        world_settle();
+    } while (end.calls > 0);
+    assert_true(is_corked());
+    world_run_until((drop_input(), end.calls > 0));
+    assert_false(is_corked());
+}
+
 static void short_and_interrupted_calls_are_continued(void **state) {
     (void)state;
     const struct plan plans[] = {
@@ -430,6 +458,7 @@ int main(void) {
         ON_BOTH(what_is_queued_goes_first),
         ON_BOTH(a_full_kernel_is_waited_for),
         ON_BOTH(memory_stays_small_when_the_peer_does_not_read),
+        ON_BOTH(a_long_file_leaves_in_whole_segments),
         ON_BOTH(short_and_interrupted_calls_are_continued),
         ON_PLAIN(a_file_that_sendfile_does_not_take_is_read),
         ON_BOTH(what_cannot_be_read_from_a_position_is_a_fault),
