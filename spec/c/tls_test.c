@@ -330,6 +330,31 @@ static void an_end_in_mid_record_is_told_in_memory(void **state) {
     }
 }
 
+static const struct mw_stream_ops *below;
+static unsigned followed, last;
+
+static ssize_t count_writes(struct mw_stream *stream, const struct iovec *pieces, int count) {
+    *(stream->more ? &followed : &last) += 1;
+    return below->write(stream, pieces, count);
+}
+
+/* So that the kernel makes no segment of its own for each. */
+static void records_of_one_write_are_known_to_be_followed(void **state) {
+    (void)state;
+    open_memory();
+    struct mw_tls *tls = client.witness.stream->transport;
+    below = tls->lower;
+    struct mw_stream_ops counting = *below;
+    counting.write = count_writes;
+    tls->lower = &counting;
+    followed = last = 0;
+    assert_int_equal(witness_queue(&client.witness, 0, 48 * KIB + 1), 0);
+    tls->lower = below;
+    assert_int_equal(followed, 3);
+    assert_int_equal(last, 1);
+    world_run_until(server.witness.received == 48 * KIB + 1);
+}
+
 /* --- before and around the handshake --- */
 
 static void what_was_queued_leaves_in_clear_first(void **state) {
@@ -657,6 +682,7 @@ int main(void) {
         TEST(tls_goes_through_tls),
         TEST(tls_in_tls_leaves_no_rest_behind),
         TEST(an_end_in_mid_record_is_told_in_memory),
+        TEST(records_of_one_write_are_known_to_be_followed),
         TEST(what_was_queued_leaves_in_clear_first),
         TEST(much_that_was_queued_leaves_in_clear_first),
         TEST(what_is_queued_meanwhile_leaves_behind_it),
