@@ -199,6 +199,27 @@ describe("daemons that share a bus", function()
     assert.are.same({ 0, 0 }, { metric(one, "dropped_total"), metric(two, "missed_total") })
   end)
 
+  it("lose nothing when new code takes over before Redis has answered it", function()
+    local server <close> = redis_server.start()
+    local one <close> = start(server.url)
+    local two <close> = start(server.url)
+    local ann <close> = connect(one, 1)
+    local bob <close> = connect(two, 1)
+    ann:write "a\n"
+    await(bob, "a")
+    server.process:signal "STOP"
+    local reloaded = one:reload({ service = "bus" }).ok -- which waits for two seconds
+    ann:write "b\n"
+    await(ann, "a b")
+    server.process:signal "CONT"
+    assert.is_true(reloaded)
+    ann:write "c\n"
+    await(ann, "a b c")
+    if not one:log():find "cannot be reached" then -- as it is where all this takes more than five seconds
+      await(bob, "a b c")
+    end
+  end)
+
   it("go on after a canary that was taken back", function()
     local server <close> = redis_server.start()
     local one <close> = start(server.url)

@@ -174,6 +174,13 @@ local function is_connected(self)
   return self.channel and self.channel:is_open()
 end
 
+-- Until it is known whether others can be reached: a bridge that has taken over may not be connected yet.
+local function await_outcome(self)
+  while serves(self) and not self.channel and not self.outage do
+    self.news:wait()
+  end
+end
+
 -- Takes what is published. While nobody can be reached it is dropped; its number is missed by others.
 local function collect(self)
   core.main.step_aside()
@@ -181,6 +188,7 @@ local function collect(self)
     self.news:wait()
   end
   for bytes in self.subscription do
+    await_outcome(self)
     if serves(self) and is_connected(self) then
       add(self, bytes)
       self.news:wake_all()
