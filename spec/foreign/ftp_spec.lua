@@ -88,6 +88,24 @@ describe("scripts/ftp.lua and", function()
     assert.equal(place:read "README.md", here:read "x")
   end)
 
+  it("rclone: copies a tree there and back, in clear and over TLS", function()
+    local source <close> = folder.new()
+    for i = 1, 12 do
+      source:write(("d %d/\u{FC}%d"):format(i % 3, i), ("%d "):format(i):rep(40000 * (i % 4)))
+    end
+    serve("tls=optional", "certificate=auto")
+    local password = run({ "rclone", "obscure", "SECRET" }):match "%S+"
+    for _, options in ipairs { "", "explicit_tls=true,no_check_certificate=true," } do
+      local back <close> = folder.new()
+      local remote = (":ftp,host=127.0.0.1,port=%d,user=bob,pass=%s,%sconcurrency=8:up"):format(
+        server.port, password, options)
+      run { "rclone", "copy", "--retries", "1", source.path, remote, seconds = 60 }
+      run { "rclone", "copy", "--retries", "1", remote, back.path, seconds = 60 }
+      run { "diff", "-r", source.path, back.path }
+      run { "rclone", "purge", remote, seconds = 60 }
+    end
+  end)
+
   it("ncftp: puts and gets a folder", function()
     local source <close> = folder.new()
     local back <close> = folder.new()
