@@ -1,11 +1,12 @@
-"""Compares scripts/chat.lua with ngircd: many clients in one room, one run after the other on the same machine.
+"""Compares scripts/chat.lua with inspircd and ngircd: many clients in one room, one run after the other on the same machine.
 
     python3 spec/bench/chat.py                       # 1000 clients, 200 lines
     python3 spec/bench/chat.py --clients 10000 --lines 50 --joins 100
 
 It prints for each server what the joins of all clients cost it (each join is told to all who are there), and what
 a line costs that one client says and all others hear: processor time of the server, and the time until half of the
-clients, 99 of 100 and the last one had it. Needs ngircd, and as many open files as there are clients.
+clients, 99 of 100 and the last one had it. A server that is not installed is left out. Needs as many open files as
+there are clients.
 """
 
 import argparse
@@ -35,12 +36,25 @@ MaxConnectionsIP = 0
 MaxJoins = 0
 MaxNickLength = 20
 MaxPenaltyTime = 0
-PingTimeout = 600
-PongTimeout = 600
+PingTimeout = 3600
+PongTimeout = 3600
 [Options]
 DNS = no
 Ident = no
 PAM = no
+"""
+INSPIRCD = """<config format="xml">
+<server name="bench.local" description="bench" network="Bench">
+<bind address="127.0.0.1" port="{port}" type="clients">
+<connect allow="*" timeout="3600" pingfreq="3600" commandrate="100000000" threshold="100000000" fakelag="no"
+ hardsendq="100M" softsendq="100M" recvq="1M" localmax="20000" globalmax="20000" limit="20000" resolvehostnames="no"
+ useident="no" useconnectban="no" useconnflood="no" maxchans="20" uniqueusername="no">
+<performance softlimit="20000" somaxconn="128" netbuffersize="65534" quietbursts="yes" clonesonconnect="no">
+<options prefixquit="" hostintopic="yes">
+<limits maxnick="30" maxchan="64">
+<log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="{folder}/inspircd.out">
+<pid file="{folder}/inspircd.pid">
+<path configdir="{folder}" datadir="{folder}" logdir="{folder}" runtimedir="{folder}">
 """
 
 
@@ -53,7 +67,7 @@ def free_port():
 def start_moonwire(port, folder):
     command = [os.environ.get("MOONWIRE", os.path.join(ROOT, "build/moonwire")), "run",
                os.path.join(ROOT, "scripts/chat.lua"), "--listen", f"tcp://127.0.0.1:{port}", "--memory-limit", "0"]
-    for setting in ("flood_burst=1000000", "flood_rate=1000000", "ping=600"):
+    for setting in ("flood_burst=1000000", "flood_rate=1000000", "ping=3600"):
         command += ["--set", setting]
     return subprocess.Popen(command, stderr=open(os.path.join(folder, "moonwire.log"), "w"))
 
@@ -64,6 +78,14 @@ def start_ngircd(port, folder):
         file.write(NGIRCD.format(port=port, user=os.getuid()))
     log = open(os.path.join(folder, "ngircd.log"), "w")
     return subprocess.Popen(["/usr/sbin/ngircd", "--nodaemon", "--config", path], stdout=log, stderr=log)
+
+
+def start_inspircd(port, folder):
+    path = os.path.join(folder, "inspircd.conf")
+    with open(path, "w") as file:
+        file.write(INSPIRCD.format(port=port, folder=folder))
+    log = open(os.path.join(folder, "inspircd.log"), "w")
+    return subprocess.Popen(["/usr/sbin/inspircd", "--nofork", "--runasroot", "--config", path], stdout=log, stderr=log)
 
 
 def processor_time(process):
@@ -182,6 +204,12 @@ def measure(start, options, folder):
     }
 
 
+def report(name, rounds):
+    row = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+    print(f"{name:10} {row['joins']:12.2f} {row['took']:7.2f} | {row['line'] * 1000:12.3f}"
+          f" {row['p50'] * 1000:8.2f} {row['p99'] * 1000:8.2f} {row['last'] * 1000:8.2f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=1000)
@@ -189,22 +217,20 @@ def main():
     parser.add_argument("--joins", type=int, default=1,
                         help="how many join at once; the next wait until they are in")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--servers", default="moonwire,ngircd")
+    parser.add_argument("--servers", default="moonwire,inspircd,ngircd")
     options = parser.parse_args()
-    starts = {"moonwire": start_moonwire, "ngircd": start_ngircd}
+    starts = {"moonwire": start_moonwire, "inspircd": start_inspircd, "ngircd": start_ngircd}
     print(f"{options.clients} clients, {options.lines} lines, {options.joins} join at once; medians of {options.rounds} rounds")
-    print("server     joins: cpu s  took s | line: cpu ms   p50 ms   p99 ms  last ms")
-    results = {name: [] for name in options.servers.split(",")}
+    print("server     joins: cpu s  took s | line: cpu ms   p50 ms   p99 ms  last ms", flush=True)
+    names = [name for name in options.servers.split(",") if name == "moonwire" or os.path.exists("/usr/sbin/" + name)]
+    results = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             for name, rounds in results.items():
                 rounds.append(measure(starts[name], options, folder))
-    for name, rounds in results.items():
-        row = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-        print(f"{name:10} {row['joins']:12.2f} {row['took']:7.2f} | {row['line'] * 1000:12.3f}"
-              f" {row['p50'] * 1000:8.2f} {row['p99'] * 1000:8.2f} {row['last'] * 1000:8.2f}")
-    sys.stdout.flush()
+                if number == options.rounds - 1:
+                    report(name, rounds)
 
 
 main()
