@@ -15,13 +15,14 @@ import select
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-BACKLOG = 8  # ngircd listens with a backlog of 10: beyond it a client waits a second for its next attempt
+# How many connect at once. ngircd has a backlog of 10: beyond it a client waits a second for its next attempt. inspircd
+# looks once a second who is ready.
+AT_ONCE = {"moonwire": 100, "inspircd": 100, "ngircd": 8}
 NGIRCD = """[Global]
 Name = bench.local
 Info = bench
@@ -88,6 +89,9 @@ def start_inspircd(port, folder):
     return subprocess.Popen(["/usr/sbin/inspircd", "--nofork", "--runasroot", "--config", path], stdout=log, stderr=log)
 
 
+STARTS = {"moonwire": start_moonwire, "inspircd": start_inspircd, "ngircd": start_ngircd}
+
+
 def processor_time(process):
     with open(f"/proc/{process.pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
@@ -106,7 +110,7 @@ def await_address(port):
 class Crowd:
     """All clients, in one epoll."""
 
-    def __init__(self, port, count):
+    def __init__(self, port, count, at_once):
         self.epoll = select.epoll()
         self.sockets, self.index = [], {}
         self.tails = [b""] * count
@@ -118,9 +122,9 @@ class Crowd:
             self.sockets.append(client)
             self.epoll.register(client, select.EPOLLIN)
             client.send(b"NICK m%d\r\nUSER m%d 0 * :bench\r\n" % (i, i))
-            if i % BACKLOG == BACKLOG - 1:
-                self.await_all(b" 001 ", range(i - BACKLOG + 1, i + 1))
-        self.await_all(b" 001 ", range(count - count % BACKLOG, count))
+            if i % at_once == at_once - 1:
+                self.await_all(b" 001 ", range(i - at_once + 1, i + 1))
+        self.await_all(b" 001 ", range(count - count % at_once, count))
         self.quiet(0.5)
 
     def read(self, seconds):
@@ -181,12 +185,12 @@ def speak(crowd, lines):
     return latencies, last
 
 
-def measure(start, options, folder):
+def measure(name, options, folder):
     port = free_port()
-    process = start(port, folder)
+    process = STARTS[name](port, folder)
     try:
         await_address(port)
-        crowd = Crowd(port, options.clients)
+        crowd = Crowd(port, options.clients, AT_ONCE[name])
         before = processor_time(process)
         begun = time.monotonic()
         join(crowd, options.joins)
@@ -219,7 +223,6 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--servers", default="moonwire,inspircd,ngircd")
     options = parser.parse_args()
-    starts = {"moonwire": start_moonwire, "inspircd": start_inspircd, "ngircd": start_ngircd}
     print(f"{options.clients} clients, {options.lines} lines, {options.joins} join at once; medians of {options.rounds} rounds")
     print("server     joins: cpu s  took s | line: cpu ms   p50 ms   p99 ms  last ms", flush=True)
     names = [name for name in options.servers.split(",") if name == "moonwire" or os.path.exists("/usr/sbin/" + name)]
@@ -228,7 +231,7 @@ def main():
         os.chmod(folder, 0o755)
         for number in range(options.rounds):
             for name, rounds in results.items():
-                rounds.append(measure(starts[name], options, folder))
+                rounds.append(measure(name, options, folder))
                 if number == options.rounds - 1:
                     report(name, rounds)
 
