@@ -2,6 +2,7 @@ local condition = require "spec.support.condition"
 local daemon = require "spec.support.daemon"
 local tally = require "moonwire.tally"
 local net = require "moonwire.net"
+local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 local test = require "moonwire.test"
 
@@ -105,6 +106,29 @@ describe("places", function()
     end):join()
     assert.are.equal(1, places:count "ann")
     kept:close()
+    assert.are.equal(0, places:count "ann")
+  end)
+
+  it("are taken until the task ends, also when nobody holds them", function()
+    local places, there, leave = tally.places(new_name(), 1), sync.event(), sync.event()
+    local visitor = task.spawn(function()
+      local _ = places:enter "ann" and nil
+      there:set()
+      leave:wait()
+    end)
+    there:wait()
+    collectgarbage()
+    assert.are.equal(1, places:count "ann")
+    assert.is_nil(places:enter "ann")
+    leave:set()
+    visitor:join()
+    assert.are.equal(0, places:count "ann")
+  end)
+
+  it("are free when nobody holds those that are kept", function()
+    local places = tally.places(new_name(), 1)
+    places:enter("ann"):keep()
+    collectgarbage()
     assert.are.equal(0, places:count "ann")
   end)
 

@@ -9,6 +9,7 @@
 #include "script/state.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char RATE[] = "moonwire.tally_rate", PLACES[] = "moonwire.tally_places", PLACE[] = "moonwire.tally_place";
@@ -23,11 +24,14 @@ struct limit {
     uint64_t most;
 };
 
+/* A script has a pointer to it. Who comes in and does not look at its place any more has it all the same: the task does. */
 struct place {
     struct mw_tallies *tallies;
     int worker;
     uint64_t key;
     bool is_taken;
+    bool is_kept; /* it is the service's: free when the script has lost it */
+    bool is_lost; /* the script has no pointer to it any more */
     struct mw_resource resource;
 };
 
@@ -124,14 +128,21 @@ static void close_place(struct place *place) {
 }
 
 static void close_resource(struct mw_resource *resource) {
-    close_place(mw_list_owner(resource, struct place, resource));
+    struct place *place = mw_list_owner(resource, struct place, resource);
+    close_place(place);
+    if (place->is_lost) {
+        free(place);
+    }
 }
 
-/* places:enter(client) → place | nil */
-static int places_enter(lua_State *L) {
-    struct limit *limit = luaL_checkudata(L, 1, PLACES);
-    uint64_t key = check_key(L, limit, 2);
-    struct place *place = lua_newuserdatauv(L, sizeof *place, 0);
+static struct place *new_place(lua_State *L, const struct limit *limit, uint64_t key) {
+    struct place **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+    *handle = NULL;
+    luaL_setmetatable(L, PLACE);
+    struct place *place = *handle = calloc(1, sizeof *place);
+    if (!place) {
+        luaL_error(L, "not enough memory");
+    }
     *place = (struct place){
         .tallies = limit->tallies,
         .worker = limit->worker,
@@ -139,8 +150,14 @@ static int places_enter(lua_State *L) {
         .resource.close = close_resource,
     };
     mw_list_init(&place->resource.node);
-    luaL_setmetatable(L, PLACE);
-    place->is_taken = mw_tally_enter(limit->tallies, limit->worker, key, limit->most);
+    return place;
+}
+
+/* places:enter(client) → place | nil */
+static int places_enter(lua_State *L) {
+    struct limit *limit = luaL_checkudata(L, 1, PLACES);
+    struct place *place = new_place(L, limit, check_key(L, limit, 2));
+    place->is_taken = mw_tally_enter(limit->tallies, limit->worker, place->key, limit->most);
     if (!place->is_taken) {
         return 0;
     }
@@ -155,23 +172,47 @@ static int places_count(lua_State *L) {
     return 1;
 }
 
+/* NULL: it was collected before the one whose finalizer asks. */
+static struct place *check_place(lua_State *L) {
+    return *(struct place **)luaL_checkudata(L, 1, PLACE);
+}
+
 static int place_close(lua_State *L) {
-    close_place(luaL_checkudata(L, 1, PLACE));
+    struct place *place = check_place(L);
+    if (place) {
+        close_place(place);
+    }
+    return 0;
+}
+
+/* The script has lost it. A task that owns it gives it back when it ends. */
+static int place_collect(lua_State *L) {
+    struct place **handle = luaL_checkudata(L, 1, PLACE), *place = *handle;
+    *handle = NULL;
+    if (place && place->is_taken && !place->is_kept) {
+        place->is_lost = true;
+        return 0;
+    }
+    if (place) {
+        close_place(place);
+    }
+    free(place);
     return 0;
 }
 
 static int place_keep(lua_State *L) {
-    struct place *place = luaL_checkudata(L, 1, PLACE);
-    if (place->is_taken) {
+    struct place *place = check_place(L);
+    if (place && place->is_taken) {
         mw_task_disown(&place->resource);
         mw_list_append(&mw_sched_of(L)->root.owned, &place->resource.node);
+        place->is_kept = true;
     }
     lua_settop(L, 1);
     return 1;
 }
 
 static const luaL_Reg no_metamethods[] = {{NULL, NULL}};
-static const luaL_Reg place_metamethods[] = {{"__gc", place_close}, {"__close", place_close}, {NULL, NULL}};
+static const luaL_Reg place_metamethods[] = {{"__gc", place_collect}, {"__close", place_close}, {NULL, NULL}};
 static const luaL_Reg rate_methods[] = {{"take", rate_take}, {NULL, NULL}};
 static const luaL_Reg places_methods[] = {{"enter", places_enter}, {"count", places_count}, {NULL, NULL}};
 static const luaL_Reg place_methods[] = {{"close", place_close}, {"keep", place_keep}, {NULL, NULL}};
