@@ -173,8 +173,9 @@ function stream:keep() end
 --- sent before the handshake is refused, "protocol": it came in clear. Another stream in the
 --- place of options: this end is the server, with the certificates that it would have on that one.
 ---@param options? moonwire.start_tls_options|moonwire.tls_client_options|"auto"|moonwire.stream
----@param other? moonwire.stream|{ tickets?: boolean } to the same server on another port: a client resumes the
----session of that one. Behind a stream in the place of options: whether the peer gets a session to resume; default true
+---@param other? moonwire.stream|{ tickets?: boolean } to the same server on another port: a client resumes
+---the session of that one. Behind a stream in the place of options: whether the peer gets a session to
+---resume; default true
 ---@return moonwire.stream? stream itself
 ---@return string? err
 ---@return moonwire.code? code "certificate", "protocol", "tls", "timeout", "reset", "closed", "busy"

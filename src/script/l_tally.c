@@ -135,28 +135,30 @@ static void close_resource(struct mw_resource *resource) {
     }
 }
 
-static struct place *new_place(lua_State *L, const struct limit *limit, uint64_t key) {
+/* A place that is not taken yet, and its handle on the stack. NULL when memory is out. */
+static struct place *push_place(lua_State *L, const struct limit *limit, uint64_t key) {
     struct place **handle = lua_newuserdatauv(L, sizeof *handle, 0);
-    *handle = NULL;
+    *handle = calloc(1, sizeof **handle);
     luaL_setmetatable(L, PLACE);
-    struct place *place = *handle = calloc(1, sizeof *place);
-    if (!place) {
-        luaL_error(L, "not enough memory");
+    if (*handle) {
+        **handle = (struct place){
+            .tallies = limit->tallies,
+            .worker = limit->worker,
+            .key = key,
+            .resource.close = close_resource,
+        };
+        mw_list_init(&(*handle)->resource.node);
     }
-    *place = (struct place){
-        .tallies = limit->tallies,
-        .worker = limit->worker,
-        .key = key,
-        .resource.close = close_resource,
-    };
-    mw_list_init(&place->resource.node);
-    return place;
+    return *handle;
 }
 
 /* places:enter(client) → place | nil */
 static int places_enter(lua_State *L) {
     struct limit *limit = luaL_checkudata(L, 1, PLACES);
-    struct place *place = new_place(L, limit, check_key(L, limit, 2));
+    struct place *place = push_place(L, limit, check_key(L, limit, 2));
+    if (!place) {
+        return luaL_error(L, "not enough memory");
+    }
     place->is_taken = mw_tally_enter(limit->tallies, limit->worker, place->key, limit->most);
     if (!place->is_taken) {
         return 0;

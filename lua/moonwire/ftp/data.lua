@@ -121,9 +121,9 @@ local function connect(session, active)
   })
 end
 
--- The certificate is that of the control connection; a session that goes on from that one proves who has it.
--- A client that only sends may close without having read what is new of the session, and its kernel then takes
--- back the end of the file: it gets nothing new, where it can do without.
+-- The certificate is that of the control connection; a session that goes on from that one proves who has
+-- it. A client that only sends may close without having read what is new of the session, and its kernel then
+-- takes back the end of the file: it gets nothing new, where it can do without.
 local function protect(session, stream, is_upload)
   local tickets = not is_upload or session.options.require_session_reuse == true
   local ok, err, code = stream:start_tls(session.conn, { tickets = tickets })
