@@ -1,6 +1,7 @@
 local condition = require "spec.support.condition"
 local net = require "moonwire.net"
 local router = require "moonwire.http.router"
+local sync = require "moonwire.sync"
 local task = require "moonwire.task"
 local web = require "spec.support.web"
 
@@ -50,12 +51,19 @@ describe("events", function()
   end)
 
   it("keep the connection alive while nothing happens", function()
+    local heard = sync.event()
     local site <close> = web.serve(function(_, response)
       local events <close> = response:sse { keep_alive = 0.02 }
-      task.sleep(0.1)
+      heard:wait()
       events:send "end"
     end)
-    assert.matches("^:\n\n:\n\n:\n\n.*data: end\n\n$", site:get("/").body)
+    local conn <close> = assert(net.connect("tcp://" .. site.address:gsub("^tcp://", "")))
+    conn:write "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    for _ = 1, 3 do
+      assert(conn:read_until("\n:\n\n", 4096))
+    end
+    heard:set()
+    assert.matches("data: end\n\n", assert(conn:read_all(4096)), 1, true)
   end)
 
   it("can be without that", function()

@@ -463,7 +463,7 @@ os.execvp(sys.argv[3], [sys.argv[3], "run", sys.argv[4], "--listen", "fd://7"])]
       local server <close> = process.start { "python3", "-c", parent, kind, path, moonwire.binary, script }
       local address = require "spec.support.condition".wait_until(function()
         return server:errors():match("listening .-address=(%S+)")
-      end, 5, function() return server:errors() end)
+      end, 30, function() return server:errors() end)
       assert.equal("hello", assert(net.connect(kind == "unix" and "unix://" .. path or address)):read_all())
     end
   end)

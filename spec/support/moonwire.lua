@@ -65,7 +65,7 @@ local function await_listeners(self, count)
   condition.wait_until(function()
     self.addresses = listening(self:log())
     return #self.addresses >= count or self.process:status()
-  end, 10, function()
+  end, 30, function()
     return "moonwire does not listen; its log:\n" .. self:log() .. "\n"
   end)
   if #self.addresses < count then
