@@ -85,7 +85,7 @@ end
 
 local ending = { __close = function(guarded)
   local session = guarded.session
-  if session.member and not session.quit then
+  if not session.quit and not guard.problem("member", session.member) then
     session.member:detach()
   end
 end }

@@ -351,6 +351,10 @@ describe("a conversation", function()
     assert.are.equal(1, talk "bye") -- whoever says so leaves by himself
     assert.are.equal(0, talk(nil))
   end)
+
+  it("takes what is no member for none", function()
+    assert.are.equal(3, (chat.converse(chat.hall(), function() return 3 end))) -- it has a method of that name
+  end)
 end)
 
 describe("flood limits", function()
